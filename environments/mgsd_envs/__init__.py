@@ -1,0 +1,28 @@
+"""Visual planning tasks as pure data: states, exact plans, dynamics, symbolic text and pictures.
+
+Nothing here knows models, prompts or torch. Start with :mod:`mgsd_envs.task` (the protocol every task fulfils), then
+read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
+"""
+
+from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, generate, make_episode
+from mgsd_envs.rendering import Picture
+from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan, Rollout, Task, get_task, rollout, task_names
+
+__all__ = [
+    "Cell",
+    "Cursor",
+    "Episode",
+    "Fact",
+    "Illegal",
+    "Mix",
+    "Picture",
+    "Plan",
+    "Rollout",
+    "Task",
+    "TooFewStatesError",
+    "generate",
+    "get_task",
+    "make_episode",
+    "rollout",
+    "task_names",
+]

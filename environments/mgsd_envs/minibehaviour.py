@@ -1,0 +1,305 @@
+"""MiniBehaviour: fetch the printer and set it down on the table.
+
+Rules (Visual Planning, arXiv 2505.11409, as evaluated by MGSD, arXiv 2606.06076): moves are absolute; entering a table
+cell, or the printer's cell before the pick, or leaving the grid is illegal. ``pick`` needs the printer on one of the
+four sides of the agent and empty hands; from then on the printer's cell is free floor. ``drop`` needs the printer in
+hand and a table cell on one of the four sides; it ends the episode with success.
+
+This is a simplification of Mini-BEHAVIOR's InstallingAPrinter (no turning, no toggling, no wall ring), not that task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgsd_envs import grid, statements
+from mgsd_envs.grid import MOVES, Graph
+from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
+from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
+
+FETCHING, CARRYING, DONE = range(3)
+BLACK, GRID, TABLE, RED, WHITE = range(5)
+FLOOR_KIND, TABLE_KIND, AGENT_KIND, PRINTER_KIND = range(4)
+TABLE_ROWS, TABLE_COLUMNS = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeState:
+    """A room of ``size`` x ``size`` cells with one agent, one printer and a table of one or more cells."""
+
+    size: int
+    agent: Cell
+    printer: Cell
+    table: frozenset[Cell]
+
+
+class MiniBehaviour:
+    """The MiniBehaviour task. A cursor is (row, column, phase), the phase being fetching, carrying or done."""
+
+    name = "minibehaviour"
+    levels = range(5, 7)
+    min_level = 4
+    actions: Plan = (*MOVES, "pick", "drop")
+    themes = ("classic", "plain")
+
+    def sample(
+        self, level: int, rng: np.random.Generator, *, length: range | None = None, density: float | None = None
+    ) -> OfficeState | None:
+        """Put a table of 2x3 cells and a printer, then the agent at a distance drawn evenly from the possible ones.
+
+        ``density`` has no meaning here: the table is the only obstacle.
+        """
+        grid.check_level(self.name, level, self.min_level)
+        across, down, spot, distance, place = rng.random(5).tolist()
+        corner = (int(down * (level - TABLE_ROWS + 1)), int(across * (level - TABLE_COLUMNS + 1)))
+        table, free = _table(level, corner)
+        printer = divmod(free[int(spot * len(free))], level)
+        agents = _agents_by_length(OfficeState(level, (0, 0), printer, table))
+        lengths = [d for d in (length or agents) if d in agents]
+        if not lengths:
+            return None
+        cells = agents[lengths[int(distance * len(lengths))]]
+        return OfficeState(level, cells[int(place * len(cells))], printer, table)
+
+    def states(self, level: int) -> Iterator[OfficeState] | None:
+        """All states up to 6x6 (4x4: 540, 5x5: 4,104, 6x6: 17,400)."""
+        if level > 6:
+            return None
+        return self._states(level)
+
+    def _states(self, level: int) -> Iterator[OfficeState]:
+        for row in range(level - TABLE_ROWS + 1):
+            for column in range(level - TABLE_COLUMNS + 1):
+                table, free = _table(level, (row, column))
+                for printer in free:
+                    base = OfficeState(level, (0, 0), divmod(printer, level), table)
+                    for cells in _agents_by_length(base).values():
+                        for agent in cells:
+                            yield OfficeState(level, agent, base.printer, table)
+
+    def bands(self, level: int) -> tuple[range, range, range]:
+        """Easy up to n - 1 actions, medium n to n + (n - 2) // 3, hard from there on."""
+        upper = level + 1 + (level - 2) // 3
+        return range(2, level), range(level, upper), range(upper, 4 * level)
+
+    def graph(self, state: OfficeState) -> tuple[Graph, int, int]:
+        """Three boards, one a phase: ``pick`` leads from the first to the second, ``drop`` on to the third."""
+        n = state.size
+        cells = n * n
+        floor = ~grid.bit_set(n, state.table) & ((1 << cells) - 1)
+        printer = grid.bit(n, state.printer)
+        before, after = grid.walks(n, floor & ~printer), grid.walks(n, floor)
+        moves = [
+            (action, mask | carrying << cells, shift)
+            for (action, mask, shift), (_, carrying, _) in zip(before, after, strict=True)
+        ]
+        pick = grid.neighbours(n, printer) & floor
+        drop = grid.neighbours(n, grid.bit_set(n, state.table)) & floor
+        everywhere = ((1 << cells) - 1) << (2 * cells)
+        graph = Graph((*moves, ("pick", pick, cells), ("drop", drop << cells, cells)))
+        return graph, grid.bit(n, state.agent), everywhere
+
+    def solve(self, state: OfficeState) -> Plan | None:
+        """One shortest plan, ``pick`` and ``drop`` counted."""
+        found = grid.shortest(*self.graph(state))
+        return found and found[0]
+
+    def straight(self, state: OfficeState) -> Plan:
+        """Straight to the nearest cell beside the printer, then to the nearest cell beside the table."""
+        pick = min(_beside(state, [state.printer]), key=lambda cell: (grid.manhattan(state.agent, cell), cell))
+        drop = min(_beside(state, state.table), key=lambda cell: (grid.manhattan(pick, cell), cell))
+        return (*grid.beeline(state.agent, pick), "pick", *grid.beeline(pick, drop), "drop")
+
+    def free_length(self, state: OfficeState) -> int:
+        """Shortest plan if the agent could walk through table and printer."""
+        drops = _beside(state, state.table)
+        return 2 + min(
+            grid.manhattan(state.agent, pick) + min(grid.manhattan(pick, drop) for drop in drops)
+            for pick in _beside(state, [state.printer])
+        )
+
+    def start(self, state: OfficeState) -> Cursor:
+        """The agent's cell, fetching."""
+        return (*state.agent, FETCHING)
+
+    def step(self, state: OfficeState, cursor: Cursor, action: str) -> Cursor | Illegal:
+        """Move by one cell, pick or drop."""
+        row, column, phase = cursor
+        if action == "pick":
+            if phase != FETCHING:
+                return Illegal.PICK_TWICE
+            near = grid.manhattan((row, column), state.printer) == 1
+            return (row, column, CARRYING) if near else Illegal.PICK_FAR
+        if action == "drop":
+            if phase != CARRYING:
+                return Illegal.DROP_EMPTY
+            near = any((row + down, column + right) in state.table for down, right in MOVES.values())
+            return (row, column, DONE) if near else Illegal.DROP_FAR
+        move = MOVES.get(action)
+        if move is None:
+            return Illegal.UNKNOWN_ACTION
+        row, column = row + move[0], column + move[1]
+        if not (0 <= row < state.size and 0 <= column < state.size):
+            return Illegal.OFF_GRID
+        if (row, column) in state.table:
+            return Illegal.TABLE
+        if phase == FETCHING and (row, column) == state.printer:
+            return Illegal.PRINTER
+        return row, column, phase
+
+    def solved(self, state: OfficeState, cursor: Cursor) -> bool:
+        """Whether the printer has been dropped."""
+        return cursor[2] == DONE
+
+    def facts(self, state: OfficeState) -> frozenset[Fact]:
+        """``("size", n)``, ``("agent", r, c)``, ``("printer", r, c)`` and a ``("table", r, c)`` for each table cell."""
+        table: set[Fact] = {("table", *cell) for cell in state.table}
+        return frozenset({("size", state.size), ("agent", *state.agent), ("printer", *state.printer)} | table)
+
+    def from_facts(self, facts: Iterable[Fact]) -> OfficeState:
+        """The room that the facts describe, whatever the table's shape."""
+        sheet = statements.FactSheet(facts)
+        return OfficeState(sheet.size, sheet.cell("agent"), sheet.cell("printer"), sheet.cells("table"))
+
+    def describe(self, state: OfficeState) -> str:
+        """Size, agent, printer and the cells of the table, one a line."""
+        return (
+            f"size: {state.size}\nagent: {statements.write_cells([state.agent])}\n"
+            f"printer: {statements.write_cells([state.printer])}\ntable: {statements.write_cells(state.table)}"
+        )
+
+    def parse(self, text: str) -> frozenset[Fact]:
+        """Facts stated as ``size``, ``agent``, ``printer`` and ``table``."""
+        facts, _ = statements.read_facts(
+            text, single={"agent": "agent", "printer": "printer"}, many={"table": "table"}
+        )
+        return frozenset(facts)
+
+    def draw(self, state: OfficeState, theme: str = "classic", size: int = 256) -> Picture:
+        """A picture of the room: brown table, white printer, the agent as a red triangle."""
+        n = state.size
+        check_look(self.name, theme, self.themes, n, size)
+        kinds = [[FLOOR_KIND] * n for _ in range(n)]
+        for row, column in state.table:
+            kinds[row][column] = TABLE_KIND
+        kinds[state.printer[0]][state.printer[1]] = PRINTER_KIND
+        kinds[state.agent[0]][state.agent[1]] = AGENT_KIND
+        return _atlas(theme, n, size).compose(kinds)
+
+    def to_json(self, state: OfficeState) -> dict[str, Any]:
+        """Size, agent, printer and the sorted table cells."""
+        return {
+            "size": state.size,
+            "agent": list(state.agent),
+            "printer": list(state.printer),
+            "table": [list(cell) for cell in sorted(state.table)],
+        }
+
+    def from_json(self, data: dict[str, Any]) -> OfficeState:
+        """A room with a table, and agent and printer on two different cells of the floor."""
+        match data:
+            case {"size": int(n), "agent": agent, "printer": printer, "table": [_, *_] as table}:
+                grid.check_level(self.name, n, self.min_level)
+                state = OfficeState(
+                    n,
+                    grid.cell_from(agent, n),
+                    grid.cell_from(printer, n),
+                    frozenset(grid.cell_from(cell, n) for cell in table),
+                )
+                if state.agent == state.printer or {state.agent, state.printer} & state.table:
+                    raise ValueError("agent and printer must be two different cells off the table")
+                return state
+        raise ValueError(f"a MiniBehaviour state needs size, agent, printer and table, got {sorted(data)}")
+
+    def key(self, state: OfficeState) -> str:
+        """``minibehaviour:n:agent:printer:table``, cells numbered in reading order, the table as a hexadecimal bit set."""
+        n = state.size
+        agent, printer = (cell[0] * n + cell[1] for cell in (state.agent, state.printer))
+        return f"minibehaviour:{n}:{agent}:{printer}:{grid.bit_set(n, state.table):x}"
+
+
+@lru_cache(maxsize=1024)
+def _table(size: int, corner: Cell) -> tuple[frozenset[Cell], list[int]]:
+    """The table with its top left cell at ``corner``, and the numbers of the cells that it leaves free."""
+    table = frozenset(
+        (corner[0] + r, corner[1] + c) for r in range(TABLE_ROWS) for c in range(TABLE_COLUMNS)
+    )
+    return table, [i for i in range(size * size) if divmod(i, size) not in table]
+
+
+@lru_cache(maxsize=4096)
+def _agents_by_length(state: OfficeState) -> dict[int, list[Cell]]:
+    """Where the agent may stand, by the length of its shortest plan; the state's own agent does not matter.
+
+    One sweep backwards from success serves every place at once.
+    """
+    n = state.size
+    graph, _, goal = MiniBehaviour().graph(state)
+    floor = (1 << n * n) - 1 & ~grid.bit(n, state.printer)
+    backward = Graph(tuple((action, _shift(mask, shift), -shift) for action, mask, shift in graph.moves))
+    by_length = {}
+    for length, layer in enumerate(grid.flood(backward, goal)):
+        if here := layer & floor:
+            by_length[length] = grid.cells_of(n, here)
+    return by_length
+
+
+def _shift(mask: int, shift: int) -> int:
+    return mask << shift if shift > 0 else mask >> -shift
+
+
+def _beside(state: OfficeState, cells: Iterable[Cell]) -> list[Cell]:
+    """Cells off the table that touch one of ``cells`` with a side."""
+    n = state.size
+    around = grid.neighbours(n, grid.bit_set(n, cells)) & ~grid.bit_set(n, state.table)
+    return grid.cells_of(n, around)
+
+
+@lru_cache(maxsize=64)
+def _atlas(theme: str, level: int, size: int) -> Atlas:
+    classic: tuple[Colour, ...] = (
+        (0, 0, 0),
+        (60, 60, 60),
+        (181, 143, 96),
+        (255, 24, 16),
+        (255, 255, 255),
+    )
+    plain: tuple[Colour, ...] = (
+        (240, 236, 226),
+        (200, 194, 180),
+        (60, 70, 85),
+        (40, 90, 200),
+        (210, 50, 40),
+    )
+    return Atlas(classic if theme == "classic" else plain, level, size, partial(_tile, level, size))
+
+
+def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np.uint8]:
+    pen = Pen(level, size, row, column)
+    cell = size / level
+    x, y = column * cell, row * cell
+    if kind == TABLE_KIND:
+        pen.rectangle(x + 1, y + 1, x + cell - 1, y + cell - 1, colour=TABLE)
+    elif kind == AGENT_KIND:
+        base, top, bottom = x + 0.22 * cell, y + 0.20 * cell, y + 0.80 * cell
+        pen.polygon(base, top, x + 0.78 * cell, y + 0.50 * cell, base, bottom, colour=RED)
+    elif kind == PRINTER_KIND:
+        _printer(pen, x, y, cell)
+    pen.line(x, y + cell, x, y, x + cell, y, colour=GRID)
+    return pen.tile()
+
+
+def _printer(pen: Pen, x: float, y: float, cell: float) -> None:
+    """Paper above and below a body 0.58 x 0.52 of the cell, with a slot in it."""
+    pen.rectangle(x + 0.32 * cell, y + 0.24 * cell, x + 0.67 * cell, y + 0.40 * cell, colour=WHITE)
+    body = (x + 0.22 * cell, y + 0.40 * cell, x + 0.80 * cell, y + 0.62 * cell)
+    pen.rectangle(*body, colour=WHITE, radius=0.05 * cell)
+    pen.rectangle(x + 0.32 * cell, y + 0.60 * cell, x + 0.69 * cell, y + 0.76 * cell, colour=WHITE)
+    pen.disc(x + 0.33 * cell, y + 0.46 * cell, 0.05 * cell, colour=BLACK)
+    pen.rectangle(x + 0.34 * cell, y + 0.49 * cell, x + 0.71 * cell, y + 0.54 * cell, colour=BLACK)

@@ -1,0 +1,164 @@
+"""Pictures as mosaics of cached tiles, kept as palette indices until somebody needs RGB or PNG.
+
+A tile belongs to a kind of cell *and* its place on the grid, so it keeps the exact pixels that the paper's renderers
+give that place, also where the picture's size is no multiple of the grid's.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+Colour = tuple[int, int, int]
+MIN_CELL_PIXELS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A palette image.
+
+    Attributes:
+        indices: uint8 (height, width), positions in the palette.
+        palette: uint8 (colours, 3), RGB.
+        compress_level: how hard :meth:`png` tries, 0 to 9.
+    """
+
+    indices: NDArray[np.uint8]
+    palette: NDArray[np.uint8]
+    compress_level: int = 1
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The pixels, uint8 (height, width, 3)."""
+        return self.palette[self.indices]
+
+    def png(self) -> bytes:
+        """The picture as a palette PNG: 4 bits a pixel for up to 16 colours, else 8."""
+        height, width = self.indices.shape
+        image = Image.frombuffer("P", (width, height), self.indices, "raw", "P", 0, 1)
+        image.putpalette(self.palette.tobytes())
+        stream = io.BytesIO()
+        bits = 4 if len(self.palette) <= 16 else 8
+        image.save(stream, "PNG", bits=bits, compress_level=self.compress_level)
+        return stream.getvalue()
+
+
+Paint = Callable[[int, int, int], "NDArray[np.uint8]"]
+"""Paints the tile of (kind, row, column) as palette indices."""
+
+
+class Atlas:
+    """The tiles of one theme at one grid size, each painted once.
+
+    Args:
+        palette: the colours that the tiles index.
+        level: cells a side.
+        size: pixels a side.
+        paint: makes a tile of exactly the pixels that its cell covers.
+        compress_level: see :class:`Picture`.
+    """
+
+    def __init__(
+        self,
+        palette: Sequence[Colour] | NDArray[np.uint8],
+        level: int,
+        size: int,
+        paint: Paint,
+        compress_level: int = 1,
+    ) -> None:
+        self._palette = np.asarray(palette, np.uint8)
+        self._paint = cache(paint)
+        self._shape = (level, size)
+        self._compress_level = compress_level
+
+    def compose(self, kinds: Sequence[Sequence[int]]) -> Picture:
+        """The picture of a grid whose cell (r, c) is of kind ``kinds[r][c]``."""
+        paint = self._paint
+        bands = [
+            np.concatenate([paint(kind, r, c) for c, kind in enumerate(row)], axis=1)
+            for r, row in enumerate(kinds)
+        ]
+        return Picture(np.concatenate(bands), self._palette, self._compress_level)
+
+
+def edges(level: int, size: int) -> list[int]:
+    """First pixel of each row (and column) of cells, and ``size`` at the end."""
+    return [i * size // level for i in range(level + 1)]
+
+
+class Pen:
+    """Draws on the tile of one cell in whole-picture coordinates; what lies outside the cell is cut off.
+
+    Coordinates are truncated to whole pixels, as the paper's renderers do.
+    """
+
+    def __init__(self, level: int, size: int, row: int, column: int) -> None:
+        lines = edges(level, size)
+        self._left, self._top = lines[column], lines[row]
+        shape = (lines[column + 1] - self._left, lines[row + 1] - self._top)
+        self._image = Image.new("L", shape, 0)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def _points(self, coordinates: Sequence[float]) -> list[int]:
+        return [int(v) - (self._top if i % 2 else self._left) for i, v in enumerate(coordinates)]
+
+    def rectangle(self, *box: float, colour: int, radius: float = 0) -> None:
+        """Fill the box (left, top, right, bottom), last pixels included."""
+        self._draw.rounded_rectangle(self._points(box), radius, fill=colour)
+
+    def disc(self, x: float, y: float, radius: float, *, colour: int) -> None:
+        """Fill a disc."""
+        self._draw.ellipse(self._points((x - radius, y - radius, x + radius, y + radius)), fill=colour)
+
+    def polygon(self, *points: float, colour: int) -> None:
+        """Fill a polygon given as x0, y0, x1, y1, ..."""
+        self._draw.polygon(self._points(points), fill=colour)
+
+    def line(self, *points: float, colour: int, width: int = 1) -> None:
+        """Draw a line through x0, y0, x1, y1, ..."""
+        self._draw.line(self._points(points), fill=colour, width=width)
+
+    def tile(self) -> NDArray[np.uint8]:
+        """What was drawn, as palette indices."""
+        return np.array(self._image, np.uint8)
+
+
+def quantized_atlas(boards: Sequence[Image.Image], level: int) -> Atlas:
+    """An atlas cut from RGB pictures of a grid full of each kind, brought to the 256 colours that fit them all.
+
+    Deflate is left out of the PNGs of a texture that it does not even halve: it would take most of the time that a
+    whole episode needs, for a fifth of the bytes.
+    """
+    size = boards[0].width
+    strip = Image.new("RGB", (size, size * len(boards)))
+    for i, board in enumerate(boards):
+        strip.paste(board, (0, i * size))
+    reduced = strip.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    indices = np.array(reduced, np.uint8)
+    lines = edges(level, size)
+
+    def paint(kind: int, row: int, column: int) -> NDArray[np.uint8]:
+        board = indices[kind * size : (kind + 1) * size]
+        return board[lines[row] : lines[row + 1], lines[column] : lines[column + 1]]
+
+    palette = np.array(reduced.getpalette(), np.uint8).reshape(-1, 3)
+    shrinks = 2 * len(zlib.compress(indices.tobytes(), 1)) < indices.size
+    return Atlas(palette, level, size, paint, compress_level=int(shrinks))
+
+
+def check_look(task: str, theme: str, themes: Sequence[str], level: int, size: int) -> None:
+    """Refuse a theme or picture size that cannot be drawn.
+
+    Raises:
+        ValueError: unknown theme, or fewer than 4 pixels a cell.
+    """
+    if theme not in themes:
+        raise ValueError(f"{task} has themes {', '.join(themes)}, not {theme}")
+    if size < MIN_CELL_PIXELS * level:
+        raise ValueError(f"a {level}x{level} grid needs at least {MIN_CELL_PIXELS * level} pixels, not {size}")

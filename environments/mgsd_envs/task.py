@@ -1,0 +1,209 @@
+"""The protocol of a task, the rollout of a plan, and the registry of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mgsd_envs.grid import Graph
+    from mgsd_envs.rendering import Picture
+
+Cell = tuple[int, int]
+"""A cell as (row, column), both 0-based, row 0 at the top."""
+
+Fact = tuple[str | int, ...]
+"""One atomic statement about a state, such as ``("hole", 1, 2)``."""
+
+Plan = tuple[str, ...]
+"""Action names in the order they are carried out."""
+
+Cursor = tuple[int, ...]
+"""What changes during a rollout: (row, column), and for MiniBehaviour the phase."""
+
+S = TypeVar("S")
+
+
+class Illegal(StrEnum):
+    """Why an action may not be carried out."""
+
+    OFF_GRID = "off_grid"
+    HOLE = "hole"
+    WALL = "wall"
+    TABLE = "table"
+    PRINTER = "printer"
+    PICK_FAR = "pick_far"
+    PICK_TWICE = "pick_twice"
+    DROP_EMPTY = "drop_empty"
+    DROP_FAR = "drop_far"
+    UNKNOWN_ACTION = "unknown_action"
+
+
+class Task(Protocol[S]):
+    """One planning task: how its states are made, solved, acted in, told and drawn.
+
+    States are immutable and hashable. Every method is pure; randomness comes in through ``rng`` alone.
+    """
+
+    name: str
+    """Registry name, for example ``"frozenlake"``."""
+    levels: Sequence[int]
+    """Grid sizes of the paper's evaluation."""
+    min_level: int
+    """Smallest grid size that makes sense; every size from it to 32 works."""
+    actions: Plan
+    """Canonical action names."""
+    themes: tuple[str, ...]
+    """Looks that :meth:`draw` knows; the first is ``"classic"``, as in the paper."""
+
+    def sample(
+        self, level: int, rng: np.random.Generator, *, length: range | None = None, density: float | None = None
+    ) -> S | None:
+        """Draw one solvable state.
+
+        Args:
+            level: grid size.
+            rng: the only source of randomness.
+            length: allowed lengths of the shortest plan; any if None.
+            density: share of obstacle cells, for tasks that have obstacles to choose; the task's own mix if None.
+
+        Returns:
+            The state, or None when this draw met no state of the wanted length; draw again.
+        """
+        ...
+
+    def states(self, level: int) -> Iterator[S] | None:
+        """Every state that :meth:`sample` can give, in a fixed order, where there are few; None where there are many."""
+        ...
+
+    def bands(self, level: int) -> tuple[range, range, range]:
+        """Lengths of the shortest plan that count as easy, medium and hard at this grid size."""
+        ...
+
+    def graph(self, state: S) -> tuple[Graph, int, int]:
+        """The state's legal transitions as (graph, start bit, goal bits)."""
+        ...
+
+    def solve(self, state: S) -> Plan | None:
+        """One shortest plan; None if there is none."""
+        ...
+
+    def straight(self, state: S) -> Plan:
+        """The plan of one who sees no obstacles: straight to each target, vertical moves before horizontal ones."""
+        ...
+
+    def free_length(self, state: S) -> int:
+        """Length of the shortest plan if no obstacle stood in the way."""
+        ...
+
+    def start(self, state: S) -> Cursor:
+        """The cursor before the first action."""
+        ...
+
+    def step(self, state: S, cursor: Cursor, action: str) -> Cursor | Illegal:
+        """Carry out one action: the next cursor, or why the action is illegal."""
+        ...
+
+    def solved(self, state: S, cursor: Cursor) -> bool:
+        """Whether the episode has ended in success."""
+        ...
+
+    def facts(self, state: S) -> frozenset[Fact]:
+        """The state as a set of atomic facts."""
+        ...
+
+    def from_facts(self, facts: Iterable[Fact]) -> S:
+        """Rebuild the state that the facts describe, solvable or not.
+
+        Raises:
+            ValueError: a necessary fact is missing, contradicted or outside the grid.
+        """
+        ...
+
+    def describe(self, state: S) -> str:
+        """The state as the text that a planner needs, and no more; :meth:`parse` reads it back."""
+        ...
+
+    def parse(self, text: str) -> frozenset[Fact]:
+        """The facts that a text states, in the form of :meth:`describe` or close to it; never raises.
+
+        Takes time linear in the text's length. Where a field is stated more than once the last one counts.
+        """
+        ...
+
+    def draw(self, state: S, theme: str = "classic", size: int = 256) -> Picture:
+        """A picture of the state, ``size`` pixels square.
+
+        Raises:
+            ValueError: unknown theme, or fewer than 4 pixels a cell.
+        """
+        ...
+
+    def to_json(self, state: S) -> dict[str, Any]:
+        """The state as plain JSON values, with its lists in canonical order; stable across versions."""
+        ...
+
+    def from_json(self, data: dict[str, Any]) -> S:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the data is not a state of this task.
+        """
+        ...
+
+    def key(self, state: S) -> str:
+        """A canonical name of the state: equal exactly for equal states, stable across versions."""
+        ...
+
+
+class Rollout(NamedTuple):
+    """What came of a plan in the simulator.
+
+    Attributes:
+        outcome: ``solved``, ``wrong`` (every action legal, ends short of success) or ``illegal``.
+        steps: legal actions carried out; for ``illegal`` also the index of the offending action.
+        illegal: the rule that was broken, else None.
+    """
+
+    outcome: Literal["solved", "wrong", "illegal"]
+    steps: int
+    illegal: Illegal | None
+
+
+def rollout(task: Task[S], state: S, plan: Iterable[str]) -> Rollout:
+    """Carry out a plan. It ends at success (later actions are ignored) or at the first illegal action."""
+    cursor = task.start(state)
+    steps = 0
+    for action in plan:
+        result = task.step(state, cursor, action)
+        if isinstance(result, Illegal):
+            return Rollout("illegal", steps, result)
+        cursor = result
+        steps += 1
+        if task.solved(state, cursor):
+            return Rollout("solved", steps, None)
+    return Rollout("wrong", steps, None)
+
+
+@cache
+def _registry() -> dict[str, Task[Any]]:
+    return {point.name: point.load()() for point in entry_points(group="mgsd_envs.tasks")}
+
+
+def task_names() -> tuple[str, ...]:
+    """Names of the installed tasks (entry points of the group ``mgsd_envs.tasks``), in order of registration."""
+    return tuple(_registry())
+
+
+def get_task(name: str) -> Task[Any]:
+    """The installed task called ``name``.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _registry()[name]

@@ -1,0 +1,154 @@
+"""Backends answer requests. This module holds what they share: the types, the protocol and the look-up by name.
+
+A backend module is imported only when its backend is used, so vLLM and torch never load on the way to ``--help``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mgsd_bench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mgsd_bench.suites import Episode
+
+FinishReason = Literal["stop", "length", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Every decoding parameter of a run, none left to an engine's or a checkpoint's default.
+
+    Attributes:
+        temperature: 0 is greedy decoding.
+        top_p: nucleus mass, 1 keeps all tokens.
+        top_k: 0 keeps all tokens.
+        repetition_penalty: 1 is none.
+        max_tokens: most new tokens a response may have.
+        seed: seed of the run; each request's own seed is derived from it.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    max_tokens: int = 4096
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model: a single user turn of text, with at most one image as its last part.
+
+    Attributes:
+        key: unique within a run; the response carries it back.
+        text: the whole text of the user turn.
+        image: draws the test image, uint8 (height, width, 3); None for a text-only condition. Drawn when the
+            backend needs it, so that a window of requests, not a whole suite, is held in memory.
+        seed: this request's sampling seed, below 2**31.
+        condition: which condition of the protocol this is (``visual``, ``symbolic``, ...).
+        episode: the episode asked about. Real models must not look at it; scripted ones answer from it.
+    """
+
+    key: str
+    text: str
+    image: Callable[[], NDArray[np.uint8]] | None
+    seed: int
+    condition: str
+    episode: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a backend got for one request; ``error`` is set exactly when ``finish_reason`` is ``"error"``.
+
+    Attributes:
+        key: the request's key.
+        text: the raw text of the answer, special tokens removed; empty on error.
+        finish_reason: ``stop``, ``length`` (ran into ``max_tokens`` or the context window) or ``error``.
+        prompt_tokens: tokens of the prompt, image tokens included; None where unknown.
+        completion_tokens: tokens of the answer; None where unknown.
+        seconds: from handing the request over to its last token; None where unknown.
+        error: one line saying why there is no answer.
+    """
+
+    key: str
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendConfig:
+    """What a run asks of a backend; recorded as it is in ``run.json``.
+
+    Attributes:
+        model: folder, hub name or scripted name.
+        sampling: decoding parameters.
+        min_pixels: smallest image area, in pixels, that the model's processor may scale to (paper: 65,536).
+        max_pixels: largest such area (paper: 262,144).
+        engine_args: engine keyword arguments from ``-M key=value``.
+        trust_remote_code: run Python code that comes with the checkpoint.
+    """
+
+    model: str
+    sampling: Sampling = field(default_factory=Sampling)
+    min_pixels: int = 65_536
+    max_pixels: int = 262_144
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+    trust_remote_code: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return {**asdict(self), "engine_args": dict(self.engine_args)}
+
+
+class Backend(AbstractContextManager["Backend"], Protocol):
+    """A model that answers requests.
+
+    Used as a context manager: engines start in the constructor and are shut down on leaving.
+    """
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for ``run.json``: engine and its version, model identity, hardware."""
+        ...
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Yield one response per request, in any order, each as soon as it is there.
+
+        A request that fails yields a response with ``error``; it never raises.
+
+        Raises:
+            EngineError: the engine itself died; responses not yet yielded are lost and may be asked for again.
+        """
+        ...
+
+
+class EngineError(RuntimeError):
+    """The engine died and cannot answer anything any more."""
+
+
+_MODULES = {"scripted": "mgsd_bench.backends.scripted", "vllm": "mgsd_bench.backends.vllm"}
+NAMES: tuple[str, ...] = tuple(_MODULES)
+
+
+def open_backend(name: str, config: BackendConfig) -> Backend:
+    """Start the backend called ``name``.
+
+    Raises:
+        UserError: unknown backend, a missing extra, or a model that the backend cannot load.
+    """
+    if name not in _MODULES:
+        raise UserError(f"--backend {name}: unknown backend; choose from {', '.join(NAMES)}")
+    backend: Backend = import_module(_MODULES[name]).open_backend(config)
+    return backend
