@@ -18,8 +18,8 @@ from mgsd_envs.task import Plan, Task, get_task, rollout
 if TYPE_CHECKING:
     from mgsd_envs.rendering import Picture
 
-_DRAWS_BEFORE_LISTING = 50
-_DRAWS_BEFORE_GIVING_UP = 20_000
+_MOST_DRAWS = 20_000
+_MOST_STRAIGHT = 300
 
 
 class TooFewStatesError(ValueError):
@@ -156,66 +156,106 @@ def generate(
         TooFewStatesError: the level has fewer distinct states of this kind.
     """
     mix = mix or Mix()
-    bands = task.bands(level) if mix.length is None else (mix.length,)
+    bands = [band for band in task.bands(level) if band] if mix.length is None else [mix.length]
+    source = _Listed(task, level, split) if mix.density is None and task.states(level) else _Drawn(task, level, split)
     seen = set(exclude)
     straight = 0
     for index in range(count):
         rng = np.random.Generator(np.random.PCG64(_seed(stream, task.name, level, index)))
         turn, band = divmod(index, len(bands))
         # an even spread over the bands while the budget lasts: every third or fourth turn for a budget of 0.3
-        allowed = int((turn + 1) * mix.straight) > int(turn * mix.straight) and straight < mix.straight * (index + 1)
-        draw = _Draw(task, level, split, bands[band], mix.density, rng, seen)
-        state = draw(straight_allowed=allowed or mix.straight >= 1)
+        due = int((turn + 1) * mix.straight) > int(turn * mix.straight)
+        free = mix.straight >= 1 or (due and straight < mix.straight * (index + 1))
+        state = source.take(bands[band], rng, seen, density=mix.density, straight=free)
         if state is None:
             raise TooFewStatesError(
                 f"{task.name} level {level}, {split} split: only {index} of {count} distinct episodes with a "
-                f"shortest plan of {_span(bands[band])} were found; ask for fewer or for other lengths"
+                f"shortest plan of {bands[band].start} to {bands[band].stop - 1} actions were found; ask for fewer "
+                "or for other lengths"
             )
-        seen.add(task.key(state))
         episode = make_episode(task, level, f"{task.name}/{level}/{index:04d}", state, theme)
+        seen.add(task.key(state))
         straight += episode.straight
         yield episode
 
 
-@dataclass(frozen=True, slots=True)
-class _Draw:
-    """Finds one new state: by drawing at random first, then, where the level can be listed, from the list."""
+class _Drawn:
+    """New states by drawing at random until one fits."""
 
-    task: Task[Any]
-    level: int
-    split: Split
-    length: range
-    density: float | None
-    rng: np.random.Generator
-    seen: Collection[str]
+    def __init__(self, task: Task[Any], level: int, split: Split) -> None:
+        self._task, self._level, self._split = task, level, split
 
-    def __call__(self, *, straight_allowed: bool) -> Any | None:
-        listable = self.task.states(self.level) is not None
-        for _ in range(_DRAWS_BEFORE_LISTING if listable else _DRAWS_BEFORE_GIVING_UP):
-            state = self.task.sample(self.level, self.rng, length=self.length, density=self.density)
-            if state is None or (not straight_allowed and _is_straight(self.task, state)):
+    def take(
+        self,
+        length: range,
+        rng: np.random.Generator,
+        seen: Collection[str],
+        *,
+        density: float | None,
+        straight: bool,
+    ) -> Any | None:
+        """A state not seen yet, a straight one only if allowed or if no other turns up; None after many draws."""
+        task = self._task
+        spare: list[Any] = []
+        for _ in range(_MOST_DRAWS):
+            state = task.sample(self._level, rng, length=length, density=density)
+            if state is None:
                 continue
-            key = self.task.key(state)
-            if key not in self.seen and split_of(key) == self.split:
+            key = task.key(state)
+            if split_of(key) == self._split and key not in seen:
+                if straight or not _is_straight(task, state):
+                    return state
+                spare.append(state)
+                if len(spare) == _MOST_STRAIGHT:
+                    break
+        return spare[0] if spare else None
+
+
+class _Listed:
+    """New states of a level that is small enough to list, so that the last one is found as fast as the first."""
+
+    def __init__(self, task: Task[Any], level: int, split: Split) -> None:
+        self._pools = {kind: list(rows) for kind, rows in _listing(task, level, split).items()}
+
+    def take(
+        self,
+        length: range,
+        rng: np.random.Generator,
+        seen: Collection[str],
+        *,
+        density: float | None,
+        straight: bool,
+    ) -> Any | None:
+        """A state not seen yet; a straight one only if allowed or if no other is left. None if there is none."""
+        assert density is None
+        while True:
+            pools = {kind: rows for kind, rows in self._pools.items() if rows and kind[0] in length}
+            if not straight:
+                pools = {kind: rows for kind, rows in pools.items() if not kind[1]} or pools
+            if not pools:
+                return None
+            lengths = sorted({kind[0] for kind in pools})
+            chosen = lengths[int(rng.random() * len(lengths))]
+            rows, other = pools.get((chosen, False), []), pools.get((chosen, True), [])
+            place = int(rng.random() * (len(rows) + len(other)))
+            if place >= len(rows):
+                rows, place = other, place - len(rows)
+            rows[place], rows[-1] = rows[-1], rows[place]
+            key, state = rows.pop()
+            if key not in seen:
                 return state
-        if not listable or self.density is not None:
-            return None
-        listed = [row for row in _listing(self.task, self.level, self.split) if row[1] in self.length]
-        left = [row for row in listed if row[0] not in self.seen]
-        pool = [row for row in left if straight_allowed or not row[2]] or left
-        return pool[int(self.rng.random() * len(pool))][3] if pool else None
 
 
 @lru_cache(maxsize=32)
-def _listing(task: Task[Any], level: int, split: Split) -> list[tuple[str, int, bool, Any]]:
-    """Every state of a small level and a split as (key, length of the shortest plan, straight, state)."""
-    rows = []
+def _listing(task: Task[Any], level: int, split: Split) -> dict[tuple[int, bool], list[tuple[str, Any]]]:
+    """Every state of a small level and a split with its key, by (length of the shortest plan, straight)."""
+    pools: dict[tuple[int, bool], list[tuple[str, Any]]] = {}
     for state in task.states(level) or ():
         key = task.key(state)
         if split_of(key) == split:
-            plan = task.solve(state)
-            rows.append((key, len(plan or ()), _is_straight(task, state), state))
-    return rows
+            kind = (len(task.solve(state) or ()), _is_straight(task, state))
+            pools.setdefault(kind, []).append((key, state))
+    return pools
 
 
 def _is_straight(task: Task[Any], state: Any) -> bool:
@@ -224,7 +264,3 @@ def _is_straight(task: Task[Any], state: Any) -> bool:
 
 def _seed(*parts: str | int) -> int:
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:16], "big")
-
-
-def _span(lengths: range) -> str:
-    return f"{lengths.start} to {lengths.stop - 1} actions"

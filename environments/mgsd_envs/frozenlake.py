@@ -7,7 +7,7 @@ a hole or off the grid is illegal; reaching the goal ends the episode.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,12 @@ class FrozenLake:
     themes = ("classic", "plain")
 
     def sample(
-        self, level: int, rng: np.random.Generator, *, length: range | None = None, density: float | None = None
+        self,
+        level: int,
+        rng: np.random.Generator,
+        *,
+        length: range | None = None,
+        density: float | None = None,
     ) -> LakeState | None:
         """Scatter holes, stand on a free cell and pick a goal at a distance drawn evenly from the possible ones.
 
@@ -64,8 +69,7 @@ class FrozenLake:
         if not distances:
             return None
         goal = _pick(layers[distances[int(draws[-3] * len(distances))]], draws[-4])
-        cell = lambda node: divmod(node.bit_length() - 1, level)  # noqa: E731
-        return LakeState(level, cell(player), cell(goal), frozenset(grid.cells_of(level, holes)))
+        return LakeState(level, grid.cell_at(level, player), grid.cell_at(level, goal), _holes(level, holes))
 
     def states(self, level: int) -> Iterator[LakeState] | None:
         """All 6,792 solvable lakes of 3x3 and the few of 2x2; larger grids have millions."""
@@ -76,7 +80,7 @@ class FrozenLake:
     def _states(self, level: int) -> Iterator[LakeState]:
         everything = (1 << level * level) - 1
         for holes in range(everything):
-            hole_cells = frozenset(grid.cells_of(level, holes))
+            hole_cells = _holes(level, holes)
             graph = Graph(grid.walks(level, everything & ~holes))
             for player in grid.cells_of(level, everything & ~holes):
                 reached = sum(grid.flood(graph, grid.bit(level, player))[1:])
@@ -84,10 +88,10 @@ class FrozenLake:
                     yield LakeState(level, player, goal, hole_cells)
 
     def bands(self, level: int) -> tuple[range, range, range]:
-        """Easy up to n - 1 moves (n = 2: 1), medium below 3n/2, hard from there on."""
+        """Easy up to n - 1 moves (n = 2: 1), medium below 3n/2, hard from there on (n = 2: none)."""
         middle = max(2, level)
         upper = max(middle + 1, 3 * level // 2)
-        return range(1, middle), range(middle, upper), range(upper, level * level)
+        return range(1, middle), range(middle, upper), range(upper, level * level - 1)
 
     def graph(self, state: LakeState) -> tuple[Graph, int, int]:
         """Walks over the ice."""
@@ -128,6 +132,10 @@ class FrozenLake:
         """Whether the player stands on the goal."""
         return cursor == state.goal
 
+    def at(self, state: LakeState, cursor: Cursor) -> LakeState:
+        """The player at the cursor."""
+        return replace(state, player=(cursor[0], cursor[1]))
+
     def facts(self, state: LakeState) -> frozenset[Fact]:
         """``("size", n)``, ``("player", r, c)``, ``("goal", r, c)`` and a ``("hole", r, c)`` for each hole."""
         holes: set[Fact] = {("hole", *cell) for cell in state.holes}
@@ -147,9 +155,7 @@ class FrozenLake:
 
     def parse(self, text: str) -> frozenset[Fact]:
         """Facts stated as ``size``, ``player``, ``goal`` and ``holes``."""
-        facts, _ = statements.read_facts(
-            text, single={"player": "player", "goal": "goal"}, many={"holes": "hole"}
-        )
+        facts, _ = statements.read_facts(text, single={"player": "player", "goal": "goal"}, many={"holes": "hole"})
         return frozenset(facts)
 
     def draw(self, state: LakeState, theme: str = "classic", size: int = 256) -> Picture:
@@ -186,13 +192,17 @@ class FrozenLake:
                 if state.player == state.goal or {state.player, state.goal} & state.holes:
                     raise ValueError("player and goal must be two different cells of ice")
                 return state
-        raise ValueError(f"a FrozenLake state needs size, player, goal and holes, got {sorted(data)}")
+        raise ValueError(f"a FrozenLake state needs size, player, goal and holes, got {data!r:.200}")
 
     def key(self, state: LakeState) -> str:
-        """``frozenlake:n:player:goal:holes`` with cells numbered in reading order and holes as a hexadecimal bit set."""
+        """``frozenlake:n:player:goal:holes``, cells numbered in reading order, the holes a hexadecimal bit set."""
         n = state.size
         player, goal = (cell[0] * n + cell[1] for cell in (state.player, state.goal))
         return f"frozenlake:{n}:{player}:{goal}:{grid.bit_set(n, state.holes):x}"
+
+
+def _holes(level: int, mask: int) -> frozenset[Cell]:
+    return frozenset(grid.cells_of(level, mask))
 
 
 def _pick(nodes: int, draw: float) -> int:

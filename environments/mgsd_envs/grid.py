@@ -49,7 +49,7 @@ class Graph:
 
 
 def flood(graph: Graph, start: int, goal: int = 0) -> list[int]:
-    """Nodes by distance from ``start``: item k holds those k actions away. Stops at the first item that meets ``goal``."""
+    """Nodes by distance from ``start``: item k is k actions away; the last is the first to meet ``goal``."""
     front = seen = start
     layers = [front]
     while not front & goal:
@@ -108,6 +108,11 @@ def bit_set(size: int, cells: Iterable[Cell]) -> int:
     for row, column in cells:
         mask |= 1 << (row * size + column)
     return mask
+
+
+def cell_at(size: int, node: int) -> Cell:
+    """The cell of a one-cell set."""
+    return divmod(node.bit_length() - 1, size)
 
 
 def cells_of(size: int, mask: int) -> list[Cell]:
@@ -175,6 +180,6 @@ def cell_from(data: Any, size: int) -> Cell:
         ValueError: not a pair of integers on the board.
     """
     match data:
-        case [int(row), int(column)] if inside(size, (row, column)):
+        case [int(row), int(column)] if inside(size, (row, column)) and bool not in (type(row), type(column)):
             return row, column
     raise ValueError(f"{data!r} is not a cell of a {size}x{size} grid")

@@ -7,7 +7,7 @@ or the border is illegal; reaching the goal ends the episode. Every maze has exa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations
 from typing import Any
@@ -22,22 +22,27 @@ from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
 BLACK, WHITE, GREY, YELLOW, BLUE = range(5)
-_LETTER_OF = {action: letter for letter, action in LETTERS.items()}
-_FLAGS = {"left": 1, "down": 2, "right": 4, "up": 8}
+FLAGS = {"left": 1, "down": 2, "right": 4, "up": 8}
+_DIGITS = {side: bytes(48 + bool(i & flag) for i in range(256)) for side, flag in FLAGS.items()}
 _PLAYER, _GOAL = 16, 32
-
-Opening = tuple[int, int, str]
-"""A side of a cell without a wall: row, column and ``left``, ``down``, ``right`` or ``up``."""
 
 
 @dataclass(frozen=True, slots=True)
 class MazeState:
-    """A maze of ``size`` x ``size`` cells; ``open`` holds every opening twice, once from each side."""
+    """A maze of ``size`` x ``size`` cells.
+
+    Attributes:
+        size: cells a side.
+        player: where the player stands.
+        goal: where to go.
+        sides: one byte a cell in reading order, the sum of its open sides: left 1, down 2, right 4, up 8. An opening
+            is seen from both of its cells; only in a world that a model believes in may the two disagree.
+    """
 
     size: int
     player: Cell
     goal: Cell
-    open: frozenset[Opening]
+    sides: bytes
 
 
 class Maze:
@@ -50,7 +55,12 @@ class Maze:
     themes = ("classic", "plain")
 
     def sample(
-        self, level: int, rng: np.random.Generator, *, length: range | None = None, density: float | None = None
+        self,
+        level: int,
+        rng: np.random.Generator,
+        *,
+        length: range | None = None,
+        density: float | None = None,
     ) -> MazeState | None:
         """Carve by random depth-first search, then pick a goal at a distance drawn evenly from the possible ones.
 
@@ -58,16 +68,16 @@ class Maze:
         """
         grid.check_level(self.name, level, self.min_level)
         cells = level * level
-        draws: list[float] = rng.random(2 * cells + 4).tolist()
-        passages = _carve(level, draws)
+        draws: list[float] = rng.random(cells + 3).tolist()
+        sides = _carve(level, draws)
         player = int(draws[-1] * cells)
-        layers = grid.flood(_graph(level, passages), 1 << player)
+        layers = grid.flood(_walks(level, sides), 1 << player)
         distances = [d for d in (length or range(1, len(layers))) if 0 < d < len(layers)]
         if not distances:
             return None
         goals = list(grid.bits(layers[distances[int(draws[-2] * len(distances))]]))
         goal = goals[int(draws[-3] * len(goals))]
-        return MazeState(level, divmod(player, level), divmod(goal, level), _openings(level, passages))
+        return MazeState(level, divmod(player, level), divmod(goal, level), sides)
 
     def states(self, level: int) -> Iterator[MazeState] | None:
         """All 6,336 mazes of 3x3 that depth-first search can carve, and those of 2x2; 4x4 has 916,800."""
@@ -77,17 +87,15 @@ class Maze:
 
     def _states(self, level: int) -> Iterator[MazeState]:
         cells = level * level
-        edges = [(i, i + 1) for i in range(cells) if (i + 1) % level] + [
-            (i, i + level) for i in range(cells - level)
-        ]
+        edges = [(i, i + 1) for i in range(cells) if (i + 1) % level] + [(i, i + level) for i in range(cells - level)]
         for chosen in combinations(edges, cells - 1):
             if not _is_search_tree(cells, chosen, set(edges) - set(chosen)):
                 continue
-            opening = _openings(level, list(chosen))
+            sides = _join(level, chosen)
             for player in range(cells):
                 for goal in range(cells):
                     if player != goal:
-                        yield MazeState(level, divmod(player, level), divmod(goal, level), opening)
+                        yield MazeState(level, divmod(player, level), divmod(goal, level), sides)
 
     def bands(self, level: int) -> tuple[range, range, range]:
         """Easy up to n - 1 moves (n = 2: 1), medium below 2n - 1, hard from there on."""
@@ -98,12 +106,7 @@ class Maze:
     def graph(self, state: MazeState) -> tuple[Graph, int, int]:
         """Walks through the openings."""
         n = state.size
-        masks = dict.fromkeys(MOVES, 0)
-        for row, column, side in state.open:
-            masks[side] |= 1 << (row * n + column)
-        shifts = {"left": -1, "down": n, "right": 1, "up": -n}
-        moves = tuple((action, masks[action], shifts[action]) for action in MOVES)
-        return Graph(moves), grid.bit(n, state.player), grid.bit(n, state.goal)
+        return _walks(n, state.sides), grid.bit(n, state.player), grid.bit(n, state.goal)
 
     def solve(self, state: MazeState) -> Plan | None:
         """One shortest plan."""
@@ -130,7 +133,7 @@ class Maze:
         row, column = cursor[0] + move[0], cursor[1] + move[1]
         if not (0 <= row < state.size and 0 <= column < state.size):
             return Illegal.OFF_GRID
-        if (cursor[0], cursor[1], action) not in state.open:
+        if not state.sides[cursor[0] * state.size + cursor[1]] & FLAGS[action]:
             return Illegal.WALL
         return row, column
 
@@ -138,23 +141,32 @@ class Maze:
         """Whether the player stands on the goal."""
         return cursor == state.goal
 
+    def at(self, state: MazeState, cursor: Cursor) -> MazeState:
+        """The player at the cursor."""
+        return replace(state, player=(cursor[0], cursor[1]))
+
     def facts(self, state: MazeState) -> frozenset[Fact]:
-        """``("size", n)``, ``("player", r, c)``, ``("goal", r, c)`` and an ``("open", r, c, side)`` for each open side."""
-        sides: set[Fact] = {("open", *opening) for opening in state.open}
-        return frozenset({("size", state.size), ("player", *state.player), ("goal", *state.goal)} | sides)
+        """``("size", n)``, ``("player", r, c)``, ``("goal", r, c)`` and ``("open", r, c, side)`` for each open side."""
+        facts: set[Fact] = {("size", state.size), ("player", *state.player), ("goal", *state.goal)}
+        for i, flags in enumerate(state.sides):
+            facts.update(("open", *divmod(i, state.size), side) for side in _names(flags))
+        return frozenset(facts)
 
     def from_facts(self, facts: Iterable[Fact]) -> MazeState:
         """The maze that the facts describe; an opening may be stated from one side only, as a model may believe."""
         sheet = statements.FactSheet(facts)
-        opening = frozenset((*cell, side) for cell, side in sheet.labelled("open"))
-        return MazeState(sheet.size, sheet.cell("player"), sheet.cell("goal"), opening)
+        sides = bytearray(sheet.size**2)
+        for (row, column), side in sheet.labelled("open"):
+            if side not in FLAGS:
+                raise ValueError(f"{side!r} is not a side of a cell")
+            sides[row * sheet.size + column] |= FLAGS[side]
+        return MazeState(sheet.size, sheet.cell("player"), sheet.cell("goal"), bytes(sides))
 
     def describe(self, state: MazeState) -> str:
         """Size, player, goal, and the open sides of every cell as letters."""
-        sides: dict[Cell, str] = {}
-        for row, column, side in sorted(state.open, key=lambda o: (o[0], o[1], "LDRU".index(_LETTER_OF[o[2]]))):
-            sides[row, column] = sides.get((row, column), "") + _LETTER_OF[side]
-        opening = ", ".join(f"({row},{column}) {letters}" for (row, column), letters in sides.items())
+        rows = enumerate(map(_letters, state.sides))
+        cells = ((*divmod(i, state.size), letters) for i, letters in rows if letters)
+        opening = ", ".join(f"({row},{column}) {letters}" for row, column, letters in cells)
         return (
             f"size: {state.size}\nplayer: {statements.write_cells([state.player])}\n"
             f"goal: {statements.write_cells([state.goal])}\nopen: {opening or 'none'}"
@@ -162,9 +174,7 @@ class Maze:
 
     def parse(self, text: str) -> frozenset[Fact]:
         """Facts stated as ``size``, ``player``, ``goal`` and ``open``, sides as letters or words."""
-        facts, fields = statements.read_facts(
-            text, single={"player": "player", "goal": "goal"}, other=("open",)
-        )
+        facts, fields = statements.read_facts(text, single={"player": "player", "goal": "goal"}, other=("open",))
         for cell, label in statements.read_labelled_cells(fields.get("open", "")):
             for side in statements.read_sides(label):
                 facts.add(("open", *cell, side))
@@ -174,9 +184,7 @@ class Maze:
         """A picture of the maze: black walls, a yellow disc for the player, a blue one for the goal."""
         n = state.size
         check_look(self.name, theme, self.themes, n, size)
-        kinds = [[0] * n for _ in range(n)]
-        for row, column, side in state.open:
-            kinds[row][column] |= _FLAGS[side]
+        kinds = [list(state.sides[i : i + n]) for i in range(0, n * n, n)]
         kinds[state.goal[0]][state.goal[1]] |= _GOAL
         kinds[state.player[0]][state.player[1]] |= _PLAYER
         return _atlas(theme, n, size).compose(kinds)
@@ -184,13 +192,9 @@ class Maze:
     def to_json(self, state: MazeState) -> dict[str, Any]:
         """Size, player, goal and, row by row, the letters of each cell's open sides."""
         n = state.size
-        letters = [[""] * n for _ in range(n)]
-        for action in MOVES:
-            for row in range(n):
-                for column in range(n):
-                    if (row, column, action) in state.open:
-                        letters[row][column] += _LETTER_OF[action]
-        return {"size": n, "player": list(state.player), "goal": list(state.goal), "open": letters}
+        letters = [_letters(flags) for flags in state.sides]
+        rows = [letters[i : i + n] for i in range(0, n * n, n)]
+        return {"size": n, "player": list(state.player), "goal": list(state.goal), "open": rows}
 
     def from_json(self, data: dict[str, Any]) -> MazeState:
         """A maze whose openings agree from both sides and lead nowhere off the grid."""
@@ -201,68 +205,79 @@ class Maze:
                 if state.player == state.goal:
                     raise ValueError("player and goal must be two different cells")
                 return state
-        raise ValueError(f"a Maze state needs size, player, goal and open, got {sorted(data)}")
+        raise ValueError(f"a Maze state needs size, player, goal and open, got {data!r:.200}")
 
     def key(self, state: MazeState) -> str:
         """``maze:n:player:goal:`` and a hexadecimal digit a cell for its open sides (left 1, down 2, right 4, up 8)."""
-        n = state.size
-        digits = [0] * (n * n)
-        for row, column, side in state.open:
-            digits[row * n + column] |= _FLAGS[side]
-        player, goal = (cell[0] * n + cell[1] for cell in (state.player, state.goal))
-        return f"maze:{n}:{player}:{goal}:{''.join(map('0123456789abcdef'.__getitem__, digits))}"
+        player, goal = (cell[0] * state.size + cell[1] for cell in (state.player, state.goal))
+        return f"maze:{state.size}:{player}:{goal}:{state.sides.hex()[1::2]}"
 
 
-def _carve(size: int, draws: list[float]) -> list[tuple[int, int]]:
-    """Passages of a maze as pairs of cell numbers, by depth-first search; one draw for the start and one a step."""
-    around = _neighbours(size)
-    current = int(draws[0] * size * size)
-    seen = bytearray(size * size)
-    seen[current] = 1
-    path, passages = [current], []
-    k = 1
-    while path:
-        fresh = [cell for cell in around[path[-1]] if not seen[cell]]
-        if not fresh:
-            path.pop()
-            continue
-        step = fresh[int(draws[k] * len(fresh))] if len(fresh) > 1 else fresh[0]
-        k += 1
-        passages.append((path[-1], step))
-        seen[step] = 1
-        path.append(step)
-    return passages
+def _names(flags: int) -> list[str]:
+    return [side for side, flag in FLAGS.items() if flags & flag]
+
+
+def _letters(flags: int) -> str:
+    return "".join(letter for letter, side in LETTERS.items() if flags & FLAGS[side])
+
+
+def _walks(size: int, sides: bytes) -> Graph:
+    """Moves through the open sides."""
+
+    def cells(side: str) -> int:  # the bytes as binary digits, the last cell first
+        return int(sides.translate(_DIGITS[side])[::-1], 2)
+
+    return Graph(tuple((side, mask & cells(side), shift) for side, mask, shift in _board(size)))
 
 
 @lru_cache(maxsize=64)
-def _neighbours(size: int) -> list[list[int]]:
-    cells = [(r, c) for r in range(size) for c in range(size)]
-    moves = MOVES.values()
+def _board(size: int) -> tuple[tuple[str, int, int], ...]:
+    """Moves that stay on the board."""
+    return grid.walks(size, (1 << size * size) - 1)
+
+
+def _carve(size: int, draws: list[float]) -> bytes:
+    """A maze made by depth-first search: one draw for the first cell, one for each new cell."""
+    around = _neighbours(size)
+    sides = bytearray(size * size)
+    path = [int(draws[0] * size * size)]
+    k = 0
+    while path:
+        cell = path[-1]
+        fresh = [step for step in around[cell] if not sides[step[0]]]
+        if not fresh:
+            path.pop()
+            continue
+        k += 1
+        step, way, back = fresh[int(draws[k] * len(fresh))]
+        sides[cell] |= way
+        sides[step] |= back
+        path.append(step)
+    return bytes(sides)
+
+
+@lru_cache(maxsize=64)
+def _neighbours(size: int) -> list[list[tuple[int, int, int]]]:
+    """For each cell its neighbours as (cell, flag of the way there, flag of the way back)."""
     return [
-        [(r + dr) * size + c + dc for dr, dc in moves if grid.inside(size, (r + dr, c + dc))] for r, c in cells
+        [
+            ((row + down) * size + column + right, FLAGS[side], FLAGS[OPPOSITE[side]])
+            for side, (down, right) in MOVES.items()
+            if grid.inside(size, (row + down, column + right))
+        ]
+        for row in range(size)
+        for column in range(size)
     ]
 
 
-def _graph(size: int, passages: list[tuple[int, int]]) -> Graph:
-    right = down = 0
+def _join(size: int, passages: Iterable[tuple[int, int]]) -> bytes:
+    """A maze with these openings, each given as two cell numbers, the lower first."""
+    sides = bytearray(size * size)
     for a, b in passages:
-        low = 1 << min(a, b)
-        if abs(a - b) == 1:
-            right |= low
-        else:
-            down |= low
-    return Graph(
-        (("left", right << 1, -1), ("down", down, size), ("right", right, 1), ("up", down << size, -size))
-    )
-
-
-def _openings(size: int, passages: list[tuple[int, int]]) -> frozenset[Opening]:
-    opening = set()
-    for a, b in passages:
-        side = {-1: "left", size: "down", 1: "right", -size: "up"}[b - a]
-        opening.add((*divmod(a, size), side))
-        opening.add((*divmod(b, size), OPPOSITE[side]))
-    return frozenset(opening)
+        way = "right" if b - a == 1 else "down"
+        sides[a] |= FLAGS[way]
+        sides[b] |= FLAGS[OPPOSITE[way]]
+    return bytes(sides)
 
 
 def _is_search_tree(cells: int, tree: Iterable[tuple[int, int]], rest: Iterable[tuple[int, int]]) -> bool:
@@ -287,21 +302,21 @@ def _is_search_tree(cells: int, tree: Iterable[tuple[int, int]], rest: Iterable[
     return False
 
 
-def _read_rows(rows: list[Any], n: int) -> frozenset[Opening]:
+def _read_rows(rows: list[Any], n: int) -> bytes:
+    """Open sides out of untrusted JSON."""
     if len(rows) != n or any(not isinstance(row, list) or len(row) != n for row in rows):
         raise ValueError(f"open must have {n} rows of {n} cells")
-    opening = set()
-    for row, letters_of_row in enumerate(rows):
-        for column, letters in enumerate(letters_of_row):
-            for letter in letters:
-                if letter not in LETTERS:
-                    raise ValueError(f"open sides are letters of LDRU, not {letter!r}")
-                opening.add((row, column, LETTERS[letter]))
-    for row, column, side in opening:
-        down, right = MOVES[side]
-        if (row + down, column + right, OPPOSITE[side]) not in opening:
-            raise ValueError(f"({row},{column}) is open to the {side} but not from the other side")
-    return frozenset(opening)
+    sides = bytearray()
+    for letters in (cell for row in rows for cell in row):
+        if not isinstance(letters, str) or set(letters) - set(LETTERS):
+            raise ValueError(f"open sides are letters of LDRU, not {letters!r}")
+        sides.append(sum(FLAGS[LETTERS[letter]] for letter in set(letters)))
+    for i, flags in enumerate(sides):
+        for side in _names(flags):
+            row, column = i // n + MOVES[side][0], i % n + MOVES[side][1]
+            if not grid.inside(n, (row, column)) or not sides[row * n + column] & FLAGS[OPPOSITE[side]]:
+                raise ValueError(f"({i // n},{i % n}) is open to the {side} but not from the other side")
+    return bytes(sides)
 
 
 @lru_cache(maxsize=64)
@@ -321,11 +336,11 @@ def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np
     pen.rectangle(left + half, top + half, right - half, bottom - half, colour=WHITE)
     thin = max(1, int(cell / 16))
     for side, x in (("left", left), ("right", right)):
-        if kind & _FLAGS[side]:
+        if kind & FLAGS[side]:
             pen.rectangle(x - half, top + half, x + half, bottom - half, colour=WHITE)
             pen.line(x, top + half, x, bottom - half, colour=GREY, width=thin)
     for side, y in (("up", top), ("down", bottom)):
-        if kind & _FLAGS[side]:
+        if kind & FLAGS[side]:
             pen.rectangle(left + half, y - half, right - half, y + half, colour=WHITE)
             pen.line(left + half, y, right - half, y, colour=GREY, width=thin)
     radius = max(3, int((cell - wall) * 0.25))

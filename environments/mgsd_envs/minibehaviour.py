@@ -11,7 +11,7 @@ This is a simplification of Mini-BEHAVIOR's InstallingAPrinter (no turning, no t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
 
 FETCHING, CARRYING, DONE = range(3)
 BLACK, GRID, TABLE, RED, WHITE = range(5)
-FLOOR_KIND, TABLE_KIND, AGENT_KIND, PRINTER_KIND = range(4)
+FLOOR_KIND, TABLE_KIND, AGENT_KIND, PRINTER_KIND, CARRIER_KIND, INSTALLED_KIND = range(6)
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
 
 
@@ -49,7 +49,12 @@ class MiniBehaviour:
     themes = ("classic", "plain")
 
     def sample(
-        self, level: int, rng: np.random.Generator, *, length: range | None = None, density: float | None = None
+        self,
+        level: int,
+        rng: np.random.Generator,
+        *,
+        length: range | None = None,
+        density: float | None = None,
     ) -> OfficeState | None:
         """Put a table of 2x3 cells and a printer, then the agent at a distance drawn evenly from the possible ones.
 
@@ -157,6 +162,16 @@ class MiniBehaviour:
         """Whether the printer has been dropped."""
         return cursor[2] == DONE
 
+    def at(self, state: OfficeState, cursor: Cursor) -> OfficeState:
+        """The agent at the cursor; the printer, once picked, in the agent's cell, and once dropped, on the table."""
+        row, column, phase = cursor
+        agent = (row, column)
+        if phase == CARRYING:
+            return replace(state, agent=agent, printer=agent)
+        if phase == DONE:
+            return replace(state, agent=agent, printer=min(state.table, key=lambda c: (grid.manhattan(agent, c), c)))
+        return replace(state, agent=agent)
+
     def facts(self, state: OfficeState) -> frozenset[Fact]:
         """``("size", n)``, ``("agent", r, c)``, ``("printer", r, c)`` and a ``("table", r, c)`` for each table cell."""
         table: set[Fact] = {("table", *cell) for cell in state.table}
@@ -176,20 +191,21 @@ class MiniBehaviour:
 
     def parse(self, text: str) -> frozenset[Fact]:
         """Facts stated as ``size``, ``agent``, ``printer`` and ``table``."""
-        facts, _ = statements.read_facts(
-            text, single={"agent": "agent", "printer": "printer"}, many={"table": "table"}
-        )
+        facts, _ = statements.read_facts(text, single={"agent": "agent", "printer": "printer"}, many={"table": "table"})
         return frozenset(facts)
 
     def draw(self, state: OfficeState, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the room: brown table, white printer, the agent as a red triangle."""
+        """A picture of the room: brown table, white printer, the agent as a red triangle.
+
+        A printer in the agent's cell is being carried: it is drawn small above the triangle.
+        """
         n = state.size
         check_look(self.name, theme, self.themes, n, size)
         kinds = [[FLOOR_KIND] * n for _ in range(n)]
         for row, column in state.table:
             kinds[row][column] = TABLE_KIND
-        kinds[state.printer[0]][state.printer[1]] = PRINTER_KIND
-        kinds[state.agent[0]][state.agent[1]] = AGENT_KIND
+        kinds[state.printer[0]][state.printer[1]] = INSTALLED_KIND if state.printer in state.table else PRINTER_KIND
+        kinds[state.agent[0]][state.agent[1]] = CARRIER_KIND if state.agent == state.printer else AGENT_KIND
         return _atlas(theme, n, size).compose(kinds)
 
     def to_json(self, state: OfficeState) -> dict[str, Any]:
@@ -215,10 +231,10 @@ class MiniBehaviour:
                 if state.agent == state.printer or {state.agent, state.printer} & state.table:
                     raise ValueError("agent and printer must be two different cells off the table")
                 return state
-        raise ValueError(f"a MiniBehaviour state needs size, agent, printer and table, got {sorted(data)}")
+        raise ValueError(f"a MiniBehaviour state needs size, agent, printer and table, got {data!r:.200}")
 
     def key(self, state: OfficeState) -> str:
-        """``minibehaviour:n:agent:printer:table``, cells numbered in reading order, the table as a hexadecimal bit set."""
+        """``minibehaviour:n:agent:printer:table``, cells numbered in reading order, the table a hexadecimal bit set."""
         n = state.size
         agent, printer = (cell[0] * n + cell[1] for cell in (state.agent, state.printer))
         return f"minibehaviour:{n}:{agent}:{printer}:{grid.bit_set(n, state.table):x}"
@@ -227,9 +243,7 @@ class MiniBehaviour:
 @lru_cache(maxsize=1024)
 def _table(size: int, corner: Cell) -> tuple[frozenset[Cell], list[int]]:
     """The table with its top left cell at ``corner``, and the numbers of the cells that it leaves free."""
-    table = frozenset(
-        (corner[0] + r, corner[1] + c) for r in range(TABLE_ROWS) for c in range(TABLE_COLUMNS)
-    )
+    table = frozenset((corner[0] + r, corner[1] + c) for r in range(TABLE_ROWS) for c in range(TABLE_COLUMNS))
     return table, [i for i in range(size * size) if divmod(i, size) not in table]
 
 
@@ -284,13 +298,15 @@ def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np
     pen = Pen(level, size, row, column)
     cell = size / level
     x, y = column * cell, row * cell
-    if kind == TABLE_KIND:
+    if kind in (TABLE_KIND, INSTALLED_KIND):
         pen.rectangle(x + 1, y + 1, x + cell - 1, y + cell - 1, colour=TABLE)
-    elif kind == AGENT_KIND:
+    if kind in (AGENT_KIND, CARRIER_KIND):
         base, top, bottom = x + 0.22 * cell, y + 0.20 * cell, y + 0.80 * cell
         pen.polygon(base, top, x + 0.78 * cell, y + 0.50 * cell, base, bottom, colour=RED)
-    elif kind == PRINTER_KIND:
+    if kind in (PRINTER_KIND, INSTALLED_KIND):
         _printer(pen, x, y, cell)
+    elif kind == CARRIER_KIND:
+        _printer(pen, x + 0.45 * cell, y - 0.05 * cell, 0.6 * cell)
     pen.line(x, y + cell, x, y, x + cell, y, colour=GRID)
     return pen.tile()
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from mgsd_envs.grid import LETTERS, MOVES, inside
+from mgsd_envs.grid import LETTERS, MAX_LEVEL, MOVES, inside
 from mgsd_envs.task import Cell, Fact
 
 _SIDE_LETTERS = {letter.lower() for letter in LETTERS}
@@ -29,7 +29,8 @@ _VALUE = re.compile(r"[^\n;]*(?:\n[ \t*•-]*[(\[]\d[^\n;]*)*")
 
 @cache
 def _field_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|;)[^\w\n;]*({'|'.join(names)})[^\w\n;(\[:=]*[:=]", re.IGNORECASE | re.MULTILINE)
+    mark = r"(?:^|;)[^\w\n;]*(?:\d{1,2}[.)][^\w\n;]*)?"
+    return re.compile(rf"{mark}({'|'.join(names)})[^\w\n;(\[:=]*[:=]", re.IGNORECASE | re.MULTILINE)
 
 
 def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
@@ -50,9 +51,7 @@ def read_labelled_cells(value: str) -> list[tuple[Cell, str]]:
     """Every cell written in a value with the text behind it, up to the next cell."""
     marks = list(_CELL.finditer(value))
     ends = [mark.start() for mark in marks[1:]] + [len(value)]
-    return [
-        ((int(mark[1]), int(mark[2])), value[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)
-    ]
+    return [((int(mark[1]), int(mark[2])), value[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)]
 
 
 def read_sides(label: str) -> set[str]:
@@ -102,7 +101,7 @@ class FactSheet:
     """Facts sorted by name, for rebuilding a state from them.
 
     Raises:
-        ValueError: on construction, if there is not exactly one size of at least 1.
+        ValueError: on construction, if there is not exactly one size from 1 to 32.
     """
 
     def __init__(self, facts: Iterable[Fact]) -> None:
@@ -110,10 +109,10 @@ class FactSheet:
         for name, *arguments in facts:
             self._rows.setdefault(str(name), []).append(tuple(arguments))
         match self._rows.get("size"):
-            case [(int(size),)] if size >= 1:
+            case [(int(size),)] if 1 <= size <= MAX_LEVEL:
                 self.size = size
             case other:
-                raise ValueError(f"one size is needed, got {other or 'none'}")
+                raise ValueError(f"one size from 1 to {MAX_LEVEL} is needed, got {other or 'none'}")
 
     def cells(self, name: str) -> frozenset[Cell]:
         """The cells of every fact ``(name, row, column)``.

@@ -62,7 +62,12 @@ class Task(Protocol[S]):
     """Looks that :meth:`draw` knows; the first is ``"classic"``, as in the paper."""
 
     def sample(
-        self, level: int, rng: np.random.Generator, *, length: range | None = None, density: float | None = None
+        self,
+        level: int,
+        rng: np.random.Generator,
+        *,
+        length: range | None = None,
+        density: float | None = None,
     ) -> S | None:
         """Draw one solvable state.
 
@@ -78,7 +83,7 @@ class Task(Protocol[S]):
         ...
 
     def states(self, level: int) -> Iterator[S] | None:
-        """Every state that :meth:`sample` can give, in a fixed order, where there are few; None where there are many."""
+        """Every state that :meth:`sample` can give, in a fixed order; None where there are too many to list."""
         ...
 
     def bands(self, level: int) -> tuple[range, range, range]:
@@ -113,6 +118,10 @@ class Task(Protocol[S]):
         """Whether the episode has ended in success."""
         ...
 
+    def at(self, state: S, cursor: Cursor) -> S:
+        """The state as it is in the middle of a rollout: to tell, draw or encode, not to act in."""
+        ...
+
     def facts(self, state: S) -> frozenset[Fact]:
         """The state as a set of atomic facts."""
         ...
@@ -143,6 +152,8 @@ class Task(Protocol[S]):
             ValueError: unknown theme, or fewer than 4 pixels a cell.
         """
         ...
+
+    def __hash__(self) -> int: ...
 
     def to_json(self, state: S) -> dict[str, Any]:
         """The state as plain JSON values, with its lists in canonical order; stable across versions."""

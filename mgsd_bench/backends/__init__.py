@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mgsd_bench.suites import Episode
+    from mgsd_envs import Episode
 
 FinishReason = Literal["stop", "length", "error"]
 

@@ -1,0 +1,183 @@
+"""Our boards seen with MiniGrid's eyes: its object encoding and its tiles.
+
+The dynamics stay ours: absolute moves, edge walls, no turning. What MiniGrid's users and agents get is its observation
+format, fully observed, and its look::
+
+    import gymnasium
+    from mgsd_envs.minigrid_bridge import MiniGridView
+
+    env = MiniGridView(gymnasium.make("mgsd_envs.gym:MGSD/FrozenLake-v0", render_mode="rgb_array"))
+
+MiniGrid's wrappers that read the observation alone work on top (``ImgObsWrapper``, ``FlatObsWrapper``,
+``DictObservationSpaceWrapper``); those that reach into a ``MiniGridEnv`` do not.
+
+Importing this module imports MiniGrid and with it pygame, so nothing else here does. Needs the extra ``gym``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
+from minigrid.core.grid import Grid
+from minigrid.core.mission import MissionSpace
+from minigrid.core.world_object import Box, Goal, Lava, Wall
+from numpy.typing import NDArray
+
+from mgsd_envs.frozenlake import LakeState
+from mgsd_envs.gym import BoardEnv
+from mgsd_envs.maze import FLAGS, MazeState
+from mgsd_envs.minibehaviour import OfficeState
+from mgsd_envs.task import Cell
+
+PRINTER, TABLE = "blue", "yellow"
+"""MiniGrid's colours for the printer (a box) and the table (walls)."""
+
+_DIRECTIONS = {"right": 0, "down": 1, "left": 2, "up": 3}
+
+
+def _cross() -> str:
+    return "avoid the lava and get to the green goal square"
+
+
+def _walk() -> str:
+    return "get to the green goal square"
+
+
+def _install() -> str:
+    return "put the blue box near the yellow wall"
+
+
+_MISSIONS = {"frozenlake": _cross, "maze": _walk, "minibehaviour": _install}
+
+
+def to_grid(task_name: str, state: Any) -> Grid:
+    """A state as a MiniGrid grid, without the agent.
+
+    FrozenLake: an (n + 2) x (n + 2) grid with walls around it, ``Lava`` for holes, ``Goal`` for the goal.
+    MiniBehaviour: likewise, yellow ``Wall`` for the table's cells and a blue ``Box`` for the printer, which lies in
+    the agent's cell while it is carried. Maze: MiniGrid has no walls between cells, so they get cells of their own in
+    a (2n + 1) x (2n + 1) grid, and one move of ours goes two of its cells far. :func:`position` tells which cell is
+    which.
+
+    Raises:
+        ValueError: the task has no MiniGrid form.
+    """
+    match state:
+        case LakeState():
+            grid = _room(state.size)
+            for hole in state.holes:
+                grid.set(*position(task_name, hole), Lava())
+            grid.set(*position(task_name, state.goal), Goal())
+        case OfficeState():
+            grid = _room(state.size)
+            for cell in state.table:
+                grid.set(*position(task_name, cell), Wall(TABLE))
+            grid.set(*position(task_name, state.printer), Box(PRINTER))
+        case MazeState():
+            grid = _blocks(state)
+            grid.set(*position(task_name, state.goal), Goal())
+        case _:
+            raise ValueError(f"{task_name} has no MiniGrid form")
+    return grid
+
+
+def position(task_name: str, cell: Cell) -> tuple[int, int]:
+    """The (x, y) in MiniGrid's grid of one of our (row, column)."""
+    row, column = cell
+    return (2 * column + 1, 2 * row + 1) if task_name == "maze" else (column + 1, row + 1)
+
+
+class MiniGridView(gymnasium.Wrapper, RecordConstructorArgs):  # type: ignore[misc]  # gymnasium's types are not followed
+    """MiniGrid's observation and picture of one of our environments.
+
+    Observation: ``image``, uint8 (width, height, 3), each cell's (object, colour, state) as in MiniGrid's
+    ``FullyObsWrapper``, indexed [x, y]; ``direction``, that of the last move, 0 (right) at first; ``mission``, a
+    sentence. The agent's cell reads (agent, red, direction), or (agent, blue, direction) while it carries the printer.
+
+    ``render()`` in mode ``"rgb_array"`` gives MiniGrid's tiles; other modes are the wrapped environment's.
+
+    Args:
+        env: an environment made from one of our ids, wrapped or not.
+        tile_size: pixels of a rendered cell.
+
+    Raises:
+        ValueError: not one of our environments, or its task has no MiniGrid form.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, int], tile_size: int = 32) -> None:
+        RecordConstructorArgs.__init__(self, tile_size=tile_size)
+        gymnasium.Wrapper.__init__(self, env)
+        board = env.unwrapped
+        if not isinstance(board, BoardEnv) or board.task.name not in _MISSIONS:
+            raise ValueError(f"{board} has no MiniGrid form")
+        self._board = board
+        self._tile_size = tile_size
+        self._direction = 0
+        self.mission = _MISSIONS[board.task.name]()
+        edge = sum(position(board.task.name, (board.level - 1, 0))) + 1
+        self.observation_space = spaces.Dict(
+            {
+                "image": spaces.Box(0, 255, (edge, edge, 3), np.uint8),
+                "direction": spaces.Discrete(4),
+                "mission": MissionSpace(_MISSIONS[board.task.name]),
+            }
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As in the wrapped environment."""
+        _, info = self.env.reset(seed=seed, options=options)
+        self._direction = 0
+        return self._observe(), info
+
+    def step(self, action: int) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """As in the wrapped environment."""
+        _, reward, terminated, truncated, info = self.env.step(action)
+        self._direction = _DIRECTIONS.get(self._board.task.actions[action], self._direction)
+        return self._observe(), reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """The board in MiniGrid's tiles, uint8 (height, width, 3), if the render mode is ``"rgb_array"``."""
+        if self.render_mode != "rgb_array":
+            return self.env.render()
+        grid, agent = self._look()
+        return grid.render(self._tile_size, agent, self._direction)
+
+    def _look(self) -> tuple[Grid, tuple[int, int]]:
+        task, state = self._board.task, self._board.state
+        row, column = task.start(state)[:2]
+        return to_grid(task.name, state), position(task.name, (row, column))
+
+    def _observe(self) -> dict[str, Any]:
+        grid, agent = self._look()
+        image: NDArray[np.uint8] = grid.encode()
+        carried = isinstance(grid.get(*agent), Box)
+        image[agent] = (OBJECT_TO_IDX["agent"], COLOR_TO_IDX[PRINTER if carried else "red"], self._direction)
+        return {"image": image, "direction": self._direction, "mission": self.mission}
+
+
+def _room(size: int) -> Grid:
+    grid = Grid(size + 2, size + 2)
+    grid.wall_rect(0, 0, size + 2, size + 2)
+    return grid
+
+
+def _blocks(maze: MazeState) -> Grid:
+    edge = 2 * maze.size + 1
+    grid = Grid(edge, edge)
+    for x in range(edge):
+        grid.vert_wall(x, 0)
+    for i, flags in enumerate(maze.sides):
+        x, y = position("maze", divmod(i, maze.size))
+        grid.set(x, y, None)
+        if flags & FLAGS["right"]:
+            grid.set(x + 1, y, None)
+        if flags & FLAGS["down"]:
+            grid.set(x, y + 1, None)
+    return grid

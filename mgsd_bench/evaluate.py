@@ -1,0 +1,119 @@
+"""The `eval` command's work: one model, one suite, one run folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mgsd_bench import metrics, provenance, suites
+from mgsd_bench.backends import BackendConfig, EngineError, open_backend
+from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.progress import RunProgress
+from mgsd_bench.prompts import Condition, PromptSet, load_prompts
+from mgsd_bench.runner import Question, answer_all, questions
+from mgsd_bench.runs import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What to run.
+
+    Attributes:
+        suite: the suite, already cut to the wanted tasks and levels.
+        limit: episodes a level; all if None.
+        conditions: how episodes are put to the model.
+        repeats: how often each question is asked.
+        prompts: shipped prompt set, or a folder.
+        backend: name of the backend.
+        config: what the backend gets.
+        out: the run folder.
+    """
+
+    suite: suites.Suite
+    limit: int | None
+    conditions: list[Condition]
+    repeats: int
+    prompts: str
+    backend: str
+    config: BackendConfig
+    out: Path
+
+
+def evaluate(job: Evaluation, console: Console) -> tuple[dict[str, Any], Exit]:
+    """Run or resume an evaluation, and write its metrics.
+
+    Returns:
+        The metrics, and ``Exit.ENGINE`` if requests failed, else ``Exit.OK``.
+
+    Raises:
+        UserError: bad settings, or a run folder or model that cannot be used.
+    """
+    if job.repeats < 1:
+        raise UserError(f"--repeats {job.repeats}: must be at least 1")
+    if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend != "scripted":
+        raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
+    episodes = suites.episodes(job.suite)
+    if job.limit is not None:
+        episodes = suites.thin(episodes, job.limit)
+    prompts = load_prompts(job.prompts, episodes, job.conditions)
+    to_ask = questions(episodes, job.conditions, job.repeats)
+    with RunFolder.open(job.out, _identity(job, suites.digest(episodes, prompts.canonical()))) as run:
+        missing = sum(question.key not in run.samples for question in to_ask)
+        if run.samples and missing:
+            console.print(f"resuming {job.out}: {len(run.samples)} of {len(to_ask)} answers are there", highlight=False)
+        if missing:
+            _ask(job, run, to_ask, prompts, console)
+        summary = metrics.summarise(run.samples.values())
+        run.write_metrics(summary)
+        run.write_record(status="errors" if summary["errors"] else "complete")
+    return summary, Exit.ENGINE if summary["errors"] else Exit.OK
+
+
+def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: PromptSet, console: Console) -> None:
+    session = {**provenance.provenance(), "started": provenance.now(), "config": job.config.to_json()}
+    solved = sum(sample.outcome == "solved" for sample in run.samples.values())
+    status = "failed"
+    try:
+        with open_backend(job.backend, job.config) as backend:
+            session["backend"] = backend.describe()
+            run.write_record(sessions=[*run.record["sessions"], session])
+            began = time.monotonic()
+            with RunProgress(console, len(to_ask), len(run.samples), solved) as progress:
+                answer_all(run, backend, to_ask, prompts, job.config.sampling.seed, progress.advance)
+            session["seconds"] = round(time.monotonic() - began, 3)
+        status = "answered"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except EngineError as error:
+        raise UserError(
+            f"the {job.backend} engine died: {error}; {len(run.samples)} of {len(to_ask)} answers are kept in "
+            f"{job.out}: run the same command again to go on",
+            Exit.ENGINE,
+        ) from error
+    finally:
+        session["ended"] = provenance.now()
+        run.write_record(status=status)
+
+
+def _identity(job: Evaluation, digest: str) -> dict[str, Any]:
+    """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
+    return {
+        "suite": job.suite.name,
+        "digest": digest,
+        "tasks": list(dict.fromkeys(part.task for part in job.suite.parts)),
+        "levels": sorted({part.level for part in job.suite.parts}),
+        "limit": job.limit,
+        "theme": job.suite.theme,
+        "conditions": list(job.conditions),
+        "repeats": job.repeats,
+        "prompts": job.prompts,
+        "backend": job.backend,
+        "model": job.config.model,
+        "sampling": asdict(job.config.sampling),
+        "pixels": [job.config.min_pixels, job.config.max_pixels],
+    }

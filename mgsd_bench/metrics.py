@@ -1,0 +1,94 @@
+"""Metrics of a run, from its samples alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mgsd_bench.runs import Sample, ordered
+from mgsd_bench.scoring import Outcome
+from mgsd_bench.statistics import Estimate, macro, proportion
+
+Json = dict[str, Any]
+
+
+def summarise(samples: Iterable[Sample]) -> Json:
+    """Everything that is reported of a run.
+
+    Accuracy is the share of solved questions among *all* that were asked, whatever became of the others; optimal
+    accuracy the share solved with as few actions as possible (MGSD, arXiv 2606.06076, evaluation). The macro average
+    is the equal-weight mean of the tasks. The result depends on the samples only, not on their order.
+
+    Returns:
+        ``{"conditions": {name: {"levels": [...], "tasks": [...], "macro": {...}}}, "samples": n}`` as JSON values.
+    """
+    by_condition: dict[str, list[Sample]] = {}
+    everything = ordered(samples)
+    for sample in everything:
+        by_condition.setdefault(sample.condition, []).append(sample)
+    return {
+        "samples": len(everything),
+        "errors": sum(sample.outcome == Outcome.ERROR for sample in everything),
+        "conditions": {condition: _condition(of_it) for condition, of_it in by_condition.items()},
+    }
+
+
+def _condition(samples: list[Sample]) -> Json:
+    tasks: dict[str, dict[int, list[Sample]]] = {}
+    for sample in samples:
+        tasks.setdefault(sample.task, {}).setdefault(sample.level, []).append(sample)
+    return {
+        "levels": [
+            {"task": task, "level": level, **_row([levels[level]])}
+            for task, levels in tasks.items()
+            for level in sorted(levels)
+        ],
+        "tasks": [{"task": task, **_row(list(levels.values()))} for task, levels in tasks.items()],
+        "macro": {
+            "tasks": list(tasks),
+            "accuracy": _macro(tasks, "accuracy"),
+            "optimal_accuracy": _macro(tasks, "optimal"),
+        },
+    }
+
+
+def _row(strata: list[list[Sample]]) -> Json:
+    samples = [sample for stratum in strata for sample in stratum]
+    counts = Counter(sample.outcome for sample in samples)
+    answered = sum(sample.plan is not None for sample in samples)
+    solved = counts[Outcome.SOLVED]
+    return {
+        "n": len({sample.episode for sample in samples}),
+        "samples": len(samples),
+        "accuracy": _share(strata, "accuracy").to_json(),
+        "optimal_accuracy": _share(strata, "optimal").to_json(),
+        "accuracy_answered": proportion(solved, answered).to_json() if answered else None,
+        "outcomes": {outcome.value: counts[outcome] for outcome in Outcome},
+        "illegal_rules": dict(sorted(Counter(s.illegal for s in samples if s.illegal).items())),
+    }
+
+
+def _value(sample: Sample, of: str) -> bool:
+    return sample.optimal if of == "optimal" else sample.outcome == Outcome.SOLVED
+
+
+def _per_episode(samples: Sequence[Sample], of: str) -> list[float]:
+    """Mean over the repeats of each episode, so that repeats are not mistaken for new episodes."""
+    values: dict[str, list[bool]] = {}
+    for sample in samples:
+        values.setdefault(sample.episode, []).append(_value(sample, of))
+    return [sum(tries) / len(tries) for tries in values.values()]
+
+
+def _share(strata: list[list[Sample]], of: str) -> Estimate:
+    values = [_per_episode(stratum, of) for stratum in strata]
+    flat = [value for stratum in values for value in stratum]
+    if all(value in (0.0, 1.0) for value in flat):
+        return proportion(int(sum(flat)), len(flat))
+    return macro([values])
+
+
+def _macro(tasks: dict[str, dict[int, list[Sample]]], of: str) -> Json:
+    groups = [[_per_episode(samples, of) for samples in levels.values()] for levels in tasks.values()]
+    return macro(groups).to_json()

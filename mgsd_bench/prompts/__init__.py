@@ -1,0 +1,87 @@
+"""Prompt sets: the texts that models are asked with, kept as data files.
+
+A set is a folder with a folder a task, which holds one text a condition (``visual.txt``, ``symbolic.txt``,
+``direct.txt``) and one a theme (``look.classic.txt``: what the things in the picture look like). In a text,
+``{look}`` stands for the theme's look and ``{state}`` for the state as text. The test image follows the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mgsd_bench.errors import UserError
+from mgsd_envs import get_task
+
+if TYPE_CHECKING:
+    from mgsd_envs import Episode
+
+Condition = Literal["visual", "symbolic", "direct"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "direct"})
+SHIPPED = ("default", "compact")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """The texts of a prompt set that a run needs.
+
+    Attributes:
+        name: ``default``, ``compact`` or the folder given by the user.
+        texts: template by (task, file stem), for example ``("maze", "visual")``.
+    """
+
+    name: str
+    texts: dict[tuple[str, str], str]
+
+    def render(self, episode: Episode, condition: Condition) -> str:
+        """The text of the user turn for one episode, without the image."""
+        text = self.texts[episode.task, condition]
+        if "{look}" in text:
+            text = text.replace("{look}", self.texts[episode.task, f"look.{episode.theme}"])
+        if "{state}" in text:
+            text = text.replace("{state}", get_task(episode.task).describe(episode.state))
+        return text
+
+    def canonical(self) -> list[str]:
+        """The texts with their names, sorted; what run digests are taken over."""
+        return [f"{task}/{stem}\n{text}" for (task, stem), text in sorted(self.texts.items())]
+
+
+def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[Condition]) -> PromptSet:
+    """Read the texts that these episodes and conditions need.
+
+    Args:
+        name: a shipped set, or a folder of the user's.
+        episodes: the episodes to be asked about.
+        conditions: the conditions to be asked under.
+
+    Raises:
+        UserError: the set or one of its files is missing, is not UTF-8, or lacks the placeholder it needs.
+    """
+    folder = Path(__file__).parent / name if name in SHIPPED else Path(name)
+    if not folder.is_dir():
+        raise UserError(f"--prompts {name}: no such folder, and not one of the shipped sets {', '.join(SHIPPED)}")
+    texts: dict[tuple[str, str], str] = {}
+    for task, theme in sorted({(episode.task, episode.theme) for episode in episodes}):
+        for condition in conditions:
+            text = _read(folder / task / f"{condition}.txt")
+            if condition == "symbolic" and "{state}" not in text:
+                raise UserError(f"--prompts {name}: {task}/{condition}.txt needs {{state}} where the state belongs")
+            if condition in WITH_IMAGE and "{state}" in text:
+                raise UserError(f"--prompts {name}: {task}/{condition}.txt gives the state away: remove {{state}}")
+            if "{look}" in text:
+                texts[task, f"look.{theme}"] = _read(folder / task / f"look.{theme}.txt")
+            texts[task, condition] = text
+    return PromptSet(name, texts)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError as error:
+        raise UserError(f"--prompts: {path} is missing; a prompt set needs it for this task and condition") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--prompts: {path} cannot be read as UTF-8 text: {error}") from error

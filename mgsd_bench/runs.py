@@ -1,0 +1,274 @@
+"""The run folder: what was run, one line a sample, and the metrics.
+
+::
+
+    runs/<name>/run.json        what was run, with what, on what, and how it ended
+                samples.jsonl   one line a sample, appended and flushed as each answer arrives
+                metrics.json    made from samples.jsonl alone
+
+A run can be killed at any moment. Opening its folder again keeps the finished samples, gives failed ones another try
+and drops a half-written last line.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any, Self
+
+from mgsd_bench.errors import Exit, UserError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer to one question, scored.
+
+    Attributes:
+        episode: id of the episode.
+        task: name of the task.
+        level: grid size.
+        condition: how the episode was put to the model.
+        repeat: 0-based number of the try.
+        prompt_digest: SHA-256 of the prompt's text and, if it has an image, the image's pixels.
+        text: the model's raw answer.
+        finish_reason: ``stop``, ``length`` or ``error``.
+        prompt_tokens: tokens of the prompt, if known.
+        completion_tokens: tokens of the answer, if known.
+        plan: the plan that was read from the answer.
+        facts: the facts about the state that the answer states, sorted.
+        outcome: see :class:`mgsd_bench.scoring.Outcome`.
+        optimal: solved with as few actions as possible.
+        illegal: the rule that an illegal plan broke.
+        steps: legal actions carried out.
+        shortest: length of the shortest plan.
+        straight: whether the plan that ignores every obstacle solves the episode.
+        detour: whether obstacles make the shortest plan longer.
+        error: why there is no answer.
+        seconds: time that the answer took, if known.
+    """
+
+    episode: str
+    task: str
+    level: int
+    condition: str
+    repeat: int
+    prompt_digest: str
+    text: str
+    finish_reason: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    plan: list[str] | None
+    facts: list[list[str | int]]
+    outcome: str
+    optimal: bool
+    illegal: str | None
+    steps: int
+    shortest: int
+    straight: bool
+    detour: bool
+    error: str | None
+    seconds: float | None
+
+    @property
+    def key(self) -> str:
+        """What names the sample within its run."""
+        return sample_key(self.episode, self.condition, self.repeat)
+
+    def to_line(self) -> bytes:
+        """The sample as a line of ``samples.jsonl``."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+
+
+_FIELDS = tuple(field.name for field in fields(Sample))
+
+
+def sample_key(episode: str, condition: str, repeat: int) -> str:
+    """What names a sample within its run."""
+    return f"{episode}/{condition}/{repeat}"
+
+
+class RunFolder:
+    """A run folder open for writing, by one process at a time.
+
+    Use :meth:`open`, and as a context manager.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any], stream: IO[bytes], samples: dict[str, Sample]) -> None:
+        self.path = path
+        self.record = record
+        self.samples = samples
+        self._stream = stream
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any]) -> Self:
+        """Make a run folder, or go on with one.
+
+        Args:
+            path: the folder.
+            identity: everything that has to agree for two sessions to belong to the same run, as plain JSON values.
+
+        Raises:
+            UserError: the folder cannot be written, holds something else or another run, is damaged, or is in use.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            record_path = path / "run.json"
+            if record_path.exists():
+                record = _read_record(record_path)
+                _check_same(path, record["identity"], identity)
+            elif any(path.iterdir()):
+                raise UserError(f"--out {path}: the folder holds something that is not a run; name another folder")
+            else:
+                record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
+            stream = (path / "samples.jsonl").open("a+b")
+            _lock(stream, path)
+            samples = _read_samples(path / "samples.jsonl", stream)
+            run = cls(path, record, stream, samples)
+            run.write_record(status="running")
+        except OSError as error:
+            raise _write_error(path, error) from error
+        return run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def append(self, sample: Sample) -> None:
+        """Store a sample; it is with the operating system when this returns.
+
+        Raises:
+            UserError: the disk is full or the file cannot be written.
+        """
+        try:
+            self._stream.write(sample.to_line())
+            self._stream.flush()
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+        self.samples[sample.key] = sample
+
+    def write_record(self, **changes: Any) -> None:
+        """Update ``run.json``."""
+        self.record.update(changes)
+        self._write("run.json", self.record)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write ``metrics.json``."""
+        self._write("metrics.json", metrics)
+
+    def _write(self, name: str, data: dict[str, Any]) -> None:
+        try:
+            write_json(self.path / name, data)
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(data, indent=2) + "\n")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_run(path: Path) -> tuple[dict[str, Any], list[Sample]]:
+    """The record and the samples of a run folder, for reading only.
+
+    Raises:
+        UserError: there is no run, or it is damaged.
+    """
+    if not (path / "run.json").is_file():
+        raise UserError(f"{path}: no run here (no run.json)")
+    record = _read_record(path / "run.json")
+    with (path / "samples.jsonl").open("rb") as stream:
+        return record, list(_parse(path / "samples.jsonl", stream.read()).values())
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); move the folder away and start the run anew") from error
+    match record:
+        case {"format": 1, "identity": {}, "sessions": []} | {"format": 1, "identity": {}, "sessions": [*_]}:
+            return dict(record)
+    raise UserError(f"{path} was not written by this version of mgsd-bench; name another folder")
+
+
+def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if differing:
+        key = differing[0]
+        raise UserError(
+            f"--out {path}: holds another run, with {key} {_short(old.get(key))} instead of {_short(new.get(key))}; "
+            "name another folder, or give the same settings to resume",
+            Exit.NOT_COMPARABLE,
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _lock(stream: IO[bytes], path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # no advisory locks on Windows
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            stream.close()
+            raise UserError(f"--out {path}: another process is writing this run; wait for it or stop it") from error
+        # some network file systems have no locks; the run is still good without
+
+
+def _read_samples(path: Path, stream: IO[bytes]) -> dict[str, Sample]:
+    stream.seek(0)
+    data = stream.read()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):  # the process was killed in the middle of a line
+        stream.truncate(whole)
+    return {key: sample for key, sample in _parse(path, data[:whole]).items() if sample.outcome != "error"}
+
+
+def _parse(path: Path, data: bytes) -> dict[str, Sample]:
+    samples: dict[str, Sample] = {}
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
+        try:
+            row = json.loads(line)
+            sample = Sample(**{name: row[name] for name in _FIELDS})
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}:{number}: not a sample ({type(error).__name__}: {error}); delete this line and run the "
+                "command again, its episode is then asked again"
+            ) from error
+        samples[sample.key] = sample
+    return samples
+
+
+def _write_error(path: Path, error: OSError) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return UserError(
+            f"--out {path}: no space left ({error.strerror}); all finished samples are kept: free some space and run "
+            "the same command again",
+            Exit.ENGINE,
+        )
+    return UserError(f"--out {path}: cannot be written ({error.strerror or error}); name another folder")
+
+
+def ordered(samples: Iterable[Sample]) -> list[Sample]:
+    """Samples in an order that does not depend on when they arrived."""
+    return sorted(samples, key=lambda sample: (sample.condition, sample.episode, sample.repeat))

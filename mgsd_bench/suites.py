@@ -1,0 +1,220 @@
+"""Suites: named, versioned lists of episodes, and the digest that tells whether two runs saw the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from mgsd_bench.errors import UserError
+from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
+from mgsd_envs.grid import MAX_LEVEL
+from mgsd_envs.splits import SPLITS, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """``count`` episodes of one task and level."""
+
+    task: str
+    level: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A list of parts and how their episodes are made.
+
+    Attributes:
+        name: name and version; also the name of the random stream, so another version has other episodes.
+        about: one line for the user.
+        parts: what it holds.
+        split: the split that every state belongs to.
+        theme: the look of the images.
+        mix: difficulty control.
+    """
+
+    name: str
+    about: str
+    parts: tuple[Part, ...]
+    split: Split = "test"
+    theme: str = "classic"
+    mix: Mix = field(default_factory=Mix)
+
+
+def _paper_levels(count: int) -> tuple[Part, ...]:
+    levels = {"frozenlake": range(3, 9), "maze": range(3, 7), "minibehaviour": range(5, 7)}
+    return tuple(Part(task, level, count) for task, of_task in levels.items() for level in of_task)
+
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite("mgsd-v1", "the levels of the MGSD paper, 100 episodes each, balanced by difficulty", _paper_levels(100)),
+        Suite("smoke", "six episodes a level, to see whether everything works", _paper_levels(6)),
+    )
+}
+
+
+def get_suite(name: str) -> Suite:
+    """The suite called ``name``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in SUITES:
+        raise UserError(f"--suite {name}: unknown suite; choose from {', '.join(SUITES)}")
+    return SUITES[name]
+
+
+def select(suite: Suite, tasks: Sequence[str] = (), levels: Sequence[int] = ()) -> Suite:
+    """The part of a suite with these tasks and levels; all of them where none are given.
+
+    Raises:
+        UserError: a task or level that the suite does not have.
+    """
+    for task in tasks:
+        if task not in {part.task for part in suite.parts}:
+            known = ", ".join(dict.fromkeys(part.task for part in suite.parts))
+            raise UserError(f"--tasks {task}: not in suite {suite.name}, which has {known}")
+    of_tasks = [part for part in suite.parts if not tasks or part.task in tasks]
+    for level in levels:
+        if level not in {part.level for part in of_tasks}:
+            known = ", ".join(str(level) for level in sorted({part.level for part in of_tasks}))
+            raise UserError(f"--levels {level}: not in suite {suite.name}, which has {known} for these tasks")
+    parts = tuple(part for part in of_tasks if not levels or part.level in levels)
+    return replace(suite, parts=parts)
+
+
+def custom(
+    tasks: Sequence[str],
+    levels: Sequence[int],
+    count: int,
+    *,
+    split: str,
+    stream: str,
+    length: str | None = None,
+    density: float | None = None,
+    straight: float = 0.3,
+    theme: str = "classic",
+) -> Suite:
+    """A suite of the user's own: ``count`` episodes of each task and level.
+
+    Args:
+        tasks: which tasks; all installed ones if empty.
+        levels: which levels; those of the paper if empty.
+        count: episodes a level.
+        split: ``train``, ``val`` or ``test``.
+        stream: names the random stream.
+        length: lengths of the shortest plan, as ``4`` or ``4-9``.
+        density: see :class:`mgsd_envs.Mix`.
+        straight: see :class:`mgsd_envs.Mix`.
+        theme: the look.
+
+    Raises:
+        UserError: one of these is not possible.
+    """
+    if count < 1:
+        raise UserError(f"--count {count}: must be at least 1")
+    if split not in SPLITS:
+        raise UserError(f"--split {split}: choose from {', '.join(SPLITS)}")
+    for name in tasks:
+        if name not in task_names():
+            raise UserError(f"--tasks {name}: unknown task; choose from {', '.join(task_names())}")
+    parts: list[Part] = []
+    for name in tasks or task_names():
+        task = get_task(name)
+        if theme not in task.themes:
+            raise UserError(f"--theme {theme}: {name} has {', '.join(task.themes)}")
+        for level in levels or task.levels:
+            if not task.min_level <= level <= MAX_LEVEL:
+                raise UserError(f"--levels {level}: {name} has levels {task.min_level} to {MAX_LEVEL}")
+            parts.append(Part(name, level, count))
+    mix = Mix(length=None if length is None else _lengths(length), density=density, straight=straight)
+    return Suite(stream, "made to order", tuple(parts), split, theme, mix)
+
+
+def _lengths(text: str) -> range:
+    first, dash, last = text.partition("-")
+    try:
+        lengths = range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        lengths = range(0)
+    if not lengths or lengths.start < 1:
+        raise UserError(f"--length {text}: write one length or two, for example 4 or 4-9")
+    return lengths
+
+
+def find_episode(suite: Suite, name: str) -> Episode:
+    """One episode of a suite, by its id.
+
+    Raises:
+        UserError: the suite has no such episode.
+    """
+    task, _, rest = name.partition("/")
+    level, _, _ = rest.partition("/")
+    parts = tuple(part for part in suite.parts if (part.task, str(part.level)) == (task, level))
+    for episode in episodes(replace(suite, parts=parts)):
+        if episode.id == name:
+            return episode
+    first = suite.parts[0]
+    raise UserError(f"{name}: no such episode in suite {suite.name}; ids look like {first.task}/{first.level}/0000")
+
+
+def episodes(suite: Suite) -> list[Episode]:
+    """All episodes of a suite, in its order.
+
+    Raises:
+        UserError: a task is not installed, or a level does not have as many states as the suite asks for.
+    """
+    found: list[Episode] = []
+    for part in suite.parts:
+        if part.task not in task_names():
+            raise UserError(f"task {part.task} is not installed; installed tasks: {', '.join(task_names())}")
+        made = generate(
+            get_task(part.task),
+            part.level,
+            part.count,
+            split=suite.split,
+            stream=suite.name,
+            theme=suite.theme,
+            mix=suite.mix,
+        )
+        try:
+            found.extend(made)
+        except TooFewStatesError as error:
+            raise UserError(str(error)) from error
+        except ValueError as error:
+            raise UserError(f"suite {suite.name}: {error}") from error
+    return found
+
+
+def thin(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
+    """At most ``limit`` episodes of each task and level, spread evenly over their plan lengths, in suite order.
+
+    Raises:
+        UserError: ``limit`` is below 1.
+    """
+    if limit < 1:
+        raise UserError(f"--limit {limit}: must be at least 1")
+    strata: dict[tuple[str, int], list[Episode]] = {}
+    for episode in all_episodes:
+        strata.setdefault((episode.task, episode.level), []).append(episode)
+    kept: set[str] = set()
+    for stratum in strata.values():
+        by_length = sorted(stratum, key=lambda episode: (episode.shortest, episode.id))
+        n = min(limit, len(by_length))
+        kept.update(by_length[(2 * i + 1) * len(by_length) // (2 * n)].id for i in range(n))
+    return [episode for episode in all_episodes if episode.id in kept]
+
+
+def digest(of_episodes: Iterable[Episode], prompt_texts: Iterable[str] = ()) -> str:
+    """SHA-256 over the canonical JSON of the episodes and the prompt texts, as 64 hexadecimal digits.
+
+    Two runs are comparable only if their digests agree.
+    """
+    running = sha256()
+    for line in (*(episode.canonical() for episode in of_episodes), "", *prompt_texts):
+        running.update(line.encode())
+        running.update(b"\n")
+    return running.hexdigest()
