@@ -5,7 +5,8 @@ Grammar of a plan::
     answer  = the last complete <answer> ... </answer> block outside of thinking
     block   = item (separator item)*
     item    = one or more of the letters L D R U, as in "DDR"
-            | left | down | right | up | pick | pickup | "pick up" | drop
+            | left | down | right | up | pick | pickup | pick_up | pick-up | drop
+            | "pick up", where a separator other than a space stands on both of its sides
             | one of the arrows ← ↓ → ↑ (also ⬅ ⬇ ➡ ⬆)
     separator = white space, any of , ; . : | / - > _ * ` ' " ( ) [ ] { } +, or a list number such as "2." or "2)"
 
@@ -30,7 +31,7 @@ from mgsd_envs.task import Plan
 MOVE_ARROWS = {"left": "←⬅", "down": "↓⬇", "right": "→➡", "up": "↑⬆"}
 _THINK_TAG = re.compile(r"<(/?)think>", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
-_PICK_UP = re.compile(r"\bpick[ _-]up\b")
+_PICK_UP = re.compile(r"\bpick[_-]up\b|(?:^|(?<=[\n,;.:|>'\"()\[\]→]))[ \t]*pick up[ \t]*(?=[\n,;.|\-'\"()\[\]→]|$)")
 _LIST_NUMBER = re.compile(r"(?<![\w.])\d{1,4}[.):]")
 _SEPARATORS = re.compile(r"[\s,;.:|/\->_*`'\"()\[\]{}+\ufe0e\ufe0f]+")
 _SPELLED_MOVE = re.compile(r"(?<![a-z])(?:[ldru]+|left|down|right|up)(?![a-z])")

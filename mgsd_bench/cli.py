@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import UserError
 
 if TYPE_CHECKING:
     from mgsd_bench.suites import Suite
@@ -105,6 +105,29 @@ def eval_command(
             soft_wrap=True,
         )
         raise typer.Exit(code)
+
+
+@app.command("report")
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of the same suite and prompts.")],
+    condition: Annotated[str, typer.Option("--condition", help="Which condition to show.")] = "visual",
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the table to this file, as Markdown.")] = None,
+) -> None:
+    """Put the results of several runs side by side."""
+    from rich.console import Console
+
+    from mgsd_bench.comparison import read_comparable
+    from mgsd_bench.report.tables import as_markdown, as_terminal, comparison
+
+    rows = comparison(read_comparable(runs, condition), condition)
+    Console().print(as_terminal(rows))
+    typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
+    if out:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(as_markdown(rows), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
 
 
 @app.command("generate")
@@ -299,6 +322,3 @@ def main() -> None:
     except UserError as error:
         print(f"mgsd-bench: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.code)
-    except KeyboardInterrupt:
-        print("mgsd-bench: interrupted; run the same command again to go on", file=sys.stderr)  # noqa: T201
-        sys.exit(Exit.INTERRUPTED)

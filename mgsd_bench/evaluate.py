@@ -86,18 +86,18 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
                 answer_all(run, backend, to_ask, prompts, job.config.sampling.seed, progress.advance)
             session["seconds"] = round(time.monotonic() - began, 3)
         status = "answered"
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         status = "interrupted"
-        raise
+        raise UserError(f"interrupted; {_kept(job, run, to_ask)}", Exit.INTERRUPTED) from stop
     except EngineError as error:
-        raise UserError(
-            f"the {job.backend} engine died: {error}; {len(run.samples)} of {len(to_ask)} answers are kept in "
-            f"{job.out}: run the same command again to go on",
-            Exit.ENGINE,
-        ) from error
+        raise UserError(f"the {job.backend} engine died: {error}; {_kept(job, run, to_ask)}", Exit.ENGINE) from error
     finally:
         session["ended"] = provenance.now()
         run.write_record(status=status)
+
+
+def _kept(job: Evaluation, run: RunFolder, to_ask: list[Question]) -> str:
+    return f"{len(run.samples)} of {len(to_ask)} answers are kept in {job.out}: run the same command again to go on"
 
 
 def _identity(job: Evaluation, digest: str) -> dict[str, Any]:

@@ -17,8 +17,9 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from mgsd_bench.errors import Exit, UserError
 
@@ -99,7 +100,7 @@ class RunFolder:
     Use :meth:`open`, and as a context manager.
     """
 
-    def __init__(self, path: Path, record: dict[str, Any], stream: IO[bytes], samples: dict[str, Sample]) -> None:
+    def __init__(self, path: Path, record: dict[str, Any], stream: FileIO, samples: dict[str, Sample]) -> None:
         self.path = path
         self.record = record
         self.samples = samples
@@ -126,13 +127,16 @@ class RunFolder:
                 raise UserError(f"--out {path}: the folder holds something that is not a run; name another folder")
             else:
                 record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
-            stream = (path / "samples.jsonl").open("a+b")
-            _lock(stream, path)
-            samples = _read_samples(path / "samples.jsonl", stream)
-            run = cls(path, record, stream, samples)
-            run.write_record(status="running")
+            stream = (path / "samples.jsonl").open("a+b", buffering=0)
         except OSError as error:
             raise _write_error(path, error) from error
+        try:
+            _lock(stream, path)
+            run = cls(path, record, stream, _read_samples(path / "samples.jsonl", stream))
+            run.write_record(status="running")
+        except BaseException:
+            stream.close()
+            raise
         return run
 
     def __enter__(self) -> Self:
@@ -148,8 +152,9 @@ class RunFolder:
             UserError: the disk is full or the file cannot be written.
         """
         try:
-            self._stream.write(sample.to_line())
-            self._stream.flush()
+            line = memoryview(sample.to_line())
+            while line:  # without a buffer, which would try to write again on closing, a write may be cut short
+                line = line[self._stream.write(line) :]
         except OSError as error:
             raise _write_error(self.path, error) from error
         self.samples[sample.key] = sample
@@ -221,7 +226,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _lock(stream: IO[bytes], path: Path) -> None:
+def _lock(stream: FileIO, path: Path) -> None:
     try:
         import fcntl
     except ImportError:  # no advisory locks on Windows
@@ -230,12 +235,11 @@ def _lock(stream: IO[bytes], path: Path) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            stream.close()
             raise UserError(f"--out {path}: another process is writing this run; wait for it or stop it") from error
         # some network file systems have no locks; the run is still good without
 
 
-def _read_samples(path: Path, stream: IO[bytes]) -> dict[str, Sample]:
+def _read_samples(path: Path, stream: FileIO) -> dict[str, Sample]:
     stream.seek(0)
     data = stream.read()
     whole = data.rfind(b"\n") + 1

@@ -50,8 +50,8 @@ def macro(groups: Sequence[Sequence[Sequence[float]]]) -> Estimate:
     """The equal-weight mean over groups (tasks) of the mean of all values in the group's strata (levels).
 
     The interval is a percentile bootstrap with a fixed seed that draws anew within each stratum, so that the mix of
-    levels stays what it is. Where every value is 0, or every one 1, it is the Wilson interval of the effective number of
-    episodes, 1 / sum(weight² / n).
+    levels stays what it is. Where every value is 0, or every one 1, it is the Wilson interval of the effective number
+    of episodes, 1 / sum(weight² / n).
 
     Args:
         groups: for each group its strata, for each stratum one value an episode.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 _SCHEMAS = (
@@ -22,11 +23,11 @@ _library: Any = None  # torch.library.Library; the declarations last as long as 
 
 
 def heal_torchvision() -> bool:
-    """Make torchvision importable, and broken torchaudio and torchcodec look absent, beside a CPU torch.
+    """Make torchvision importable, and torchaudio and torchcodec harmless, where they are broken by a CPU torch.
 
-    Call it before anything imports transformers or vLLM; further calls cost nothing. Packages that import are
-    left alone, and so is everything beside a torch with a GPU runtime: there, what does not load is for the
-    user to see.
+    Call it before anything imports torchvision, transformers or vLLM; further calls cost nothing. Packages that
+    import are left alone, and so is everything beside a torch with a GPU runtime: there, what does not load is for
+    the user to see.
 
     Returns:
         True if torchvision needed the cure, in this call or an earlier one.
@@ -42,8 +43,11 @@ def heal_torchvision() -> bool:
         return False
     for package in ("torchaudio", "torchcodec"):
         if _is_broken(package):
-            # reads as "not installed", to import and to find_spec alike
-            sys.modules[package] = None  # type: ignore[assignment]
+            # An empty module rather than None, which reads as "not installed": transformers may already have
+            # looked, and would import what it has found.
+            empty = ModuleType(package, f"Stands in for {package}, whose CUDA build does not load here.")
+            empty.__spec__ = find_spec(package)
+            sys.modules[package] = empty
     if not _is_broken("torchvision"):
         return False
     _library = torch.library.Library("torchvision", "DEF")

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.errors import UserError
+from mgsd_bench.torchvision_compat import heal_torchvision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
@@ -94,13 +96,10 @@ def build_tiny(
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"{out}: already there; name a new or empty folder")
-    try:
-        import tokenizers  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"{error.name} is not installed: pip install 'mgsd-bench[hf]'") from None
-
+    for package in ("tokenizers", "torch", "transformers"):
+        if find_spec(package) is None:
+            raise UserError(f"{package} is not installed: pip install 'mgsd-bench[hf]'")
+    heal_torchvision()
     tokenizer = _tokenizer(merges)
     model = _model(
         tokenizer, seed, hidden, layers, vision_hidden, vision_layers, max_length, initializer_range

@@ -299,7 +299,7 @@ def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np
     cell = size / level
     x, y = column * cell, row * cell
     if kind in (TABLE_KIND, INSTALLED_KIND):
-        pen.rectangle(x + 1, y + 1, x + cell - 1, y + cell - 1, colour=TABLE)
+        pen.rectangle(x + 1, y + 1, (column + 1) * cell - 1, (row + 1) * cell - 1, colour=TABLE)
     if kind in (AGENT_KIND, CARRIER_KIND):
         base, top, bottom = x + 0.22 * cell, y + 0.20 * cell, y + 0.80 * cell
         pen.polygon(base, top, x + 0.78 * cell, y + 0.50 * cell, base, bottom, colour=RED)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 MIN_CELL_PIXELS = 4
+_SETTLED = 2000  # the palette is good enough when fewer pixels than this still change colour
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Picture:
         """
         height, width = self.indices.shape
         bits = 4 if len(self.palette) <= 16 and width % 2 == 0 else 8
-        pixels = self.indices if bits == 8 else self.indices[:, ::2] << 4 | self.indices[:, 1::2]
+        pixels = self.indices if bits == 8 else _in_pairs(self.indices)
         rows = np.zeros((height, 1 + pixels.shape[1]), np.uint8)  # each row behind its filter type, 0 for none
         rows[:, 1:] = pixels
         header = struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, 0)
@@ -59,6 +61,12 @@ class Picture:
                 _chunk(b"IEND", b""),
             )
         )
+
+
+def _in_pairs(indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two 4-bit pixels a byte, the left one in the upper half."""
+    pairs = np.ascontiguousarray(indices).view("<u2")
+    return (pairs << 4 | pairs >> 8).astype(np.uint8)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -90,16 +98,19 @@ class Atlas:
     ) -> None:
         self._palette = np.asarray(palette, np.uint8)
         self._paint = cache(paint)
-        self._shape = (level, size)
+        self._size = size
+        spans = [slice(*span) for span in pairwise(edges(level, size))]
+        self._slots = [[(rows, columns) for columns in spans] for rows in spans]
         self._compress_level = compress_level
 
     def compose(self, kinds: Sequence[Sequence[int]]) -> Picture:
         """The picture of a grid whose cell (r, c) is of kind ``kinds[r][c]``."""
         paint = self._paint
-        bands = [
-            np.concatenate([paint(kind, r, c) for c, kind in enumerate(row)], axis=1) for r, row in enumerate(kinds)
-        ]
-        return Picture(np.concatenate(bands), self._palette, self._compress_level)
+        indices = np.empty((self._size, self._size), np.uint8)
+        for r, (row, slots) in enumerate(zip(kinds, self._slots, strict=True)):
+            for c, (kind, slot) in enumerate(zip(row, slots, strict=True)):
+                indices[slot] = paint(kind, r, c)
+        return Picture(indices, self._palette, self._compress_level)
 
 
 def edges(level: int, size: int) -> list[int]:
@@ -154,7 +165,7 @@ def quantized_atlas(boards: Sequence[Image.Image], level: int) -> Atlas:
     strip = Image.new("RGB", (size, size * len(boards)))
     for i, board in enumerate(boards):
         strip.paste(board, (0, i * size))
-    reduced = strip.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    reduced = strip.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=_SETTLED, dither=Image.Dither.NONE)
     indices = np.array(reduced, np.uint8)
     lines = edges(level, size)
 

@@ -8,7 +8,8 @@ The same form is what prompts ask for, what planners are given and what answers 
     holes: (1,2), (3,0)
 
 Reading is forgiving about case, list marks, bold marks, ``=`` for ``:``, several fields on one line when ``;``
-separates them, square brackets, and lists that go on over lines which begin with a cell. It takes one pass.
+separates them, square brackets, and lists that go on after a line's end or a ``;`` with another cell. It takes one
+pass.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _SIDE_LETTERS = {letter.lower() for letter in LETTERS}
 _WORD = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d{1,4}")
 _CELL = re.compile(r"[(\[]\s{0,4}(\d{1,4})\s{0,4},\s{0,4}(\d{1,4})\s{0,4}[)\]]")
-_VALUE = re.compile(r"[^\n;]*(?:\n[ \t*•-]*[(\[]\d[^\n;]*)*")
+_VALUE = re.compile(r"[^\n;]*(?:[\n;][ \t*•-]*[(\[]\d[^\n;]*)*")
 
 
 @cache
@@ -51,7 +52,7 @@ def read_labelled_cells(value: str) -> list[tuple[Cell, str]]:
     """Every cell written in a value with the text behind it, up to the next cell."""
     marks = list(_CELL.finditer(value))
     ends = [mark.start() for mark in marks[1:]] + [len(value)]
-    return [((int(mark[1]), int(mark[2])), value[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)]
+    return [((int(mark[1]), int(mark[2])), value[mark.end() : end]) for mark, end in zip(marks, ends, strict=False)]
 
 
 def read_sides(label: str) -> set[str]:

