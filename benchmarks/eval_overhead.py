@@ -55,7 +55,9 @@ def main() -> None:
                     if turn:  # the first turn warms both up
                         seconds[name].append(took)
         for name, values in seconds.items():
-            print(f"{name:14} {median(values):7.2f} s, median of {len(values)} ({min(values):.2f} to {max(values):.2f})")
+            print(
+                f"{name:14} {median(values):7.2f} s, median of {len(values)} ({min(values):.2f} to {max(values):.2f})"
+            )
         print(f"requests       {args.requests}, {tokens} tokens")
         print(f"ratio          {median(seconds['generate']) / median(seconds['LLM.chat']):7.3f}")
 

@@ -93,7 +93,7 @@ def eval_command(
     summary, code = evaluate(job, console)
     for name, of_condition in summary["conditions"].items():
         console.print()
-        console.print(results_table(name, of_condition, model))
+        console.print(results_table(name, of_condition, Path(model).name))
     done = f"{summary['samples'] - summary['errors']} of {summary['samples']} questions were answered; run in {folder}"
     console.print(f"\n{done}", highlight=False, soft_wrap=True)
     if code:

@@ -80,6 +80,7 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
     try:
         with open_backend(job.backend, job.config) as backend:
             session["backend"] = backend.describe()
+            _check_weights(job, run, session["backend"])
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
             with RunProgress(console, len(to_ask), len(run.samples), solved) as progress:
@@ -94,6 +95,16 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
     finally:
         session["ended"] = provenance.now()
         run.write_record(status=status)
+
+
+def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -> None:
+    """Refuse to go on with a run whose checkpoint was replaced by another one under the same name."""
+    for session in run.record["sessions"]:
+        if session["backend"].get("fingerprint") != described.get("fingerprint"):
+            raise UserError(
+                f"--out {job.out}: was begun with other weights of {job.config.model}; name another folder",
+                Exit.NOT_COMPARABLE,
+            )
 
 
 def _kept(job: Evaluation, run: RunFolder, to_ask: list[Question]) -> str:

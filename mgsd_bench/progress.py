@@ -27,8 +27,9 @@ class RunProgress:
     def __init__(self, console: Console, total: int, done: int, solved: int) -> None:
         self._console = console
         self._total, self._done, self._solved = total, done, solved
-        self._before = done
-        self._started = self._last_line = time.monotonic()
+        self._before = done + 1
+        self._first: float | None = None
+        self._last_line = time.monotonic()
         self._bar: Progress | None = None
         self._row = TaskID(0)
         if console.is_terminal:
@@ -53,6 +54,7 @@ class RunProgress:
 
     def advance(self, sample: Sample) -> None:
         """Count one more sample."""
+        self._first = self._first or time.monotonic()
         self._done += 1
         self._solved += sample.outcome == "solved"
         if self._bar:
@@ -65,6 +67,9 @@ class RunProgress:
         return 100 * self._solved / max(1, self._done)
 
     def _line(self) -> str:
-        seconds_each = (time.monotonic() - self._started) / max(1, self._done - self._before)
-        left = seconds_each * (self._total - self._done)
-        return f"{self._done}/{self._total} answers, solved {self._share():.1f} %, {left:.0f} s left"
+        line = f"{self._done}/{self._total} answers, solved {self._share():.1f} %"
+        if self._first is None or self._done <= self._before:
+            return line
+        # since the first answer, not since the start: an engine may need a minute to warm up
+        seconds_each = (time.monotonic() - self._first) / (self._done - self._before)
+        return f"{line}, {seconds_each * (self._total - self._done):.0f} s left"

@@ -140,6 +140,30 @@ class TestWhatIsWhere:
         assert pixel(task, state, "classic", 0, 2) == black  # the slot
         assert pixel(task, state, "classic", 0, 0) == pixel(task, state, "classic", 3, 3) == black
 
+    def test_minibehaviour_in_the_middle_of_a_rollout(self):
+        task = get_task("minibehaviour")
+        table = [[r, c] for r in (1, 2) for c in (1, 2, 3)]
+        state = task.from_json({"size": 5, "agent": [0, 1], "printer": [0, 2], "table": table})
+        cursor = task.start(state)
+        looks = []
+        for action in ("pick", "drop"):
+            cursor = task.step(state, cursor, action)
+            pixels = task.draw(task.at(state, cursor)).rgb()
+            cells = {"agent": (0, 1), "floor": (0, 2), "table": (1, 1)}
+            edges = [i * 256 // 5 for i in range(6)]
+            looks.append(
+                {
+                    name: {tuple(v) for v in tile.reshape(-1, 3).tolist()} - {(60, 60, 60)}
+                    for name, (r, c) in cells.items()
+                    for tile in [pixels[edges[r] : edges[r + 1], edges[c] : edges[c + 1]]]
+                }
+            )
+        black, brown, red, white = (0, 0, 0), (181, 143, 96), (255, 24, 16), (255, 255, 255)
+        assert looks == [
+            {"agent": {black, red, white}, "floor": {black}, "table": {brown}},
+            {"agent": {black, red}, "floor": {black}, "table": {brown, black, white}},
+        ]
+
     @pytest.mark.parametrize("theme", ["classic", "plain"])
     def test_frozenlake(self, theme):
         task = get_task("frozenlake")

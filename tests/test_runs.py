@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from mgsd_bench.backends import BackendConfig, Sampling
+from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluate import Evaluation, evaluate
 from mgsd_bench.runs import RunFolder, read_run
@@ -136,6 +137,17 @@ def test_engine_settings_may_change_between_sessions(finished: Path) -> None:
     (finished / "samples.jsonl").write_bytes(data[: len(data) // 2])
     run(job(finished, config=BackendConfig("noisy-planning:0.5", engine_args={"max_num_seqs": 4})))
     assert len(read_run(finished)[0]["sessions"]) == 2
+
+
+def test_other_weights_under_the_same_name_are_refused(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (finished / "samples.jsonl").read_bytes()
+    (finished / "samples.jsonl").write_bytes(data[: len(data) // 2])
+    before = (finished / "samples.jsonl").read_bytes()
+    monkeypatch.setattr(ScriptedBackend, "describe", lambda _: {"engine": "scripted", "fingerprint": "new"})
+    with pytest.raises(UserError, match="other weights") as caught:
+        run(job(finished))
+    assert caught.value.code == Exit.NOT_COMPARABLE
+    assert (finished / "samples.jsonl").read_bytes().startswith(before.rpartition(b"\n")[0])
 
 
 def test_folder_with_other_things_is_refused(tmp_path: Path) -> None:

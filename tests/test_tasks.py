@@ -555,6 +555,14 @@ class TestMiddleOfARollout:
         assert [printer("LPDX"[:k]) for k in range(5)] == [(0, 1), (0, 1), (0, 2), (1, 2), (2, 2)]
 
 
+@given(st.integers(1, 6), st.data())
+def test_neighbours(size, data):
+    board = [(row, column) for row in range(size) for column in range(size)]
+    cells = data.draw(st.sets(st.sampled_from(board)))
+    around = [cell for cell in board if cell not in cells and any(grid.manhattan(cell, c) == 1 for c in cells)]
+    assert grid.cells_of(size, grid.neighbours(size, grid.bit_set(size, cells))) == around
+
+
 def test_registry():
     assert {"frozenlake", "maze", "minibehaviour"} <= set(task_names())
     assert get_task("maze").name == "maze"

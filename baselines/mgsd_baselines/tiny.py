@@ -101,9 +101,7 @@ def build_tiny(
             raise UserError(f"{package} is not installed: pip install 'mgsd-bench[hf]'")
     heal_torchvision()
     tokenizer = _tokenizer(merges)
-    model = _model(
-        tokenizer, seed, hidden, layers, vision_hidden, vision_layers, max_length, initializer_range
-    )
+    model = _model(tokenizer, seed, hidden, layers, vision_hidden, vision_layers, max_length, initializer_range)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
     model.save_pretrained(out)
