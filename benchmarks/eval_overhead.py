@@ -19,8 +19,9 @@ from typing import Any, cast
 import numpy as np
 from mgsd_bench.backends import BackendConfig, Request, Sampling
 from mgsd_bench.backends.vllm import VllmBackend, open_backend
-from mgsd_baselines.tiny import build_tiny
 from PIL import Image
+
+from mgsd_baselines.tiny import build_tiny
 
 TEXT = (
     "You see a grid of ice. The elf starts somewhere, the gift is the goal, and holes must be avoided. "

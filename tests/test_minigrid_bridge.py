@@ -127,6 +127,12 @@ class TestView:
         assert len({picture.tobytes() for picture in pictures}) == len(pictures)
         assert "illegal" not in info
 
+    def test_reset_faces_right_again(self, name):
+        env = view(name)
+        env.reset(seed=0)
+        assert env.step(env.unwrapped.task.actions.index("up"))[0]["direction"] == 3
+        assert env.reset()[0]["direction"] == 0
+
     def test_minigrid_s_wrappers(self, name):
         for wrapper in (ImgObsWrapper, FlatObsWrapper, DictObservationSpaceWrapper):
             env = wrapper(view(name))

@@ -193,7 +193,7 @@ COMMAND = [sys.executable, "-m", "mgsd_bench", "eval", "--backend", "scripted", 
 
 def spawn(out: Path, *more: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*COMMAND, "--suite", "mgsd-v1", "--tasks", "maze", "--out", str(out), *more],
+        [*COMMAND, "--suite", "mgsd-v1", "--out", str(out), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -210,7 +210,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(tmp_path: Path)
     whole = spawn(tmp_path / "whole")
     assert whole.wait() == 0
     killed = 0
-    for lines in (0, 1, 60, 170, 350):
+    for lines in (0, 1, 100, 400, 900):
         process = spawn(tmp_path / "killed")
         wait_for_lines(tmp_path / "killed" / "samples.jsonl", lines, process)
         if process.poll() is None:
@@ -222,7 +222,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(tmp_path: Path)
     _, errors = last.communicate()
     assert last.returncode == 0, errors
     assert (tmp_path / "killed/metrics.json").read_bytes() == (tmp_path / "whole/metrics.json").read_bytes()
-    assert len(read_run(tmp_path / "killed")[0]["sessions"]) >= 2
+    assert len(read_run(tmp_path / "killed")[0]["sessions"]) >= 3
 
 
 def test_interrupt_keeps_what_is_there(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
     full = spawn(tmp_path / "run", before=limit)
     _, errors = full.communicate()
@@ -252,7 +252,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert "no space left" in errors
     assert "all finished samples are kept" in errors
     kept = len(read_run(tmp_path / "run")[1])
-    assert 0 < kept < 400
+    assert 0 < kept < 1200
     again = spawn(tmp_path / "run")
     assert again.wait() == 0
     whole = spawn(tmp_path / "whole")

@@ -157,7 +157,8 @@ def generate(
     """
     mix = mix or Mix()
     bands = [band for band in task.bands(level) if band] if mix.length is None else [mix.length]
-    source = _Listed(task, level, split) if mix.density is None and task.states(level) else _Drawn(task, level, split)
+    listed = mix.density is None and task.states(level) is not None
+    source = _Listed(task, level, split) if listed else _Drawn(task, level, split, mix.density)
     seen = set(exclude)
     straight = 0
     for index in range(count):
@@ -166,7 +167,7 @@ def generate(
         # an even spread over the bands while the budget lasts: every third or fourth turn for a budget of 0.3
         due = int((turn + 1) * mix.straight) > int(turn * mix.straight)
         free = mix.straight >= 1 or (due and straight < mix.straight * (index + 1))
-        state = source.take(bands[band], rng, seen, density=mix.density, straight=free)
+        state = source.take(bands[band], rng, seen, straight=free)
         if state is None:
             raise TooFewStatesError(
                 f"{task.name} level {level}, {split} split: only {index} of {count} distinct episodes with a "
@@ -182,23 +183,15 @@ def generate(
 class _Drawn:
     """New states by drawing at random until one fits."""
 
-    def __init__(self, task: Task[Any], level: int, split: Split) -> None:
-        self._task, self._level, self._split = task, level, split
+    def __init__(self, task: Task[Any], level: int, split: Split, density: float | None) -> None:
+        self._task, self._level, self._split, self._density = task, level, split, density
 
-    def take(
-        self,
-        length: range,
-        rng: np.random.Generator,
-        seen: Collection[str],
-        *,
-        density: float | None,
-        straight: bool,
-    ) -> Any | None:
+    def take(self, length: range, rng: np.random.Generator, seen: Collection[str], *, straight: bool) -> Any | None:
         """A state not seen yet, a straight one only if allowed or if no other turns up; None after many draws."""
         task = self._task
         spare: list[Any] = []
         for _ in range(_MOST_DRAWS):
-            state = task.sample(self._level, rng, length=length, density=density)
+            state = task.sample(self._level, rng, length=length, density=self._density)
             if state is None:
                 continue
             key = task.key(state)
@@ -217,17 +210,8 @@ class _Listed:
     def __init__(self, task: Task[Any], level: int, split: Split) -> None:
         self._pools = {kind: list(rows) for kind, rows in _listing(task, level, split).items()}
 
-    def take(
-        self,
-        length: range,
-        rng: np.random.Generator,
-        seen: Collection[str],
-        *,
-        density: float | None,
-        straight: bool,
-    ) -> Any | None:
+    def take(self, length: range, rng: np.random.Generator, seen: Collection[str], *, straight: bool) -> Any | None:
         """A state not seen yet; a straight one only if allowed or if no other is left. None if there is none."""
-        assert density is None
         while True:
             pools = {kind: rows for kind, rows in self._pools.items() if rows and kind[0] in length}
             if not straight:
