@@ -36,7 +36,7 @@ def main() -> None:
 
         def scored() -> None:
             for e, response in zip(chosen, responses, strict=True):  # noqa: B023
-                score(e, response)
+                score(e, "visual", response)
 
         mean = sum(e.shortest for e in chosen) / len(chosen)
         rates = [len(chosen) / median(_seconds(work) for _ in range(ROUNDS)) for work in (rolled, parsed, scored)]

@@ -44,7 +44,7 @@ def eval_command(
     tasks: TasksOption = [],  # noqa: B006 (typer copies it)
     levels: LevelsOption = [],  # noqa: B006
     condition: Annotated[
-        list[str], typer.Option("--condition", help="visual, symbolic or direct; comma-separated or repeated.")
+        list[str], typer.Option("--condition", help="visual, symbolic, perceive, direct; comma-separated or repeated.")
     ] = ["visual"],  # noqa: B006
     limit: LimitOption = None,
     backend: Annotated[str, typer.Option("--backend", help="vllm or scripted.")] = "vllm",

@@ -21,7 +21,8 @@ def read_comparable(paths: Sequence[Path], condition: str) -> list[tuple[str, di
     found = []
     first_digest = None
     for path in paths:
-        record, samples = read_run(path)
+        run = read_run(path)
+        record = run.record
         digest = record["identity"]["digest"]
         first_digest = first_digest or digest
         if digest != first_digest:
@@ -31,13 +32,9 @@ def read_comparable(paths: Sequence[Path], condition: str) -> list[tuple[str, di
             )
         if record["status"] not in ("complete", "errors"):
             raise UserError(f"{path}: this run is not finished ({record['status']}); run its command again first")
-        metrics = summarise(samples)
+        metrics = summarise(run.samples)
         if condition not in metrics["conditions"]:
             has = ", ".join(metrics["conditions"])
             raise UserError(f"{path}: has no answers under --condition {condition}; it has {has}")
-        found.append((_short(record["identity"]["model"]), metrics))
+        found.append((run.model, metrics))
     return found
-
-
-def _short(model: str) -> str:
-    return Path(model).name if "/" in model else model

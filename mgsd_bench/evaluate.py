@@ -16,6 +16,7 @@ from mgsd_bench.progress import RunProgress
 from mgsd_bench.prompts import Condition, PromptSet, load_prompts
 from mgsd_bench.runner import Question, answer_all, questions
 from mgsd_bench.runs import RunFolder
+from mgsd_envs import Episode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def evaluate(job: Evaluation, console: Console) -> tuple[dict[str, Any], Exit]:
         episodes = suites.thin(episodes, job.limit)
     prompts = load_prompts(job.prompts, episodes, job.conditions)
     to_ask = questions(episodes, job.conditions, job.repeats)
-    with RunFolder.open(job.out, _identity(job, suites.digest(episodes, prompts.canonical()))) as run:
+    with RunFolder.open(job.out, _identity(job, episodes, prompts), episodes) as run:
         missing = sum(question.key not in run.samples for question in to_ask)
         if run.samples and missing:
             console.print(f"resuming {job.out}: {len(run.samples)} of {len(to_ask)} answers are there", highlight=False)
@@ -111,11 +112,12 @@ def _kept(job: Evaluation, run: RunFolder, to_ask: list[Question]) -> str:
     return f"{len(run.samples)} of {len(to_ask)} answers are kept in {job.out}: run the same command again to go on"
 
 
-def _identity(job: Evaluation, digest: str) -> dict[str, Any]:
+def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> dict[str, Any]:
     """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
     return {
         "suite": job.suite.name,
-        "digest": digest,
+        "digest": suites.digest(episodes, prompts.canonical()),
+        "episodes_digest": suites.digest(episodes),
         "tasks": list(dict.fromkeys(part.task for part in job.suite.parts)),
         "levels": sorted({part.level for part in job.suite.parts}),
         "limit": job.limit,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.runs import write_json
+from mgsd_bench.runs import write_whole
 from mgsd_bench.suites import digest
 from mgsd_envs import get_task
 
@@ -44,7 +44,8 @@ def write_folder(episodes: Sequence[Episode], out: Path, size: int) -> None:
                 name = f"images/{_file_name(episode)}"
                 (out / name).write_bytes(episode.draw(size).png())
                 stream.write(json.dumps({**record(episode), "image": name}) + "\n")
-        write_json(out / "suite.json", {"episodes": len(episodes), "digest": digest(episodes), "image_size": size})
+        about = {"episodes": len(episodes), "digest": digest(episodes), "image_size": size}
+        write_whole(out / "suite.json", json.dumps(about, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder") from error
 

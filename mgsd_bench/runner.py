@@ -88,7 +88,7 @@ def _seed(seed: int, key: str) -> int:
 
 def _sample(question: Question, prompt_digest: str, response: Response) -> Sample:
     episode = question.episode
-    scored = score(episode, response, with_facts=question.condition == "visual")
+    scored = score(episode, question.condition, response)
     return Sample(
         episode=episode.id,
         task=episode.task,

@@ -3,7 +3,8 @@
 ::
 
     runs/<name>/run.json        what was run, with what, on what, and how it ended
-                samples.jsonl   one line a sample, appended and flushed as each answer arrives
+                episodes.jsonl  the episodes, one line each
+                samples.jsonl   one line a sample, appended as each answer arrives
                 metrics.json    made from samples.jsonl alone
 
 A run can be killed at any moment. Opening its folder again keeps the finished samples, gives failed ones another try
@@ -15,15 +16,17 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
 from mgsd_bench.errors import Exit, UserError
+from mgsd_envs import Episode, episode_from_json
 
 FORMAT = 1
+EPISODES = "episodes.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,12 @@ class RunFolder:
         self._stream = stream
 
     @classmethod
-    def open(cls, path: Path, identity: dict[str, Any]) -> Self:
+    def open(cls, path: Path, identity: dict[str, Any], episodes: Sequence[Episode]) -> Self:
         """Make a run folder, or go on with one.
 
         Args:
             path: the folder.
+            episodes: what is asked about.
             identity: everything that has to agree for two sessions to belong to the same run, as plain JSON values.
 
         Raises:
@@ -123,7 +127,7 @@ class RunFolder:
             if record_path.exists():
                 record = _read_record(record_path)
                 _check_same(path, record["identity"], identity)
-            elif any(path.iterdir()):
+            elif any(not entry.name.startswith(".") for entry in path.iterdir()):
                 raise UserError(f"--out {path}: the folder holds something that is not a run; name another folder")
             else:
                 record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
@@ -134,6 +138,8 @@ class RunFolder:
             _lock(stream, path)
             run = cls(path, record, stream, _read_samples(path / "samples.jsonl", stream))
             run.write_record(status="running")
+            if not (path / EPISODES).exists():
+                run._write(EPISODES, "".join(episode.canonical() + "\n" for episode in episodes))
         except BaseException:
             stream.close()
             raise
@@ -162,32 +168,81 @@ class RunFolder:
     def write_record(self, **changes: Any) -> None:
         """Update ``run.json``."""
         self.record.update(changes)
-        self._write("run.json", self.record)
+        self._write("run.json", _pretty(self.record))
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
-        self._write("metrics.json", metrics)
+        self._write("metrics.json", _pretty(metrics))
 
-    def _write(self, name: str, data: dict[str, Any]) -> None:
+    def _write(self, name: str, text: str) -> None:
         try:
-            write_json(self.path / name, data)
+            write_whole(self.path / name, text)
         except OSError as error:
             raise _write_error(self.path, error) from error
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file whole or not at all."""
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(data, indent=2) + "\n")
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def read_run(path: Path) -> tuple[dict[str, Any], list[Sample]]:
-    """The record and the samples of a run folder, for reading only.
+def _pretty(data: Any) -> str:
+    return json.dumps(data, indent=2) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder as it was read.
+
+    Attributes:
+        path: the folder.
+        record: what ``run.json`` holds.
+        samples: the samples, the last one of each question.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    samples: list[Sample]
+
+    @property
+    def model(self) -> str:
+        """Name of the model, without the folders above it."""
+        name: str = self.record["identity"]["model"]
+        return Path(name).name if "/" in name else name
+
+    def episodes(self) -> dict[str, Episode]:
+        """The run's episodes by id.
+
+        Raises:
+            UserError: they are missing or damaged.
+        """
+        path = self.path / EPISODES
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: cannot be read ({error})") from error
+        found = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                episode = episode_from_json(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
+            found[episode.id] = episode
+        return found
+
+
+def read_run(path: Path) -> Run:
+    """A run folder, for reading only.
 
     Raises:
         UserError: there is no run, or it is damaged.
@@ -195,8 +250,11 @@ def read_run(path: Path) -> tuple[dict[str, Any], list[Sample]]:
     if not (path / "run.json").is_file():
         raise UserError(f"{path}: no run here (no run.json)")
     record = _read_record(path / "run.json")
-    with (path / "samples.jsonl").open("rb") as stream:
-        return record, list(_parse(path / "samples.jsonl", stream.read()).values())
+    try:
+        data = (path / "samples.jsonl").read_bytes()
+    except OSError as error:
+        raise UserError(f"{path / 'samples.jsonl'}: cannot be read ({error.strerror or error})") from error
+    return Run(path, record, list(_parse(path / "samples.jsonl", data).values()))
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mgsd_bench.answers import parse_plan, state_part
+from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition
 from mgsd_envs import Episode, Fact, Plan, get_task, rollout
 
 if TYPE_CHECKING:
@@ -46,22 +47,29 @@ class Score:
     steps: int
 
 
-def score(episode: Episode, response: Response, *, with_facts: bool = True) -> Score:
+def score(episode: Episode, condition: Condition, response: Response) -> Score:
     """Score one response to one episode.
+
+    Under ``perceive``, which asks for no plan, ``solved`` means that just the true facts are stated, ``wrong`` that
+    others are, and ``no_answer`` that none are.
 
     Args:
         episode: the episode that was asked about.
+        condition: how it was put; tells whether facts and a plan were asked for.
         response: the raw response.
-        with_facts: whether the answer was to state the state.
     """
     if response.error is not None:
         return Score(Outcome.ERROR, False, None, frozenset(), None, 0)
     task = get_task(episode.task)
-    facts = task.parse(state_part(response.text)) if with_facts else frozenset()
+    facts = task.parse(state_part(response.text)) if condition in WITH_FACTS else frozenset()
+    unanswered = Outcome.TRUNCATED if response.finish_reason == "length" else Outcome.NO_ANSWER
+    if condition not in WITH_PLAN:
+        exact = facts == task.facts(episode.state)
+        outcome = Outcome.SOLVED if exact else Outcome.WRONG if facts else unanswered
+        return Score(outcome, exact, None, facts, None, 0)
     plan = parse_plan(response.text)
     if plan is None:
-        outcome = Outcome.TRUNCATED if response.finish_reason == "length" else Outcome.NO_ANSWER
-        return Score(outcome, False, None, facts, None, 0)
+        return Score(unanswered, False, None, facts, None, 0)
     result = rollout(task, episode.state, plan)
     return Score(
         outcome=Outcome(result.outcome),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mgsd_bench.answers import parse_plan
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CONDITIONS, SHIPPED, load_prompts
+from mgsd_bench.prompts import CONDITIONS, SHIPPED, WITH_PLAN, load_prompts
 from mgsd_bench.suites import episodes, get_suite
 
 from mgsd_envs import get_task, make_episode, rollout
@@ -28,7 +28,7 @@ def test_every_task_condition_and_theme_renders(name: str, theme: str) -> None:
         for condition in CONDITIONS:
             text = prompts.render(episode, condition)
             assert "{" not in text
-            assert "<answer>" in text
+            assert ("<answer>" in text) == (condition in WITH_PLAN)
             stated = get_task(episode.task).describe(episode.state)
             assert (stated in text) == (condition == "symbolic")
 

@@ -50,8 +50,13 @@ def finished(tmp_path: Path) -> Path:
 
 
 def test_folder_of_a_finished_run(finished: Path) -> None:
-    assert sorted(path.name for path in finished.iterdir()) == ["metrics.json", "run.json", "samples.jsonl"]
-    record, samples = read_run(finished)
+    assert sorted(path.name for path in finished.iterdir()) == [
+        "episodes.jsonl",
+        "metrics.json",
+        "run.json",
+        "samples.jsonl",
+    ]
+    record, samples = read_run(finished).record, read_run(finished).samples
     assert record["status"] == "complete"
     assert record["identity"]["model"] == "noisy-planning:0.5"
     (session,) = record["sessions"]
@@ -66,7 +71,7 @@ def test_same_command_again_asks_nothing(finished: Path) -> None:
     before = (finished / "samples.jsonl").read_bytes(), (finished / "metrics.json").read_bytes()
     run(job(finished))
     assert ((finished / "samples.jsonl").read_bytes(), (finished / "metrics.json").read_bytes()) == before
-    assert len(read_run(finished)[0]["sessions"]) == 1
+    assert len(read_run(finished).record["sessions"]) == 1
 
 
 def test_metrics_do_not_depend_on_the_order_of_answers(finished: Path) -> None:
@@ -97,7 +102,7 @@ def test_damaged_line_is_named(finished: Path) -> None:
     assert caught.value.code == Exit.USAGE
     (finished / "samples.jsonl").write_bytes(b"".join(lines[:4] + lines[5:]))
     run(job(finished))
-    assert len(read_run(finished)[1]) == 24
+    assert len(read_run(finished).samples) == 24
 
 
 def test_failed_requests_are_asked_again(finished: Path) -> None:
@@ -136,7 +141,7 @@ def test_engine_settings_may_change_between_sessions(finished: Path) -> None:
     data = (finished / "samples.jsonl").read_bytes()
     (finished / "samples.jsonl").write_bytes(data[: len(data) // 2])
     run(job(finished, config=BackendConfig("noisy-planning:0.5", engine_args={"max_num_seqs": 4})))
-    assert len(read_run(finished)[0]["sessions"]) == 2
+    assert len(read_run(finished).record["sessions"]) == 2
 
 
 def test_other_weights_under_the_same_name_are_refused(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,8 +170,8 @@ def test_damaged_or_foreign_record_is_refused(finished: Path, content: str) -> N
 
 
 def test_two_processes_do_not_write_the_same_run(finished: Path) -> None:
-    identity = read_run(finished)[0]["identity"]
-    with RunFolder.open(finished, identity), pytest.raises(UserError, match="another process"):
+    identity = read_run(finished).record["identity"]
+    with RunFolder.open(finished, identity, []), pytest.raises(UserError, match="another process"):
         run(job(finished))
 
 
@@ -222,7 +227,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(tmp_path: Path)
     _, errors = last.communicate()
     assert last.returncode == 0, errors
     assert (tmp_path / "killed/metrics.json").read_bytes() == (tmp_path / "whole/metrics.json").read_bytes()
-    assert len(read_run(tmp_path / "killed")[0]["sessions"]) >= 3
+    assert len(read_run(tmp_path / "killed").record["sessions"]) >= 3
 
 
 def test_interrupt_keeps_what_is_there(tmp_path: Path) -> None:
@@ -234,8 +239,8 @@ def test_interrupt_keeps_what_is_there(tmp_path: Path) -> None:
     (line,) = errors.strip().splitlines()
     assert line.startswith("mgsd-bench: interrupted; ")
     assert line.endswith("run the same command again to go on")
-    assert read_run(tmp_path / "run")[0]["status"] == "interrupted"
-    assert len(read_run(tmp_path / "run")[1]) >= 20
+    assert read_run(tmp_path / "run").record["status"] == "interrupted"
+    assert len(read_run(tmp_path / "run").samples) >= 20
 
 
 def test_full_disk(tmp_path: Path) -> None:
@@ -243,7 +248,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 
     full = spawn(tmp_path / "run", before=limit)
     _, errors = full.communicate()
@@ -251,7 +256,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert len(errors.strip().splitlines()) == 1
     assert "no space left" in errors
     assert "all finished samples are kept" in errors
-    kept = len(read_run(tmp_path / "run")[1])
+    kept = len(read_run(tmp_path / "run").samples)
     assert 0 < kept < 1200
     again = spawn(tmp_path / "run")
     assert again.wait() == 0

@@ -35,12 +35,12 @@ def episode() -> Episode:
 def test_outcome(
     episode: Episode, answer: str, finish: str, outcome: Outcome, optimal: bool, steps: int, illegal: str | None
 ) -> None:
-    scored = score(episode, Response("k", answer, finish))  # type: ignore[arg-type]
+    scored = score(episode, "visual", Response("k", answer, finish))  # type: ignore[arg-type]
     assert (scored.outcome, scored.optimal, scored.steps, scored.illegal) == (outcome, optimal, steps, illegal)
 
 
 def test_error_is_no_answer_whatever_the_text_says(episode: Episode) -> None:
-    scored = score(episode, Response("k", "<answer>RDDL</answer>", "error", error="connection reset"))
+    scored = score(episode, "visual", Response("k", "<answer>RDDL</answer>", "error", error="connection reset"))
     assert scored.outcome == Outcome.ERROR
     assert scored.plan is None
 
@@ -48,5 +48,19 @@ def test_error_is_no_answer_whatever_the_text_says(episode: Episode) -> None:
 def test_stated_facts_are_read_where_they_were_asked_for(episode: Episode) -> None:
     text = "size: 3\nplayer: (0,0)\ngoal: (2,0)\nholes: (1,0)\n<answer>RDDL</answer>"
     task = get_task("frozenlake")
-    assert score(episode, Response("k", text, "stop")).facts == task.facts(episode.state)
-    assert score(episode, Response("k", text, "stop"), with_facts=False).facts == frozenset()
+    assert score(episode, "visual", Response("k", text, "stop")).facts == task.facts(episode.state)
+    assert score(episode, "direct", Response("k", text, "stop")).facts == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "outcome"),
+    [
+        ("size: 3\nplayer: (0,0)\ngoal: (2,0)\nholes: (1,0)", "stop", Outcome.SOLVED),
+        ("size: 3\nplayer: (0,0)\ngoal: (2,0)\nholes: (1,0), (1,1)", "stop", Outcome.WRONG),
+        ("a lake", "stop", Outcome.NO_ANSWER),
+        ("a lake", "length", Outcome.TRUNCATED),
+    ],
+)
+def test_perceive_asks_for_the_state_alone(episode: Episode, answer: str, finish: str, outcome: Outcome) -> None:
+    scored = score(episode, "perceive", Response("k", answer, finish))  # type: ignore[arg-type]
+    assert (scored.outcome, scored.plan) == (outcome, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mgsd_bench.backends import BackendConfig, Request, open_backend
-from mgsd_bench.backends.scripted import MODELS, misread, spoil
+from mgsd_bench.backends.scripted import misread, spoil
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluate import Evaluation, evaluate
 from mgsd_bench.runs import Sample, read_run
@@ -23,7 +23,7 @@ def run(model: str, out: Path, suite: str = "mgsd-v1") -> list[Sample]:
     evaluate(
         Evaluation(chosen, None, ["visual"], 1, "compact", "scripted", BackendConfig(model), out), Console(quiet=True)
     )
-    return read_run(out)[1]
+    return read_run(out).samples
 
 
 def test_oracle_solves_everything_with_as_few_actions_as_possible(tmp_path: Path) -> None:
@@ -68,19 +68,47 @@ def test_noisy_perception_misreads_at_its_rate(tmp_path: Path, rate: float) -> N
     assert binomtest(total - kept, total, rate).pvalue > 0.001
 
 
+def test_faulty_breaks_its_format_at_its_rate(tmp_path: Path) -> None:
+    samples = run("faulty:0,0,0.3", tmp_path / "run")
+    broken = sum(s.outcome == "no_answer" for s in samples)
+    assert binomtest(broken, len(samples), 0.3).pvalue > 0.001
+    assert all(s.outcome in ("solved", "no_answer") for s in samples)
+
+
+def test_perception_is_not_at_fault_where_the_state_is_given(tmp_path: Path) -> None:
+    job = Evaluation(
+        get_suite("smoke"), None, ["symbolic", "perceive"], 1, "compact", "scripted",
+        BackendConfig("noisy-perception:1"), tmp_path / "run",
+    )  # fmt: skip
+    evaluate(job, Console(quiet=True))
+    outcomes = {(s.condition, s.outcome) for s in read_run(tmp_path / "run").samples}
+    assert outcomes == {("symbolic", "solved"), ("perceive", "wrong")}
+
+
 def test_misread_and_spoil_are_functions_of_their_randomness() -> None:
     for episode in episodes(get_suite("smoke")):
         task = get_task(episode.task)
         assert misread(task, episode.state, random.Random(1), 0.0) == episode.state
         worlds = {misread(task, episode.state, random.Random(1), 0.5) for _ in range(3)}
         assert len(worlds) == 1
-        spoiled = spoil(episode, random.Random(2))
-        assert spoiled == spoil(episode, random.Random(2))
+        spoiled = spoil(task, episode.state, episode.plan, random.Random(2))
+        assert spoiled == spoil(task, episode.state, episode.plan, random.Random(2))
         assert rollout(task, episode.state, spoiled).outcome != "solved"
 
 
 @pytest.mark.parametrize(
-    "name", ["", "nobody", "noisy-planning", "noisy-planning:", "noisy-planning:2", "noisy-planning:x", "oracle:1"]
+    "name",
+    [
+        "",
+        "nobody",
+        "noisy-planning",
+        "noisy-planning:",
+        "noisy-planning:2",
+        "noisy-planning:x",
+        "oracle:1",
+        "faulty:0.1",
+        "faulty:1,1,2",
+    ],
 )
 def test_bad_names(name: str) -> None:
     with pytest.raises(UserError, match="--model"):
@@ -92,7 +120,9 @@ def test_unknown_backend() -> None:
         open_backend("smoke-signals", BackendConfig("x"))
 
 
-@pytest.mark.parametrize("model", [*(m for m in MODELS if not m.startswith("noisy")), "noisy-perception:0.5"])
+@pytest.mark.parametrize(
+    "model", ["oracle", "random", "straight", "noisy-perception:0.5", "noisy-planning:0.5", "faulty:0.5,0.5,0.5"]
+)
 def test_backend_contract(model: str) -> None:
     """Streaming, one response a request, in a context manager, the same again for the same seeds."""
     asked = episodes(get_suite("smoke"))[:5]

@@ -4,7 +4,7 @@ Nothing here knows models, prompts or torch. Start with :mod:`mgsd_envs.task` (t
 read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 """
 
-from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, generate, make_episode
+from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
 from mgsd_envs.rendering import Picture
 from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan, Rollout, Task, get_task, rollout, task_names
 
@@ -20,6 +20,7 @@ __all__ = [
     "Rollout",
     "Task",
     "TooFewStatesError",
+    "episode_from_json",
     "generate",
     "get_task",
     "make_episode",

@@ -126,6 +126,17 @@ def make_episode(task: Task[Any], level: int, name: str, state: Any, theme: str 
     )
 
 
+def episode_from_json(data: dict[str, Any]) -> Episode:
+    """Inverse of :meth:`Episode.to_json`; the state is solved anew.
+
+    Raises:
+        KeyError: a field is missing, or the task is not installed.
+        ValueError: the state is none of the task's, or no plan solves it.
+    """
+    task = get_task(data["task"])
+    return make_episode(task, data["level"], data["id"], task.from_json(data["state"]), data["theme"])
+
+
 def generate(
     task: Task[Any],
     level: int,

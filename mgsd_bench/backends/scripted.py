@@ -1,60 +1,83 @@
 """Models whose faults are known: for scale beside real models, and to check diagnostics against the truth.
 
-==========================  =============================================================================
-``oracle``                  states the true state and a shortest plan
-``random``                  random actions, between one and three times the grid size of them
-``straight``                sees player and goal but no obstacle: vertical moves, then horizontal ones
-``noisy-perception:P``      misreads each fact (but the size) with probability P, plans well in what it sees
-``noisy-planning:Q``        sees everything, spoils its plan with probability Q so that it fails
-==========================  =============================================================================
+======================  =============================================================================
+``oracle``              states the true state and a shortest plan
+``random``              random actions, between one and three times the grid size of them
+``straight``            sees player and goal but no obstacle: vertical moves, then horizontal ones
+``noisy-perception:P``  misreads each fact (but the size) with probability P, plans well in what it sees
+``noisy-planning:Q``    sees everything, spoils its plan with probability Q so that it fails
+``faulty:P,Q,F``        both, and leaves its answer without an end with probability F
+======================  =============================================================================
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 from mgsd_bench.answers import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
 from mgsd_bench.errors import UserError
+from mgsd_bench.prompts import WITH_IMAGE
 from mgsd_envs import Episode, Fact, Plan, Task, get_task, rollout
 from mgsd_envs.grid import MOVES
 
-Belief = tuple[Any, Plan]
-"""The state that a model believes in, and its plan."""
+NAMES = ("oracle", "random", "straight", "noisy-perception", "noisy-planning", "faulty")
 
-Model = Callable[[Episode, random.Random, float], Belief]
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How often a scripted model goes wrong.
+
+    Attributes:
+        perception: probability that a fact seen in a picture is misread.
+        planning: probability that a plan is spoiled.
+        format: probability that an answer cannot be read.
+    """
+
+    perception: float = 0.0
+    planning: float = 0.0
+    format: float = 0.0
+
+
+_FAULTS_AT: dict[str, Callable[..., Faults]] = {
+    "noisy-perception": lambda rate: Faults(perception=rate),
+    "noisy-planning": lambda rate: Faults(planning=rate),
+    "faulty": Faults,
+}
+_EXAMPLES = {"noisy-perception": "0.1", "noisy-planning": "0.1", "faulty": "0.1,0.2,0.05"}
 
 
 def open_backend(config: BackendConfig) -> ScriptedBackend:
     """A scripted model by name.
 
     Raises:
-        UserError: unknown name, or a rate that is missing or no probability.
+        UserError: unknown name, or rates that are missing or no probabilities.
     """
-    name, _, rate_text = config.model.partition(":")
-    if name not in MODELS:
-        known = ", ".join(f"{model}:RATE" if model in NOISY else model for model in MODELS)
+    name, colon, text = config.model.partition(":")
+    if name not in NAMES:
+        known = ", ".join(f"{known}:{_EXAMPLES[known]}" if known in _EXAMPLES else known for known in NAMES)
         raise UserError(f"--model {config.model}: unknown scripted model; choose from {known}")
-    if name not in NOISY:
-        if rate_text:
+    if name not in _FAULTS_AT:
+        if colon:
             raise UserError(f"--model {config.model}: {name} takes no rate; write --model {name}")
-        return ScriptedBackend(config.model, MODELS[name], 0.0)
+        return ScriptedBackend(name, Faults())
     try:
-        rate = float(rate_text)
+        rates = [float(rate) for rate in text.split(",")]
+        if len(rates) == len(_EXAMPLES[name].split(",")) and all(0 <= rate <= 1 for rate in rates):
+            return ScriptedBackend(config.model, _FAULTS_AT[name](*rates))
     except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1:
-        raise UserError(f"--model {config.model}: needs a rate from 0 to 1, for example {name}:0.1")
-    return ScriptedBackend(config.model, MODELS[name], rate)
+        pass
+    raise UserError(f"--model {config.model}: needs rates from 0 to 1, for example {name}:{_EXAMPLES[name]}")
 
 
 class ScriptedBackend:
     """Answers from the episode itself."""
 
-    def __init__(self, name: str, model: Model, rate: float) -> None:
-        self._name, self._model, self._rate = name, model, rate
+    def __init__(self, name: str, faults: Faults) -> None:
+        self._name, self._faults = name, faults
 
     def __enter__(self) -> Self:
         return self
@@ -69,31 +92,37 @@ class ScriptedBackend:
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
         """Answer each request at once, in the form that the condition asks for."""
         for request in requests:
-            rng = random.Random(request.seed)
-            believed, plan = self._model(request.episode, rng, self._rate)
-            parts = [f"Route: {len(plan)} actions.", f"<answer>{write_plan(plan)}</answer>"]
-            if request.condition == "visual":
-                parts.insert(0, get_task(request.episode.task).describe(believed))
-            yield Response(request.key, "\n".join(parts), "stop")
+            yield Response(request.key, self._answer(request), "stop")
 
+    def _answer(self, request: Request) -> str:
+        episode, rng = request.episode, random.Random(request.seed)
+        task = get_task(episode.task)
+        believed = episode.state
+        if request.condition in WITH_IMAGE:
+            believed = misread(task, believed, rng, self._faults.perception)
+        plan = self._plan(episode, believed, rng)
+        end = "" if rng.random() < self._faults.format else "</answer>"
+        stated, route = task.describe(believed), f"Route: {len(plan)} actions."
+        answer = f"<answer>{write_plan(plan)}{end}"
+        parts = {
+            "visual": (stated, route, answer),
+            "symbolic": (route, answer),
+            "perceive": (stated if end else "",),
+            "direct": (answer,),
+        }[request.condition]
+        return "\n".join(parts)
 
-def _oracle(episode: Episode, _rng: random.Random, _rate: float) -> Belief:
-    return episode.state, episode.plan
-
-
-def _random(episode: Episode, rng: random.Random, _rate: float) -> Belief:
-    actions = get_task(episode.task).actions
-    return episode.state, tuple(rng.choices(actions, k=rng.randint(1, 3 * episode.level)))
-
-
-def _straight(episode: Episode, _rng: random.Random, _rate: float) -> Belief:
-    return episode.state, get_task(episode.task).straight(episode.state)
-
-
-def _noisy_perception(episode: Episode, rng: random.Random, rate: float) -> Belief:
-    task = get_task(episode.task)
-    believed = misread(task, episode.state, rng, rate)
-    return believed, task.solve(believed) or task.straight(episode.state)
+    def _plan(self, episode: Episode, believed: Any, rng: random.Random) -> Plan:
+        task = get_task(episode.task)
+        if self._name == "random":
+            return tuple(rng.choices(task.actions, k=rng.randint(1, 3 * episode.level)))
+        straight = task.straight(episode.state)
+        if self._name == "straight":
+            return straight
+        plan = task.solve(believed)
+        if not plan:  # there is no way in the world that it believes in, or none is needed
+            return straight
+        return spoil(task, believed, plan, rng) if rng.random() < self._faults.planning else plan
 
 
 def misread(task: Task[Any], state: Any, rng: random.Random, rate: float) -> Any:
@@ -101,6 +130,8 @@ def misread(task: Task[Any], state: Any, rng: random.Random, rate: float) -> Any
 
     A false fact has the same name and another cell; two things may come to share a cell.
     """
+    if rate == 0:
+        return state
     true = task.facts(state)
     facts: set[Fact] = set()
     for fact in sorted(true, key=str):
@@ -116,31 +147,11 @@ def misread(task: Task[Any], state: Any, rng: random.Random, rate: float) -> Any
     return task.from_facts(facts)
 
 
-def _noisy_planning(episode: Episode, rng: random.Random, rate: float) -> Belief:
-    if rng.random() >= rate:
-        return episode.state, episode.plan
-    return episode.state, spoil(episode, rng)
-
-
-def spoil(episode: Episode, rng: random.Random) -> Plan:
-    """The shortest plan with one action changed or, where no such change makes it fail, its last one left out."""
-    task = get_task(episode.task)
+def spoil(task: Task[Any], state: Any, plan: Plan, rng: random.Random) -> Plan:
+    """A plan with one action changed or, where no such change makes it fail in the state, its last one left out."""
     spoiled = [
-        (*episode.plan[:i], action, *episode.plan[i + 1 :])
-        for i in range(len(episode.plan))
-        for action in task.actions
-        if action != episode.plan[i]
+        (*plan[:i], action, *plan[i + 1 :]) for i in range(len(plan)) for action in task.actions if action != plan[i]
     ]
     rng.shuffle(spoiled)
-    failing = (plan for plan in spoiled if rollout(task, episode.state, plan).outcome != "solved")
-    return next(failing, episode.plan[:-1])
-
-
-NOISY = ("noisy-perception", "noisy-planning")
-MODELS: dict[str, Model] = {
-    "oracle": _oracle,
-    "random": _random,
-    "straight": _straight,
-    "noisy-perception": _noisy_perception,
-    "noisy-planning": _noisy_planning,
-}
+    failing = (changed for changed in spoiled if rollout(task, state, changed).outcome != "solved")
+    return next(failing, plan[:-1])

@@ -1,8 +1,8 @@
 """Prompt sets: the texts that models are asked with, kept as data files.
 
 A set is a folder with a folder a task, which holds one text a condition (``visual.txt``, ``symbolic.txt``,
-``direct.txt``) and one a theme (``look.classic.txt``: what the things in the picture look like). In a text,
-``{look}`` stands for the theme's look and ``{state}`` for the state as text. The test image follows the text.
+``perceive.txt``, ``direct.txt``) and one a theme (``look.classic.txt``: what the things in the picture look like). In a
+text, ``{look}`` stands for the theme's look and ``{state}`` for the state as text. The test image follows the text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from mgsd_envs import get_task
 if TYPE_CHECKING:
     from mgsd_envs import Episode
 
-Condition = Literal["visual", "symbolic", "direct"]
+Condition = Literal["visual", "symbolic", "perceive", "direct"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "direct"})
+WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "perceive", "direct"})
+WITH_FACTS: frozenset[Condition] = frozenset({"visual", "perceive"})
+WITH_PLAN: frozenset[Condition] = frozenset({"visual", "symbolic", "direct"})
 SHIPPED = ("default", "compact")
 
 
