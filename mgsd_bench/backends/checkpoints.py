@@ -1,0 +1,68 @@
+"""Which checkpoint a model name stands for, and what tells two checkpoints apart."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from mgsd_bench.errors import UserError
+
+_SUFFIXES = {".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin", ".pt", ".gguf"}
+_BLOCK = 65_536
+
+
+def check_model(model: str, revision: str | None = None, token: str | bool | None = None) -> None:
+    """Make sure that ``--model`` names a checkpoint folder, or a model that the hub or its local cache has.
+
+    Raises:
+        UserError: it does not.
+    """
+    path = Path(model)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UserError(f"--model {model}: no config.json in this folder; name a checkpoint's own folder")
+    elif path.exists():
+        raise UserError(f"--model {model}: this is a file; name the checkpoint's folder")
+    elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
+        raise UserError(f"--model {model}: no such folder, nor a hub name such as Qwen/Qwen3-VL-4B-Instruct")
+    elif "VLLM_USE_MODELSCOPE" not in os.environ and checkpoint_folder(model, revision) is None:
+        from huggingface_hub import HfApi
+
+        try:  # libraries that download retry for minutes before they say the same
+            HfApi(token=token).model_info(model, revision=revision, timeout=10)
+        except Exception as error:
+            raise UserError(f"--model {model}: no such folder, and not on the hub: {error}") from error
+
+
+def checkpoint_folder(model: str, revision: str | None = None) -> Path | None:
+    """The folder of a checkpoint; for a hub name, the one in the local cache, or None."""
+    if Path(model).exists():
+        return Path(model).resolve()
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def fingerprint(folder: Path) -> str:
+    """A SHA-256 that tells checkpoints apart at the cost of reading some megabytes, however large they are.
+
+    It covers small files whole (configuration, tokenizer, chat template, code), and of a larger one, weights that
+    is, the name, the size and 16 blocks spread over it, so that further training shows.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in _SUFFIXES or not path.is_file():
+            continue
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            if size <= 256 * _BLOCK:
+                digest.update(file.read())
+                continue
+            for i in range(16):
+                file.seek(i * (size - _BLOCK) // 15)
+                digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
