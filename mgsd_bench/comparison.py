@@ -1,4 +1,4 @@
-"""Reading several runs that can be set side by side."""
+"""Several runs side by side, and two runs question by question."""
 
 from __future__ import annotations
 
@@ -7,34 +7,111 @@ from pathlib import Path
 from typing import Any
 
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.metrics import summarise
-from mgsd_bench.runs import read_run
+from mgsd_bench.metrics import per_episode, summarise
+from mgsd_bench.runs import Run, read_run
+from mgsd_bench.statistics import holm, macro, mcnemar, paired_difference
+
+Json = dict[str, Any]
 
 
-def read_comparable(paths: Sequence[Path], condition: str) -> list[tuple[str, dict[str, Any]]]:
-    """Name of the model and metrics of each run, computed anew from its samples.
+def read_comparable(paths: Sequence[Path], condition: str) -> list[Run]:
+    """Runs that can be compared under a condition.
 
     Raises:
-        UserError: a run is missing, unfinished or damaged, lacks the condition, or saw other episodes or prompts than
-            the first.
+        UserError: a run is missing, unfinished or damaged, lacks the condition, or (exit code ``NOT_COMPARABLE``) saw
+            other episodes or prompts than the first.
     """
-    found = []
-    first_digest = None
-    for path in paths:
-        run = read_run(path)
-        record = run.record
-        digest = record["identity"]["digest"]
-        first_digest = first_digest or digest
-        if digest != first_digest:
+    runs = [read_run(path) for path in paths]
+    first = _asked(runs[0], condition)
+    for run in runs:
+        if run.record["status"] not in ("complete", "errors"):
+            raise UserError(f"{run.path}: this run is not finished ({run.record['status']}); run its command again")
+        asked = _asked(run, condition)
+        if not asked:
+            has = ", ".join(sorted({sample.condition for sample in run.samples}))
+            raise UserError(f"{run.path}: has no answers under --condition {condition}; it has {has}")
+        digests = [other.record["identity"]["episodes_digest"][:12] for other in (run, runs[0])]
+        if digests[0] != digests[1]:
             raise UserError(
-                f"{path}: other episodes or prompts than {paths[0]} (digest {digest[:12]}, not {first_digest[:12]})",
+                f"{run.path}: other episodes than {paths[0]} (digest {digests[0]}, not {digests[1]})",
                 Exit.NOT_COMPARABLE,
             )
-        if record["status"] not in ("complete", "errors"):
-            raise UserError(f"{path}: this run is not finished ({record['status']}); run its command again first")
-        metrics = summarise(run.samples)
-        if condition not in metrics["conditions"]:
-            has = ", ".join(metrics["conditions"])
-            raise UserError(f"{path}: has no answers under --condition {condition}; it has {has}")
-        found.append((run.model, metrics))
-    return found
+        if asked != first:
+            raise UserError(f"{run.path}: other prompts or images than {paths[0]}", Exit.NOT_COMPARABLE)
+    return runs
+
+
+def _asked(run: Run, condition: str) -> dict[str, str]:
+    """Digest of the prompt and the image that each episode was asked with."""
+    return {sample.episode: sample.prompt_digest for sample in run.samples if sample.condition == condition}
+
+
+def side_by_side(runs: Sequence[Run]) -> list[tuple[str, Json]]:
+    """Name of the model and metrics of each run, computed anew from its samples."""
+    return [(run.model, summarise(run.samples)) for run in runs]
+
+
+def compare(a: Run, b: Run, condition: str) -> Json:
+    """What changed from run a to run b, paired by episode.
+
+    Returns:
+        JSON values: for each task and for the macro average the accuracies, their difference (b minus a) with its
+        interval, the episodes that only one of the two solved, McNemar's mid-p and, over the tasks, Holm's adjusted
+        p; and the ids of the episodes that regressed and improved. With repeats an episode counts by its mean.
+    """
+    values_a, values_b = (_by_task(run, condition) for run in (a, b))
+    rows = [_row(task, [values_a[task]], [values_b[task]]) for task in values_a]
+    adjusted = holm({row["task"]: row["mid_p"] for row in rows})
+    for row in rows:
+        row["holm_p"] = round(adjusted[row["task"]], 6)
+    return {
+        "format": 1,
+        "a": a.model,
+        "b": b.model,
+        "condition": condition,
+        "tasks": rows,
+        "macro": _row("macro", list(values_a.values()), list(values_b.values())),
+        "regressed": _changed(values_a, values_b),
+        "improved": _changed(values_b, values_a),
+    }
+
+
+ByLevel = dict[int, dict[str, float]]
+
+
+def _by_task(run: Run, condition: str) -> dict[str, ByLevel]:
+    tasks: dict[str, ByLevel] = {}
+    for sample, value in per_episode([sample for sample in run.samples if sample.condition == condition]):
+        tasks.setdefault(sample.task, {}).setdefault(sample.level, {})[sample.episode] = value
+    return tasks
+
+
+def _row(task: str, a: list[ByLevel], b: list[ByLevel]) -> Json:
+    groups_a, groups_b = ([[list(of_level.values()) for of_level in levels.values()] for levels in x] for x in (a, b))
+    pairs = [
+        (of_level[episode], levels_b[level][episode])
+        for levels, levels_b in zip(a, b, strict=True)
+        for level, of_level in levels.items()
+        for episode in of_level
+    ]
+    only_a, only_b = sum(x > y for x, y in pairs), sum(y > x for x, y in pairs)
+    return {
+        "task": task,
+        "n": len(pairs),
+        "a": macro(groups_a).to_json(),
+        "b": macro(groups_b).to_json(),
+        "difference": paired_difference(groups_a, groups_b).to_json(),
+        "only_a": only_a,
+        "only_b": only_b,
+        "mid_p": round(mcnemar(only_a, only_b).mid_p, 6),
+    }
+
+
+def _changed(better: dict[str, ByLevel], worse: dict[str, ByLevel]) -> list[str]:
+    return [
+        episode
+        for task, levels in better.items()
+        for level, of_level in levels.items()
+        for episode, value in of_level.items()
+        if value > worse[task][level][episode]
+    ]

@@ -48,7 +48,9 @@ def count_facts(true: frozenset[Fact], stated: frozenset[Fact]) -> Counts:
 def count_by_kind(true: frozenset[Fact], stated: frozenset[Fact]) -> dict[str, Counts]:
     """:func:`count_facts` for each kind of fact, a fact's kind being its name."""
     kinds = sorted({str(fact[0]) for fact in true | stated})
-    return {kind: count_facts(_of_kind(true, kind), _of_kind(stated, kind)) for kind in kinds}
+    return {
+        kind: count_facts(*(frozenset(f for f in facts if f[0] == kind) for facts in (true, stated))) for kind in kinds
+    }
 
 
 def misread_cells(true: frozenset[Fact], stated: frozenset[Fact], size: int) -> list[tuple[int, int]]:
@@ -89,6 +91,15 @@ def attribute(episode: Episode, sample: Sample) -> Attribution:
     if rollout(task, believed, sample.plan).outcome == "solved" or not task.solve(believed):
         return Attribution.PERCEPTION
     return Attribution.BOTH
+
+
+def misplanned(episode: Episode, sample: Sample) -> bool | None:
+    """Whether the plan fails in the world that was stated; None without a plan, such a world, or a way in it."""
+    task = get_task(episode.task)
+    believed = believed_state(task, stated_facts(sample))
+    if sample.plan is None or believed is None or not task.solve(believed):
+        return None
+    return rollout(task, believed, sample.plan).outcome != "solved"
 
 
 def solved_if_planned_well(episode: Episode, sample: Sample) -> bool:

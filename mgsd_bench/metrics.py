@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from mgsd_bench.runs import Sample, ordered
@@ -69,20 +69,25 @@ def _row(strata: list[list[Sample]]) -> Json:
     }
 
 
+def per_episode(samples: Iterable[Sample], of: str = "accuracy") -> list[tuple[Sample, float]]:
+    """The first sample of each episode, with the mean over its repeats, which are not new episodes.
+
+    Args:
+        samples: samples of one condition.
+        of: ``accuracy`` (solved) or ``optimal``.
+    """
+    tries: dict[str, list[Sample]] = {}
+    for sample in ordered(samples):
+        tries.setdefault(sample.episode, []).append(sample)
+    return [(of_one[0], sum(_value(sample, of) for sample in of_one) / len(of_one)) for of_one in tries.values()]
+
+
 def _value(sample: Sample, of: str) -> bool:
     return sample.optimal if of == "optimal" else sample.outcome == Outcome.SOLVED
 
 
-def _per_episode(samples: Sequence[Sample], of: str) -> list[float]:
-    """Mean over the repeats of each episode, so that repeats are not mistaken for new episodes."""
-    values: dict[str, list[bool]] = {}
-    for sample in samples:
-        values.setdefault(sample.episode, []).append(_value(sample, of))
-    return [sum(tries) / len(tries) for tries in values.values()]
-
-
 def _share(strata: list[list[Sample]], of: str) -> Estimate:
-    values = [_per_episode(stratum, of) for stratum in strata]
+    values = [[value for _, value in per_episode(stratum, of)] for stratum in strata]
     flat = [value for stratum in values for value in stratum]
     if all(value in (0.0, 1.0) for value in flat):
         return proportion(int(sum(flat)), len(flat))
@@ -90,5 +95,7 @@ def _share(strata: list[list[Sample]], of: str) -> Estimate:
 
 
 def _macro(tasks: dict[str, dict[int, list[Sample]]], of: str) -> Json:
-    groups = [[_per_episode(samples, of) for samples in levels.values()] for levels in tasks.values()]
+    groups = [
+        [[value for _, value in per_episode(samples, of)] for samples in levels.values()] for levels in tasks.values()
+    ]
     return macro(groups).to_json()

@@ -71,22 +71,24 @@ def answer_all(
                 key=question.key,
                 text=text,
                 image=picture.rgb if picture else None,
-                seed=_seed(seed, question.key),
+                seed=request_seed(seed, question.key),
                 condition=question.condition,
                 episode=question.episode,
             )
 
     for response in backend.generate(requests()):
-        sample = _sample(asked[response.key], digests.pop(response.key), response)
+        sample = score_response(asked[response.key], digests.pop(response.key), response)
         run.append(sample)
         on_sample(sample)
 
 
-def _seed(seed: int, key: str) -> int:
+def request_seed(seed: int, key: str) -> int:
+    """The sampling seed of one question: a hash of the run's seed and the question's key, below 2**31."""
     return int.from_bytes(sha256(f"{seed}/{key}".encode()).digest()[:4], "big") >> 1
 
 
-def _sample(question: Question, prompt_digest: str, response: Response) -> Sample:
+def score_response(question: Question, prompt_digest: str, response: Response) -> Sample:
+    """The sample that a response to a question makes."""
     episode = question.episode
     scored = score(episode, question.condition, response)
     return Sample(

@@ -111,34 +111,36 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any], episodes: Sequence[Episode]) -> Self:
-        """Make a run folder, or go on with one.
+        """Make a run folder, or go on with one. A run without a single answer is made anew.
 
         Args:
             path: the folder.
-            episodes: what is asked about.
             identity: everything that has to agree for two sessions to belong to the same run, as plain JSON values.
+            episodes: what is asked about.
 
         Raises:
             UserError: the folder cannot be written, holds something else or another run, is damaged, or is in use.
         """
+        record_path, samples_path = path / "run.json", path / "samples.jsonl"
+        record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
         try:
             path.mkdir(parents=True, exist_ok=True)
-            record_path = path / "run.json"
+            answered = samples_path.exists() and samples_path.stat().st_size > 0
             if record_path.exists():
-                record = _read_record(record_path)
-                _check_same(path, record["identity"], identity)
-            elif any(not entry.name.startswith(".") for entry in path.iterdir()):
+                found = _read_record(record_path)
+                if answered:
+                    _check_same(path, found["identity"], identity)
+                    record = found
+            elif answered or any(entry != samples_path and entry.name[0] != "." for entry in path.iterdir()):
                 raise UserError(f"--out {path}: the folder holds something that is not a run; name another folder")
-            else:
-                record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
-            stream = (path / "samples.jsonl").open("a+b", buffering=0)
+            stream = samples_path.open("a+b", buffering=0)
         except OSError as error:
             raise _write_error(path, error) from error
         try:
             _lock(stream, path)
-            run = cls(path, record, stream, _read_samples(path / "samples.jsonl", stream))
+            run = cls(path, record, stream, _read_samples(samples_path, stream))
             run.write_record(status="running")
-            if not (path / EPISODES).exists():
+            if not answered or not (path / EPISODES).exists():
                 run._write(EPISODES, "".join(episode.canonical() + "\n" for episode in episodes))
         except BaseException:
             stream.close()

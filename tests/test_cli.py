@@ -218,5 +218,90 @@ def test_report(tmp_path: Path) -> None:
     assert "no run here" in error("report", str(tmp_path))
     assert "--condition symbolic" in error("report", runs[0], "--condition", "symbolic")
     record = json.loads((tmp_path / "oracle/run.json").read_text())
+    mgsd(
+        "eval",
+        "--backend",
+        "scripted",
+        "--model",
+        "random",
+        "--suite",
+        "smoke",
+        "--prompts",
+        "compact",
+        "--out",
+        str(tmp_path / "c"),
+    )
+    assert "other prompts" in error("report", runs[0], str(tmp_path / "c"), code=3)
     (tmp_path / "oracle/run.json").write_text(json.dumps({**record, "status": "running"}))
     assert "not finished" in error("report", runs[0])
+
+
+def test_diagnose_a_model_and_then_its_run(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shown = mgsd(
+        "diagnose", "--backend", "scripted", "--model", "faulty:0.1,0.2,0.1", "--suite", "smoke", "--out", str(out)
+    )
+    assert all(len(line) <= 80 or str(out) in line for line in shown.splitlines())
+    assert re.search(r"State F1 +Plan-on-GT +E2E +gap", shown)
+    found = (out / "diagnosis.json").read_bytes()
+    assert json.loads(found)["conditions"] == ["perceive", "symbolic", "visual"]
+    mgsd("diagnose", str(out))
+    assert (out / "diagnosis.json").read_bytes() == found
+
+
+def test_diagnose_takes_conditions_from_several_runs(tmp_path: Path) -> None:
+    for condition in ("visual", "symbolic"):
+        ask = ("eval", "--backend", "scripted", "--model", "faulty:0.1,0.2,0.1", "--suite", "smoke")
+        mgsd(*ask, "--condition", condition, "--out", str(tmp_path / condition))
+    mgsd("diagnose", str(tmp_path / "visual"), str(tmp_path / "symbolic"))
+    assert json.loads((tmp_path / "visual/diagnosis.json").read_text())["macro"]["gap"]["difference"]["n"] == 72
+    assert "condition visual" in error("diagnose", str(tmp_path / "symbolic"))
+    mgsd("eval", "--backend", "scripted", "--model", "oracle", "--suite", "smoke", "--out", str(tmp_path / "other"))
+    assert "another model" in error("diagnose", str(tmp_path / "visual"), str(tmp_path / "other"), code=3)
+    assert "--model" in error("diagnose")
+    assert "--model" in error("diagnose", str(tmp_path / "visual"), "--model", "x")
+
+
+def test_compare(tmp_path: Path) -> None:
+    runs = [str(tmp_path / f"p{rate}") for rate in (2, 5)]
+    for run, rate in zip(runs, (0.2, 0.5), strict=True):
+        mgsd("eval", "--backend", "scripted", "--model", f"noisy-planning:{rate}", "--suite", "smoke", "--out", run)
+    shown = mgsd("compare", *runs, "--out", str(tmp_path / "changes.json"))
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    (found,) = json.loads((tmp_path / "changes.json").read_text())
+    assert found["macro"]["difference"]["value"] < 0
+    assert f"{len(found['regressed'])} regressed: " in shown
+    assert not found["improved"]
+    assert "two run folders" in error("compare", runs[0])
+
+
+def test_score_answers_from_elsewhere(tmp_path: Path) -> None:
+    mgsd(
+        "eval",
+        "--backend",
+        "scripted",
+        "--model",
+        "noisy-planning:0.5",
+        "--suite",
+        "smoke",
+        "--out",
+        str(tmp_path / "run"),
+    )
+    rows = [json.loads(line) for line in (tmp_path / "run/samples.jsonl").read_text().splitlines()]
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps({"episode": row["episode"], "text": row["text"]}) + "\n" for row in rows))
+    score = ("score", "--suite", "smoke", "--answers", str(answers))
+    mgsd(*score, "--out", str(tmp_path / "scored"))
+    assert (tmp_path / "scored/metrics.json").read_bytes() == (tmp_path / "run/metrics.json").read_bytes()
+    lines = answers.read_text().splitlines(keepends=True)
+    answers.write_text("".join(lines[:-2]))
+    assert "2 requests failed" in mgsd(*score, "--out", str(tmp_path / "missing"), code=5)
+    for damage, words in (
+        ("{\n", ":73: not JSON"),
+        ('{"text": "x"}\n', ":73: an answer needs"),
+        ('{"episode": "maze/9/0000", "text": "x"}\n', ":73: answers maze/9/0000/visual/0"),
+        (lines[0], ":73: a second answer"),
+    ):
+        answers.write_text("".join(lines) + damage)
+        assert words in error(*score, "--out", str(tmp_path / "bad"))
+    assert "cannot be read" in error(*score[:-1], str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "bad"))

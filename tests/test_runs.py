@@ -155,6 +155,16 @@ def test_other_weights_under_the_same_name_are_refused(finished: Path, monkeypat
     assert (finished / "samples.jsonl").read_bytes().startswith(before.rpartition(b"\n")[0])
 
 
+def test_a_run_without_answers_is_no_obstacle(tmp_path: Path) -> None:
+    """A mistyped model must not spoil the folder for the right one."""
+    out = tmp_path / "run"
+    with pytest.raises(UserError, match="--model ghost"):
+        run(job(out, config=BackendConfig("ghost")))
+    run(job(out))
+    assert read_run(out).record["identity"]["model"] == "noisy-planning:0.5"
+    assert len(read_run(out).episodes()) == 24
+
+
 def test_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UserError, match="not a run"):

@@ -6,7 +6,20 @@ read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 
 from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
 from mgsd_envs.rendering import Picture
-from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan, Rollout, Task, get_task, rollout, task_names
+from mgsd_envs.task import (
+    Cell,
+    Cursor,
+    Fact,
+    Illegal,
+    Plan,
+    Rollout,
+    Task,
+    get_task,
+    random_plan,
+    rollout,
+    task_names,
+    trace,
+)
 
 __all__ = [
     "Cell",
@@ -24,6 +37,8 @@ __all__ = [
     "generate",
     "get_task",
     "make_episode",
+    "random_plan",
     "rollout",
     "task_names",
+    "trace",
 ]

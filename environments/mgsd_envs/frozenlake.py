@@ -158,16 +158,23 @@ class FrozenLake:
         facts, _ = statements.read_facts(text, single={"player": "player", "goal": "goal"}, many={"holes": "hole"})
         return frozenset(facts)
 
-    def draw(self, state: LakeState, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the lake; ``classic`` is gymnasium's art as the paper shows it."""
-        n = state.size
-        check_look(self.name, theme, self.themes, n, size)
-        kinds = [[ICE] * n for _ in range(n)]
+    def kinds(self, state: LakeState) -> list[list[int]]:
+        """Ice, hole, goal or player."""
+        kinds = [[ICE] * state.size for _ in range(state.size)]
         for row, column in state.holes:
             kinds[row][column] = HOLE
         kinds[state.goal[0]][state.goal[1]] = GOAL
         kinds[state.player[0]][state.player[1]] = PLAYER
-        return _atlas(theme, n, size).compose(kinds)
+        return kinds
+
+    def atlas(self, theme: str, level: int, size: int) -> Atlas:
+        """The tiles of a look."""
+        check_look(self.name, theme, self.themes, level, size)
+        return _atlas(theme, level, size)
+
+    def draw(self, state: LakeState, theme: str = "classic", size: int = 256) -> Picture:
+        """A picture of the lake; ``classic`` is gymnasium's art as the paper shows it."""
+        return self.atlas(theme, state.size, size).compose(self.kinds(state))
 
     def to_json(self, state: LakeState) -> dict[str, Any]:
         """Size, player, goal and the sorted holes."""

@@ -180,14 +180,22 @@ class Maze:
                 facts.add(("open", *cell, side))
         return frozenset(facts)
 
-    def draw(self, state: MazeState, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the maze: black walls, a yellow disc for the player, a blue one for the goal."""
+    def kinds(self, state: MazeState) -> list[list[int]]:
+        """The open sides as in :attr:`MazeState.sides`, plus 16 for the player and 32 for the goal."""
         n = state.size
-        check_look(self.name, theme, self.themes, n, size)
         kinds = [list(state.sides[i : i + n]) for i in range(0, n * n, n)]
         kinds[state.goal[0]][state.goal[1]] |= _GOAL
         kinds[state.player[0]][state.player[1]] |= _PLAYER
-        return _atlas(theme, n, size).compose(kinds)
+        return kinds
+
+    def atlas(self, theme: str, level: int, size: int) -> Atlas:
+        """The tiles of a look."""
+        check_look(self.name, theme, self.themes, level, size)
+        return _atlas(theme, level, size)
+
+    def draw(self, state: MazeState, theme: str = "classic", size: int = 256) -> Picture:
+        """A picture of the maze: black walls, a yellow disc for the player, a blue one for the goal."""
+        return self.atlas(theme, state.size, size).compose(self.kinds(state))
 
     def to_json(self, state: MazeState) -> dict[str, Any]:
         """Size, player, goal and, row by row, the letters of each cell's open sides."""

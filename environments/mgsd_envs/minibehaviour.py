@@ -194,19 +194,26 @@ class MiniBehaviour:
         facts, _ = statements.read_facts(text, single={"agent": "agent", "printer": "printer"}, many={"table": "table"})
         return frozenset(facts)
 
+    def kinds(self, state: OfficeState) -> list[list[int]]:
+        """Floor, table, agent or printer, and of these together: a printer in the agent's cell is carried."""
+        kinds = [[FLOOR_KIND] * state.size for _ in range(state.size)]
+        for row, column in state.table:
+            kinds[row][column] = TABLE_KIND
+        kinds[state.printer[0]][state.printer[1]] = INSTALLED_KIND if state.printer in state.table else PRINTER_KIND
+        kinds[state.agent[0]][state.agent[1]] = CARRIER_KIND if state.agent == state.printer else AGENT_KIND
+        return kinds
+
+    def atlas(self, theme: str, level: int, size: int) -> Atlas:
+        """The tiles of a look."""
+        check_look(self.name, theme, self.themes, level, size)
+        return _atlas(theme, level, size)
+
     def draw(self, state: OfficeState, theme: str = "classic", size: int = 256) -> Picture:
         """A picture of the room: brown table, white printer, the agent as a red triangle.
 
         A printer in the agent's cell is being carried: it is drawn small above the triangle.
         """
-        n = state.size
-        check_look(self.name, theme, self.themes, n, size)
-        kinds = [[FLOOR_KIND] * n for _ in range(n)]
-        for row, column in state.table:
-            kinds[row][column] = TABLE_KIND
-        kinds[state.printer[0]][state.printer[1]] = INSTALLED_KIND if state.printer in state.table else PRINTER_KIND
-        kinds[state.agent[0]][state.agent[1]] = CARRIER_KIND if state.agent == state.printer else AGENT_KIND
-        return _atlas(theme, n, size).compose(kinds)
+        return self.atlas(theme, state.size, size).compose(self.kinds(state))
 
     def to_json(self, state: OfficeState) -> dict[str, Any]:
         """Size, agent, printer and the sorted table cells."""

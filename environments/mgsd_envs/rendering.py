@@ -103,6 +103,10 @@ class Atlas:
         self._slots = [[(rows, columns) for columns in spans] for rows in spans]
         self._compress_level = compress_level
 
+    def tile(self, kind: int, row: int, column: int) -> Picture:
+        """The picture of one cell, if it were of this kind."""
+        return Picture(self._paint(kind, row, column), self._palette, self._compress_level)
+
     def compose(self, kinds: Sequence[Sequence[int]]) -> Picture:
         """The picture of a grid whose cell (r, c) is of kind ``kinds[r][c]``."""
         paint = self._paint

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import entry_points
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mgsd_envs.grid import Graph
-    from mgsd_envs.rendering import Picture
+    from mgsd_envs.rendering import Atlas, Picture
 
 Cell = tuple[int, int]
 """A cell as (row, column), both 0-based, row 0 at the top."""
@@ -145,8 +146,20 @@ class Task(Protocol[S]):
         """
         ...
 
+    def kinds(self, state: S) -> list[list[int]]:
+        """What each cell looks like, row by row, in numbers that :meth:`atlas` has tiles for."""
+        ...
+
+    def atlas(self, theme: str, level: int, size: int) -> Atlas:
+        """The tiles of a ``level`` x ``level`` grid that is ``size`` pixels square.
+
+        Raises:
+            ValueError: unknown theme, or fewer than 4 pixels a cell.
+        """
+        ...
+
     def draw(self, state: S, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the state, ``size`` pixels square.
+        """A picture of the state, ``size`` pixels square: the atlas's tiles of the state's kinds.
 
         Raises:
             ValueError: unknown theme, or fewer than 4 pixels a cell.
@@ -188,17 +201,32 @@ class Rollout(NamedTuple):
 
 def rollout(task: Task[S], state: S, plan: Iterable[str]) -> Rollout:
     """Carry out a plan. It ends at success (later actions are ignored) or at the first illegal action."""
-    cursor = task.start(state)
-    steps = 0
+    cursors, illegal = trace(task, state, plan)
+    steps = len(cursors) - 1
+    if illegal:
+        return Rollout("illegal", steps, illegal)
+    return Rollout("solved" if steps and task.solved(state, cursors[-1]) else "wrong", steps, None)
+
+
+def trace(task: Task[S], state: S, plan: Iterable[str]) -> tuple[list[Cursor], Illegal | None]:
+    """Where a plan leads: the cursor before the first action and after every legal one, and the rule broken at last.
+
+    It ends as in :func:`rollout`.
+    """
+    cursors = [task.start(state)]
     for action in plan:
-        result = task.step(state, cursor, action)
+        result = task.step(state, cursors[-1], action)
         if isinstance(result, Illegal):
-            return Rollout("illegal", steps, result)
-        cursor = result
-        steps += 1
-        if task.solved(state, cursor):
-            return Rollout("solved", steps, None)
-    return Rollout("wrong", steps, None)
+            return cursors, result
+        cursors.append(result)
+        if task.solved(state, result):
+            break
+    return cursors, None
+
+
+def random_plan(task: Task[Any], level: int, rng: Random) -> Plan:
+    """A plan of one who does not look: between one and three times the grid size of actions, each drawn evenly."""
+    return tuple(rng.choices(task.actions, k=rng.randint(1, 3 * level)))
 
 
 @cache

@@ -138,7 +138,7 @@ class EngineError(RuntimeError):
     """The engine died and cannot answer anything any more."""
 
 
-_MODULES = {"scripted": "mgsd_bench.backends.scripted", "vllm": "mgsd_bench.backends.vllm"}
+_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "scripted", "recorded")}
 NAMES: tuple[str, ...] = tuple(_MODULES)
 
 

@@ -21,7 +21,7 @@ from mgsd_bench.answers import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_IMAGE
-from mgsd_envs import Episode, Fact, Plan, Task, get_task, rollout
+from mgsd_envs import Episode, Fact, Plan, Task, get_task, random_plan, rollout
 from mgsd_envs.grid import MOVES
 
 NAMES = ("oracle", "random", "straight", "noisy-perception", "noisy-planning", "faulty")
@@ -115,7 +115,7 @@ class ScriptedBackend:
     def _plan(self, episode: Episode, believed: Any, rng: random.Random) -> Plan:
         task = get_task(episode.task)
         if self._name == "random":
-            return tuple(rng.choices(task.actions, k=rng.randint(1, 3 * episode.level)))
+            return random_plan(task, episode.level, rng)
         straight = task.straight(episode.state)
         if self._name == "straight":
             return straight

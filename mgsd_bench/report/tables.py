@@ -1,20 +1,175 @@
-"""Tables of results, for the terminal and as Markdown."""
+"""Tables of results, for the terminal and as Markdown, LaTeX and CSV.
+
+Names of models come from outside: each format has its own escape, and no name can reach a terminal as control codes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 Json = dict[str, Any]
 
 OTHER_OUTCOMES = {"wrong": "wrong", "illegal": "illegal", "no_answer": "none", "truncated": "cut", "error": "error"}
+ATTRIBUTIONS = ("solved", "perception", "planning", "both", "unstated", "format")
 LEGEND = (
-    "\nacc.: solved, % of all questions asked; 95 %: its Wilson interval (for the macro average and for repeats, a "
-    "bootstrap); opt.: solved with as few actions as possible; wrong: ends short of the goal; none: no answer; "
-    "cut: ran out of tokens"
+    "\nacc.: solved, % of all questions asked; 95 %: its Wilson interval (for the macro average and for repeats, "
+    "with an effective n); opt.: solved with as few actions as possible; wrong: ends short of the goal; none: no "
+    "answer; cut: ran out of tokens"
 )
+INTERVALS = (
+    "Intervals: 95 %, Wilson score with an effective number of episodes and a t quantile.",
+    "macro: equal-weight mean of the tasks. n: episodes.",
+)
+MEASURES = {
+    "e2e": "Solved from the image (E2E), % of all questions asked.",
+    "optimal": "Solved from the image with as few actions as possible, % of all questions asked.",
+    "plan_on_gt": "Solved from the true state as text (Plan-on-GT), % of all questions asked.",
+    "direct": "Solved from the image without stating the state first, % of all questions asked.",
+    "state": "F1 of the facts stated along with the plan (State F1), %.",
+    "perceive": "F1 of the facts stated when asked for the state alone, %.",
+}
+BASELINES = {"straight": "blind: straight plan", "random": "blind: random plan"}
+CSV_COLUMNS = ("model", "suite", "measure", "scope", "task", "level", "value", "low", "high", "n")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperTable:
+    """Models by tasks and levels.
+
+    Attributes:
+        measure: a key of :data:`MEASURES`.
+        suite: name of the suite.
+        models: one name a row.
+        columns: (task, level); level None is the average of the task, task None that of all tasks.
+        cells: for each row one estimate a column; None where it was not measured.
+    """
+
+    measure: str
+    suite: str
+    models: tuple[str, ...]
+    columns: tuple[tuple[str | None, int | None], ...]
+    cells: tuple[tuple[Json | None, ...], ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is shown and how the intervals were made."""
+        return (MEASURES[self.measure], *INTERVALS)
+
+    @property
+    def counts(self) -> list[str]:
+        """The n of each column; several where the rows differ in it."""
+        by_column = zip(*self.cells, strict=True)
+        return ["/".join(dict.fromkeys(str(cell["n"]) for cell in column if cell)) or "–" for column in by_column]
+
+    def to_markdown(self) -> str:
+        """A Markdown table with the intervals in brackets, and the notes below it."""
+        heading = ["model", *(f"{task} {level or 'all'}" if task else "macro" for task, level in self.columns)]
+        rows = [[name, *map(_brief, cells)] for name, cells in zip(self.models, self.cells, strict=True)]
+        return as_markdown([heading, ["n", *self.counts], *rows]) + "\n" + "\n".join(self.notes) + "\n"
+
+    def to_latex(self) -> str:
+        """A ``tabular`` for the package booktabs, the intervals in a line of their own below the values."""
+        width = len(self.columns) + 1
+        groups = _groups([task for task, _ in self.columns])
+        heads = [rf"\multicolumn{{{b - a}}}{{c}}{{{latex_text(task or 'macro')}}}" for task, a, b in groups]
+        rules = [rf"\cmidrule(lr){{{a + 2}-{b + 1}}}" for task, a, b in groups if task]
+        levels = ["" if task is None else str(level or "all") for task, level in self.columns]
+        lines = [
+            "% needs \\usepackage{booktabs}",
+            rf"\begin{{tabular}}{{l*{{{width - 1}}}{{r}}}}",
+            r"\toprule",
+            _latex_row(["", *heads]),
+            " ".join(rules),
+            _latex_row(["model", *levels]),
+            _latex_row(["$n$", *(count.replace("–", "--") for count in self.counts)]),
+            r"\midrule",
+        ]
+        for name, cells in zip(self.models, self.cells, strict=True):
+            lines.append(_latex_row([f"{{{latex_text(name)}}}", *(_percent(cell) if cell else "--" for cell in cells)]))
+            spans = (rf"{{\scriptsize {_span(cell, '--')}}}" if cell else "" for cell in cells)
+            lines += [_latex_row(["", *spans])] if any(cells) else []
+        notes = [rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {latex_text(note)}}} \\" for note in self.notes]
+        return "\n".join([*lines, r"\bottomrule", *notes, r"\end{tabular}"]) + "\n"
+
+    def to_csv(self) -> str:
+        """One row a model, task and level, as shares of 1 with 6 decimals; what was not measured is left out.
+
+        ``scope`` is level, task or macro: keep one of them before adding anything up.
+        """
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for name, cells in zip(self.models, self.cells, strict=True):
+            for (task, level), cell in zip(self.columns, cells, strict=True):
+                if cell is None:
+                    continue
+                scope = "macro" if task is None else "task" if level is None else "level"
+                place = (csv_text(task or ""), "" if level is None else level)
+                figures = (f"{cell[key]:.6f}" for key in ("value", "low", "high"))
+                writer.writerow(
+                    [csv_text(name), csv_text(self.suite), self.measure, scope, *place, *figures, cell["n"]]
+                )
+        return out.getvalue()
+
+
+def paper_table(diagnoses: Sequence[Json], measure: str = "e2e", *, baselines: bool = True) -> PaperTable:
+    """Several diagnoses of the same episodes as the main table of a paper.
+
+    Args:
+        diagnoses: at least one; see :mod:`mgsd_bench.diagnosis`.
+        measure: a key of :data:`MEASURES`.
+        baselines: with the measure e2e, add what the plans that ignore the image solve.
+    """
+    levels = {
+        task: sorted({row["level"] for d in diagnoses if task in d["tasks"] for row in d["tasks"][task]["levels"]})
+        for task in task_names(diagnoses)
+    }
+    columns: list[tuple[str | None, int | None]] = []
+    for task, of_task in levels.items():
+        columns += [*((task, level) for level in of_task), (task, None)]
+    columns.append((None, None))
+    rows = [(name, d, measure) for name, d in zip(model_names(diagnoses), diagnoses, strict=True)]
+    if baselines and measure == "e2e":
+        rows += [(name, diagnoses[0], key) for key, name in BASELINES.items()]
+    cells = [tuple(estimate(_scope(d, *column), key) for column in columns) for _, d, key in rows]
+    shown = [i for i, of_row in enumerate(cells) if i < len(diagnoses) or any(of_row)]
+    return PaperTable(
+        measure,
+        diagnoses[0]["suite"],
+        tuple(rows[i][0] for i in shown),
+        tuple(columns),
+        tuple(cells[i] for i in shown),
+    )
+
+
+def task_names(diagnoses: Iterable[Json]) -> list[str]:
+    """The tasks of all diagnoses, in the order in which they first occur."""
+    return list(dict.fromkeys(task for diagnosis in diagnoses for task in diagnosis["tasks"]))
+
+
+def model_names(diagnoses: Iterable[Json]) -> list[str]:
+    """One name a diagnosis, printable and in one line; a name that occurs again gets a number."""
+    seen: dict[str, int] = {}
+    names = []
+    for diagnosis in diagnoses:
+        name = one_line(diagnosis["model"])
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
+
+
+def estimate(scope: Json | None, key: str) -> Json | None:
+    """One estimate of a scope: a measure, a baseline, or ``gap``; None where it was not measured."""
+    part: Json | None = (scope or {}).get(key)
+    return part[_INNER[key]] if part and key in _INNER else part
 
 
 def results_table(condition: str, metrics: Json, model: str) -> Table:
@@ -25,16 +180,7 @@ def results_table(condition: str, metrics: Json, model: str) -> Table:
         metrics: the condition's part of :func:`mgsd_bench.metrics.summarise`.
         model: name of the model, for the title.
     """
-    table = Table(
-        title=f"{model} · {condition}",
-        caption=LEGEND,
-        title_justify="left",
-        caption_justify="left",
-        header_style="bold",
-        box=None,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    table = _table(f"{model} · {condition}", LEGEND)
     table.add_column("task", no_wrap=True)
     for name in ("level", "n", "acc.", "95 %", "opt.", *OTHER_OUTCOMES.values()):
         table.add_column(name, justify="right", no_wrap=True)
@@ -48,6 +194,39 @@ def results_table(condition: str, metrics: Json, model: str) -> Table:
     n = str(macro["accuracy"]["n"])
     table.add_row("macro", "", n, *_estimate(macro["accuracy"]), _percent(macro["optimal_accuracy"]), style="bold")
     return table
+
+
+def diagnosis_table(diagnosis: Json) -> Table:
+    """Task by measure, each with its interval below it: what was seen, what was planned, what came of both."""
+    keys = ("state", "plan_on_gt", "e2e", "gap", "straight", "random")
+    note = (
+        "\n%, below it the 95 % interval. State F1: facts stated from the image; Plan-on-GT: solved from the state "
+        "as text; E2E: solved from the image; gap: Plan-on-GT − E2E on the same episodes, in points (interval of "
+        "Bonett and Price); straight, random: what blind plans solve. " + " ".join(INTERVALS)
+    )
+    columns = ("task", "n", "State F1", "Plan-on-GT", "E2E", "gap", "straight", "random")
+    table = _table(f"{diagnosis['model']} · diagnosis", note, columns)
+
+    def cells(scope: Json) -> list[str]:
+        return [_stacked(estimate(scope, key), scope["n"], signed=key == "gap") for key in keys]
+
+    return _add_scopes(table, diagnosis, "macro", cells)
+
+
+def attribution_table(diagnosis: Json) -> Table:
+    """Task by what the answers failed at, as shares of all questions, each with its Wilson interval below it."""
+    note = (
+        "\n% of all questions asked from the image, below it the 95 % Wilson interval. perception: the plan fits the "
+        "state that was stated, which is wrong; planning: the state is right, the plan is not; both: neither; "
+        "unstated: no complete state; format: no plan. n: episodes. all: every question of the run, not the macro "
+        "average"
+    )
+    table = _table(f"{diagnosis['model']} · what the answers failed at", note, ("task", "n", *ATTRIBUTIONS))
+
+    def cells(scope: Json) -> list[str]:
+        return [_stacked(_share(scope["attribution"], key, scope["n"]), scope["n"]) for key in ATTRIBUTIONS]
+
+    return _add_scopes(table, diagnosis, "all", cells)
 
 
 def comparison(runs: Sequence[tuple[str, Json]], condition: str) -> list[list[str]]:
@@ -73,14 +252,92 @@ def as_terminal(rows: Sequence[Sequence[str]]) -> Table:
     for i, name in enumerate(rows[0]):
         table.add_column(name, justify="right" if i else "left", no_wrap=i > 0)
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     return table
 
 
 def as_markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows, the first a heading, as a Markdown table."""
-    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in lines)
+    """Rows, the first a heading, as a Markdown table; the cells are text, not Markdown."""
+    lines = [list(map(markdown_text, row)) for row in rows]
+    lines.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def one_line(text: str) -> str:
+    """Text without control characters and line breaks, so that it is safe in a terminal and in a table."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or "?"
+
+
+def markdown_text(text: str) -> str:
+    """Text that Markdown shows as it is; an underscore inside a word is left alone, as Markdown leaves it."""
+    return re.sub(r"[\\`*\[\]<>|~#$&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
+
+
+def latex_text(text: str) -> str:
+    """Text that LaTeX sets as it is."""
+    safe = "".join(_LATEX.get(c, c) for c in one_line(text))
+    return re.sub(r"-(?=-)", "-{}", safe)  # else two hyphens would become a dash
+
+
+def csv_text(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe before it."""
+    clean = one_line(text) if text else ""
+    return f"'{clean}" if clean.startswith(("=", "+", "-", "@")) else clean
+
+
+_INNER = {"state": "f1", "perceive": "f1", "gap": "difference"}
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": "--", "−": "$-$"},
+}
+
+
+def _table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
+    """A table in the project's look; its title is text, not markup."""
+    table = Table(
+        title=Text(one_line(title)),
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        header_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i else "left", no_wrap=True)
+    return table
+
+
+def _add_scopes(table: Table, diagnosis: Json, last: str, cells: Callable[[Json], Iterable[str]]) -> Table:
+    """One row a task and a bold last one for all of them, a blank line between them."""
+    for name, scope in diagnosis["tasks"].items():
+        table.add_row(Text(one_line(name)), str(scope["n"]), *cells(scope))
+        table.add_row()
+    scope = diagnosis["macro"]
+    table.add_row(last, str(scope["n"]), *cells(scope), style="bold")
+    return table
+
+
+def _scope(diagnosis: Json, task: str | None, level: int | None) -> Json | None:
+    if task is None:
+        macro: Json = diagnosis["macro"]
+        return macro
+    of_task: Json | None = diagnosis["tasks"].get(task)
+    if of_task is None or level is None:
+        return of_task
+    return next((row for row in of_task["levels"] if row["level"] == level), None)
+
+
+def _groups(keys: Sequence[str | None]) -> list[tuple[str | None, int, int]]:
+    """Runs of equal keys: (key, start, end)."""
+    starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+    return [(keys[a], a, b) for a, b in zip(starts, [*starts[1:], len(keys)], strict=True)]
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
 
 
 def _cells(row: Json) -> list[str]:
@@ -93,13 +350,36 @@ def _cells(row: Json) -> list[str]:
     ]
 
 
-def _brief(estimate: Json) -> str:
-    return f"{_percent(estimate)} ({100 * estimate['low']:.0f}–{100 * estimate['high']:.0f})"
+def _share(counts: Json | None, key: str, n: int) -> Json | None:
+    """The share of one attribution; its interval rests on the episodes, however often each was asked."""
+    if not counts or not n:
+        return None
+    from mgsd_bench.statistics import proportion
+
+    share = counts.get(key, 0) / sum(counts.values())
+    return {**proportion(round(share * n), n).to_json(), "value": share}
 
 
-def _estimate(estimate: Json) -> tuple[str, str]:
-    return _percent(estimate), f"{100 * estimate['low']:.1f}–{100 * estimate['high']:.1f}"
+def _stacked(cell: Json | None, n: int, *, signed: bool = False) -> str:
+    """A figure, its interval below it, and its n where that is not the row's."""
+    if cell is None:
+        return "–"
+    value = f"{100 * cell['value']:+.1f}" if signed else _percent(cell)
+    span = f"{round(100 * cell['low']):+d} to {round(100 * cell['high']):+d}" if signed else _span(cell)
+    return f"{value}\n{span}" + (f"\nn {cell['n']}" if cell["n"] != n else "")
 
 
-def _percent(estimate: Json) -> str:
-    return f"{100 * estimate['value']:.1f}"
+def _brief(cell: Json | None) -> str:
+    return f"{_percent(cell)} ({_span(cell)})" if cell else "–"
+
+
+def _span(cell: Json, dash: str = "–") -> str:
+    return f"{100 * cell['low']:.0f}{dash}{100 * cell['high']:.0f}"
+
+
+def _estimate(cell: Json) -> tuple[str, str]:
+    return _percent(cell), f"{100 * cell['low']:.1f}–{100 * cell['high']:.1f}"
+
+
+def _percent(cell: Json) -> str:
+    return f"{100 * cell['value']:.1f}"

@@ -1,0 +1,90 @@
+"""Answers that were collected elsewhere, read from a file, so that they are scored as any model's are.
+
+The file is JSONL, one answer a line::
+
+    {"episode": "maze/3/0007", "text": "... <answer>RRD</answer>"}
+
+``condition`` (default ``visual``), ``repeat`` (0) and ``finish_reason`` (``stop``) may be given too. A question without
+an answer becomes an error, and stays in the denominator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response
+from mgsd_bench.errors import UserError
+from mgsd_bench.runs import sample_key
+
+
+def open_backend(config: BackendConfig) -> RecordedBackend:
+    """The answers of the file ``config.model``.
+
+    Raises:
+        UserError: the file cannot be read, or a line is no answer or answers a question for the second time.
+    """
+    path = Path(config.model)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--answers {path}: cannot be read ({error.strerror or error})") from error
+    answers: dict[str, tuple[int, Response]] = {}
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        key, response = _answer(path, number, line)
+        if key in answers:
+            raise UserError(f"{path}:{number}: a second answer to {key}, after line {answers[key][0]}; remove one")
+        answers[key] = number, response
+    return RecordedBackend(path, answers, sha256(data).hexdigest())
+
+
+def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}:{number}: not JSON ({error})") from error
+    match row:
+        case {"episode": str(episode), "text": str(text)}:
+            key = sample_key(episode, str(row.get("condition", "visual")), row.get("repeat", 0))
+            reason: FinishReason = "length" if row.get("finish_reason") == "length" else "stop"
+            return key, Response(key, text, reason, row.get("prompt_tokens"), row.get("completion_tokens"))
+    raise UserError(f"{path}:{number}: an answer needs the texts episode and text")
+
+
+class RecordedBackend:
+    """Looks answers up."""
+
+    def __init__(self, path: Path, answers: dict[str, tuple[int, Response]], fingerprint: str) -> None:
+        self._path, self._answers, self._fingerprint = path, answers, fingerprint
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """The file and its SHA-256."""
+        return {"engine": "recorded", "model": str(self._path), "fingerprint": self._fingerprint}
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Yield the recorded answer to each request.
+
+        Raises:
+            UserError: an answer is to a question that is not asked; nothing has been yielded then.
+        """
+        keys = [request.key for request in requests]
+        asked = set(keys)
+        for key, (number, _) in self._answers.items():
+            if key not in asked:
+                raise UserError(f"{self._path}:{number}: answers {key}, which this suite and condition do not ask")
+        for key in keys:
+            if key in self._answers:
+                yield self._answers[key][1]
+            else:
+                yield Response(key, "", "error", error="no answer was recorded")

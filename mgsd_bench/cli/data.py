@@ -1,0 +1,154 @@
+"""Commands about episodes and models: generate, show, suites, tasks, models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mgsd_bench.cli import options
+from mgsd_bench.errors import UserError
+
+app = typer.Typer()
+models_app = typer.Typer(help="Models that come with the project.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+
+@app.command("generate")
+def generate_command(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    suite: options.SuiteName = "mgsd-v1",
+    tasks: options.Tasks = [],  # noqa: B006
+    levels: options.Levels = [],  # noqa: B006
+    limit: options.Limit = None,
+    count: Annotated[
+        int | None, typer.Option("--count", help="New episodes a level, not the suite's.", metavar="N")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="With --count: train, val or test.")] = "train",
+    stream: Annotated[str, typer.Option("--stream", help="With --count: names the random stream.")] = "custom",
+    length: Annotated[
+        str | None, typer.Option("--length", help="With --count: lengths of the shortest plan.", metavar="A-B")
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option("--density", help="With --count: share of holes.", min=0.0, max=0.9)
+    ] = None,
+    straight: Annotated[
+        float, typer.Option("--straight", help="With --count: largest share that the blind plan solves.", min=0, max=1)
+    ] = 0.3,
+    theme: options.Theme = None,
+    size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.", min=32, max=4096)] = 256,
+    output_format: Annotated[
+        str, typer.Option("--format", help="folder (PNG and JSONL) or hf (a datasets folder).")
+    ] = "folder",
+) -> None:
+    """Write a suite's episodes, or new ones, with their pictures, states and solutions."""
+    from mgsd_bench import export, suites
+
+    if output_format not in ("folder", "hf"):
+        raise UserError(f"--format {output_format}: choose folder or hf")
+    if count is None:
+        chosen = options.choose_suite(suite, tasks, levels, theme)
+    else:
+        chosen = suites.custom(
+            options.split_list(tasks),
+            options.numbers(levels),
+            count,
+            split=split,
+            stream=stream,
+            length=length,
+            density=density,
+            straight=straight,
+            theme=theme or "classic",
+        )
+    episodes = suites.episodes(chosen)
+    if limit is not None:
+        episodes = suites.thin(episodes, limit)
+    write = export.write_hf if output_format == "hf" else export.write_folder
+    try:
+        write(episodes, out, size)
+    except ValueError as error:  # fewer than the pixels that the largest grid needs
+        raise UserError(f"--size {size}: {error}") from error
+    typer.echo(f"{len(episodes)} episodes in {out}")
+
+
+@app.command("show")
+def show_command(
+    episode_id: Annotated[str, typer.Argument(help="For example frozenlake/4/0007.")],
+    suite: options.SuiteName = "mgsd-v1",
+    plan: Annotated[
+        str | None, typer.Option("--plan", help="A plan such as RDD, instead of a shortest one.", metavar="PLAN")
+    ] = None,
+    theme: options.Theme = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write a PNG instead of drawing in the terminal.")] = None,
+    size: Annotated[int, typer.Option("--size", help="Side of the PNG in pixels.", min=128, max=4096)] = 512,
+) -> None:
+    """Draw one episode with a plan over it."""
+    from rich.console import Console
+
+    from mgsd_bench.answers import read_plan, write_plan
+    from mgsd_bench.report.drawing import draw_plan, to_terminal
+    from mgsd_bench.suites import find_episode
+    from mgsd_envs import get_task, rollout
+
+    episode = find_episode(options.choose_suite(suite, [], [], theme), episode_id)
+    actions = episode.plan if plan is None else read_plan(plan)
+    if actions is None:
+        raise UserError(f"--plan {plan}: not a plan; write letters such as RDD, or U,PICK,DROP")
+    image = draw_plan(episode, actions, size)
+    result = rollout(get_task(episode.task), episode.state, actions)
+    if out:
+        try:
+            image.save(out, "PNG")
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+    else:
+        console = Console()
+        console.print(to_terminal(image, columns=min(64, console.width)), end="")
+    broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
+    typer.echo(get_task(episode.task).describe(episode.state))
+    typer.echo(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")
+
+
+@app.command("suites")
+def suites_command() -> None:
+    """List the suites."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mgsd_bench.suites import SUITES, digest, episodes
+
+    table = Table("suite", "episodes", "split", "what it is", "digest", pad_edge=False)
+    for suite in SUITES.values():
+        of_suite = episodes(suite)
+        table.add_row(suite.name, str(len(of_suite)), suite.split, suite.about, digest(of_suite)[:12])
+    Console().print(table)
+
+
+@app.command("tasks")
+def tasks_command() -> None:
+    """List the installed tasks."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mgsd_envs import get_task, task_names
+    from mgsd_envs.grid import MAX_LEVEL
+
+    table = Table("task", "levels of the paper", "possible", "actions", "themes", pad_edge=False)
+    for name in task_names():
+        task = get_task(name)
+        possible = f"{task.min_level} to {MAX_LEVEL}"
+        levels = ", ".join(map(str, task.levels))
+        table.add_row(name, levels, possible, ", ".join(task.actions), ", ".join(task.themes))
+    Console().print(table)
+
+
+@models_app.command("tiny")
+def tiny_command(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random weights.")] = 0,
+) -> None:
+    """Build a tiny Qwen3-VL with random weights, its processor and tokenizer; needs no network."""
+    from mgsd_baselines.tiny import build_tiny
+
+    typer.echo(f"tiny Qwen3-VL in {build_tiny(out, seed=seed)}")

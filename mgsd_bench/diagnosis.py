@@ -1,0 +1,319 @@
+"""The diagnosis of a model: what it sees, how it plans, and why it fails; from run folders alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import product
+from random import Random
+from typing import Any
+
+from mgsd_bench.diagnostics import (
+    Attribution,
+    Counts,
+    attribute,
+    count_by_kind,
+    count_facts,
+    misplanned,
+    misread_cells,
+    solved_if_planned_well,
+    stated_facts,
+)
+from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.runs import Run, Sample, ordered
+from mgsd_bench.scoring import Outcome
+from mgsd_bench.statistics import Estimate, f1, macro, mcnemar, paired_difference
+from mgsd_envs import Episode, get_task, random_plan, rollout
+
+Json = dict[str, Any]
+
+RANDOM_TRIES = 20
+"""Random plans an episode, from which the random baseline is estimated."""
+
+
+def diagnose(runs: Sequence[Run]) -> Json:
+    """Everything that is reported of how a model fails.
+
+    Args:
+        runs: finished runs of one model on the same episodes, which between them hold the condition ``visual`` and,
+            for what depends on them, ``symbolic``, ``perceive`` and ``direct``.
+
+    Returns:
+        JSON values: ``macro`` and, by task, ``tasks`` hold the same figures; see ``docs/diagnosis.md`` for each.
+
+    Raises:
+        UserError: the runs belong to different models or episodes, are not finished, or none is visual.
+    """
+    first = _check(runs)
+    episodes = first.episodes()
+    cases = _cases(runs, episodes)
+    tasks = {task: [case for case in cases if case.episode.task == task] for task in _in_order(cases)}
+    identity = first.record["identity"]
+    return {
+        "format": 1,
+        "model": first.model,
+        "suite": identity["suite"],
+        "digest": identity["episodes_digest"],
+        "conditions": sorted({sample.condition for run in runs for sample in run.samples}),
+        "macro": _scope(list(tasks.values())),
+        "tasks": {task: _task(of_task) for task, of_task in tasks.items()},
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """One try at one episode: its visual sample, and its samples under the other conditions where there are any."""
+
+    episode: Episode
+    samples: dict[str, Sample]
+
+    @cached_property
+    def visual(self) -> Sample:
+        """The sample from the picture."""
+        return self.samples["visual"]
+
+    @cached_property
+    def attribution(self) -> Attribution:
+        """Why the visual answer failed."""
+        return attribute(self.episode, self.visual)
+
+    def counts(self, condition: str) -> Counts:
+        """Facts right and wrong under a condition."""
+        return count_facts(get_task(self.episode.task).facts(self.episode.state), stated_facts(self.samples[condition]))
+
+    def solved(self, condition: str) -> float:
+        """1 if solved under a condition, else 0."""
+        return float(self.samples[condition].outcome == Outcome.SOLVED)
+
+    @cached_property
+    def misread(self) -> Counts:
+        """Facts read right and wrong in the picture, the size left out."""
+        true = get_task(self.episode.task).facts(self.episode.state)
+        true, stated = (frozenset(f for f in facts if f[0] != "size") for facts in (true, stated_facts(self.visual)))
+        return count_facts(true, stated)
+
+    @cached_property
+    def misplanned(self) -> bool | None:
+        """Whether the visual plan fails in the world that its own answer states."""
+        return misplanned(self.episode, self.visual)
+
+    @cached_property
+    def random_share(self) -> float:
+        """Share of random plans that solve the episode."""
+        rng = Random(sha256(self.episode.id.encode()).digest())
+        task = get_task(self.episode.task)
+        plans = (random_plan(task, self.episode.level, rng) for _ in range(RANDOM_TRIES))
+        return sum(rollout(task, self.episode.state, plan).outcome == "solved" for plan in plans) / RANDOM_TRIES
+
+
+Cases = list[Case]
+
+
+def _check(runs: Sequence[Run]) -> Run:
+    first = runs[0]
+    for run in runs:
+        identity = run.record["identity"]
+        for key, what in (("episodes_digest", "other episodes"), ("model", "another model")):
+            if identity[key] != first.record["identity"][key]:
+                raise UserError(f"{run.path}: {what} than {first.path}", Exit.NOT_COMPARABLE)
+        if run.record["status"] not in ("complete", "errors"):
+            raise UserError(f"{run.path}: this run is not finished ({run.record['status']}); run its command again")
+    if not any(sample.condition == "visual" for run in runs for sample in run.samples):
+        raise UserError(f"{first.path}: a diagnosis needs answers under the condition visual; run it first")
+    return first
+
+
+def _cases(runs: Sequence[Run], episodes: dict[str, Episode]) -> Cases:
+    by_try: dict[tuple[str, int], dict[str, Sample]] = {}
+    for sample in ordered(sample for run in runs for sample in run.samples):
+        by_try.setdefault((sample.episode, sample.repeat), {})[sample.condition] = sample
+    return [Case(episodes[name], samples) for (name, _), samples in by_try.items() if "visual" in samples]
+
+
+def _in_order(cases: Cases) -> list[str]:
+    return list(dict.fromkeys(case.episode.task for case in cases))
+
+
+def _levels(cases: Cases) -> dict[int, Cases]:
+    levels: dict[int, Cases] = {}
+    for case in sorted(cases, key=lambda case: case.episode.level):
+        levels.setdefault(case.episode.level, []).append(case)
+    return levels
+
+
+def _task(cases: Cases) -> Json:
+    return {
+        **_scope([cases]),
+        "facts": _facts(cases),
+        "levels": [{"level": level, **_scope([of_level])} for level, of_level in _levels(cases).items()],
+        "lengths": _lengths(cases),
+        "misread": {str(level): _misread(of_level, level) for level, of_level in _levels(cases).items()},
+    }
+
+
+def _scope(tasks: list[Cases]) -> Json:
+    """The figures of one task, one level, or (as equal-weight means) of several tasks."""
+    everything = [case for cases in tasks for case in cases]
+    has = {condition for condition in ("symbolic", "perceive", "direct") if _all_have(everything, condition)}
+    straight = [case for case in everything if case.episode.straight]
+    blocked = [case for case in everything if not case.episode.straight]
+    return {
+        "n": len({case.episode.id for case in everything}),
+        "e2e": _mean(tasks, lambda case: case.solved("visual")),
+        "optimal": _mean(tasks, lambda case: float(case.visual.optimal)),
+        "straight": _mean(tasks, lambda case: float(case.episode.straight)),
+        "random": _mean(tasks, lambda case: case.random_share),
+        "by_path": {
+            "straight": _mean([straight], lambda case: case.solved("visual")) if straight else None,
+            "blocked": _mean([blocked], lambda case: case.solved("visual")) if blocked else None,
+        },
+        "state": _state(tasks, "visual"),
+        "perceive": _state(tasks, "perceive") if "perceive" in has else None,
+        "plan_on_gt": _mean(tasks, lambda case: case.solved("symbolic")) if "symbolic" in has else None,
+        "direct": _mean(tasks, lambda case: case.solved("direct")) if "direct" in has else None,
+        "gap": _gap(tasks) if "symbolic" in has else None,
+        "faults": faults(tasks),
+        "attribution": _attribution(everything),
+        "if_planned_well": _mean(tasks, lambda case: float(solved_if_planned_well(case.episode, case.visual))),
+        "joint": _joint(everything) if "symbolic" in has else None,
+    }
+
+
+def _all_have(cases: Cases, condition: str) -> bool:
+    return all(condition in case.samples for case in cases)
+
+
+def _values(tasks: list[Cases], value: Callable[[Case], float]) -> list[list[list[float]]]:
+    """For each task its levels, for each level one value an episode: the mean over its repeats."""
+    groups = []
+    for cases in tasks:
+        levels = []
+        for of_level in _levels(cases).values():
+            by_episode: dict[str, list[float]] = {}
+            for case in of_level:
+                by_episode.setdefault(case.episode.id, []).append(value(case))
+            levels.append([sum(tries) / len(tries) for tries in by_episode.values()])
+        groups.append(levels)
+    return groups
+
+
+def _mean(tasks: list[Cases], value: Callable[[Case], float]) -> Json:
+    return macro(_values(tasks, value)).to_json()
+
+
+def _counts(tasks: list[Cases], count: Callable[[Case], Counts]) -> list[list[list[list[int]]]]:
+    """For each task its levels, for each level the counts of an episode, added up over its repeats."""
+    groups = []
+    for cases in tasks:
+        levels = []
+        for of_level in _levels(cases).values():
+            by_episode: dict[str, list[Counts]] = {}
+            for case in of_level:
+                by_episode.setdefault(case.episode.id, []).append(count(case))
+            levels.append([[sum(column) for column in zip(*tries, strict=True)] for tries in by_episode.values()])
+        groups.append(levels)
+    return groups
+
+
+def _state(tasks: list[Cases], condition: str) -> Json:
+    counts = _counts(tasks, lambda case: case.counts(condition))
+    return {measure: f1(counts, measure).to_json() for measure in ("precision", "recall", "f1", "exact")}
+
+
+def faults(tasks: list[Cases]) -> Json:
+    """How often the model misreads a fact, misplans in the world that it believes in, and says no plan.
+
+    ``misread`` is the share of true facts (the size left out) that are not stated; ``misplanned`` the share of plans
+    that fail in the world that was stated, among those that have a way there; ``unreadable`` the share of answers
+    without a plan.
+    """
+    recall = f1(_counts(tasks, lambda case: case.misread), "recall")
+    planned = [[case for case in cases if case.misplanned is not None] for cases in tasks]
+    return {
+        "misread": Estimate(1 - recall.value, 1 - recall.high, 1 - recall.low, recall.n).to_json(),
+        "misplanned": _mean(planned, lambda case: float(bool(case.misplanned))) if all(planned) else None,
+        "unreadable": _mean(tasks, lambda case: float(case.visual.plan is None)),
+    }
+
+
+def _gap(tasks: list[Cases]) -> Json:
+    """The modality gap: symbolic minus visual accuracy on the same episodes (MGSD, arXiv 2606.06076)."""
+    visual = _values(tasks, lambda case: case.solved("visual"))
+    symbolic = _values(tasks, lambda case: case.solved("symbolic"))
+    difference: Estimate = paired_difference(visual, symbolic)
+    everything = [case for cases in tasks for case in cases]
+    only_visual = sum(case.solved("visual") > case.solved("symbolic") for case in everything)
+    only_symbolic = sum(case.solved("symbolic") > case.solved("visual") for case in everything)
+    return {
+        "difference": difference.to_json(),
+        "only_visual": only_visual,
+        "only_symbolic": only_symbolic,
+        "mid_p": round(mcnemar(only_visual, only_symbolic).mid_p, 6),
+    }
+
+
+def _attribution(cases: Cases) -> dict[str, int]:
+    counts = Counter(case.attribution for case in cases)
+    return {kind.value: counts[kind] for kind in Attribution}
+
+
+def _joint(cases: Cases) -> Json:
+    """State exact, Plan-on-GT and E2E together: how often each combination occurs, beside independence."""
+    counts = Counter(
+        "".join(
+            str(int(right))
+            for right in (sum(case.counts("visual")[1:]) == 0, case.solved("symbolic"), case.solved("visual"))
+        )
+        for case in cases
+    )
+    n = len(cases)
+    exact, planned, solved = (
+        sum(count for key, count in counts.items() if key[place] == "1") / n for place in range(3)
+    )
+    return {
+        "counts": {"".join(key): counts["".join(key)] for key in product("10", repeat=3)},
+        "observed": round(solved, 6),
+        "independent": round(exact * planned, 6),
+    }
+
+
+def _facts(cases: Cases) -> dict[str, Json]:
+    totals: dict[str, list[int]] = {}
+    for case in cases:
+        true = get_task(case.episode.task).facts(case.episode.state)
+        for kind, counts in count_by_kind(true, stated_facts(case.visual)).items():
+            row = totals.setdefault(kind, [0, 0, 0])
+            for place, count in enumerate(counts):
+                row[place] += count
+    return {
+        kind: {"tp": tp, "fp": fp, "fn": fn, "f1": round(2 * tp / (2 * tp + fp + fn), 6)}
+        for kind, (tp, fp, fn) in sorted(totals.items())
+    }
+
+
+def _lengths(cases: Cases) -> list[Json]:
+    rows = []
+    for length in sorted({case.episode.shortest for case in cases}):
+        of_length = [case for case in cases if case.episode.shortest == length]
+        symbolic = _all_have(of_length, "symbolic")
+        rows.append(
+            {
+                "shortest": length,
+                "n": len({case.episode.id for case in of_length}),
+                "e2e": _mean([of_length], lambda case: case.solved("visual")),
+                "plan_on_gt": _mean([of_length], lambda case: case.solved("symbolic")) if symbolic else None,
+            }
+        )
+    return rows
+
+
+def _misread(cases: Cases, level: int) -> list[list[float]]:
+    """Misread facts an episode, by the cell that they are about."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for case in cases:
+        true = get_task(case.episode.task).facts(case.episode.state)
+        counts.update(misread_cells(true, stated_facts(case.visual), level))
+    return [[round(counts[row, column] / len(cases), 6) for column in range(level)] for row in range(level)]

@@ -1,0 +1,46 @@
+"""What changed between two runs, as a table for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+Json = dict[str, Any]
+
+CAPTION = (
+    "\nacc.: solved, %; change: b minus a in points with its paired 95 % interval; only a, only b: episodes that only "
+    "one of them solved; p: McNemar's mid-p, over the tasks adjusted by Holm"
+)
+
+
+def comparison_table(comparison: Json) -> Table:
+    """A row a task and one for the macro average, of what :func:`mgsd_bench.comparison.compare` found."""
+    table = Table(
+        title=f"a: {comparison['a']}   b: {comparison['b']}   {comparison['condition']}",
+        caption=CAPTION,
+        title_justify="left",
+        caption_justify="left",
+        header_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("task", no_wrap=True)
+    for name in ("n", "a acc.", "b acc.", "change", "95 %", "only a", "only b", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in [*comparison["tasks"], comparison["macro"]]:
+        change = row["difference"]
+        table.add_row(
+            row["task"],
+            str(row["n"]),
+            f"{100 * row['a']['value']:.1f}",
+            f"{100 * row['b']['value']:.1f}",
+            f"{100 * change['value']:+.1f}",
+            f"{100 * change['low']:+.1f} to {100 * change['high']:+.1f}",
+            str(row["only_a"]),
+            str(row["only_b"]),
+            f"{row.get('holm_p', row['mid_p']):.3f}",
+            style="bold" if row["task"] == "macro" else None,
+        )
+    return table
