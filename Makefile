@@ -20,7 +20,10 @@ demo: $(READY)
 			--out $(DEMO)/$$model >/dev/null || exit $$?; \
 	done
 	@echo
-	$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle --out reports/demo.md
+	@$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle --out reports/demo.md
+	@$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle --out $(DEMO)/report.html
+	$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle
+	@echo "every answer, with its picture: $(DEMO)/report.html"
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -35,6 +38,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/eval_overhead.py
+	$(BIN)/python benchmarks/coverage.py --quick
+	$(BIN)/python benchmarks/validity.py --repetitions 50
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

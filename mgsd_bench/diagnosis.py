@@ -158,8 +158,10 @@ def _scope(tasks: list[Cases]) -> Json:
     """The figures of one task, one level, or (as equal-weight means) of several tasks."""
     everything = [case for cases in tasks for case in cases]
     has = {condition for condition in ("symbolic", "perceive", "direct") if _all_have(everything, condition)}
-    straight = [case for case in everything if case.episode.straight]
-    blocked = [case for case in everything if not case.episode.straight]
+    paths = {
+        name: [part for cases in tasks if (part := [case for case in cases if case.episode.straight == straight])]
+        for name, straight in (("straight", True), ("blocked", False))
+    }
     return {
         "n": len({case.episode.id for case in everything}),
         "e2e": _mean(tasks, lambda case: case.solved("visual")),
@@ -167,8 +169,7 @@ def _scope(tasks: list[Cases]) -> Json:
         "straight": _mean(tasks, lambda case: float(case.episode.straight)),
         "random": _mean(tasks, lambda case: case.random_share),
         "by_path": {
-            "straight": _mean([straight], lambda case: case.solved("visual")) if straight else None,
-            "blocked": _mean([blocked], lambda case: case.solved("visual")) if blocked else None,
+            name: _mean(parts, lambda case: case.solved("visual")) if parts else None for name, parts in paths.items()
         },
         "state": _state(tasks, "visual"),
         "perceive": _state(tasks, "perceive") if "perceive" in has else None,

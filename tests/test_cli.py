@@ -207,11 +207,17 @@ def test_report(tmp_path: Path) -> None:
     runs = [str(tmp_path / model) for model in ("oracle", "straight")]
     for run in runs:
         mgsd("eval", "--backend", "scripted", "--model", Path(run).name, "--suite", "smoke", "--out", run)
-    shown = mgsd("report", *runs, "--out", str(tmp_path / "deep" / "table.md"))
+    shown = mgsd("report", *runs)
     assert re.search(r"oracle +72 +100\.0 \(\d+–100\)", shown)
     assert all(len(line) <= 80 for line in shown.splitlines())
-    table = (tmp_path / "deep" / "table.md").read_text()
-    assert [len(line.split("|")) for line in table.splitlines()] == [8] * 4
+    for suffix, start in (("md", "|"), ("tex", "%"), ("csv", "model,"), ("html", "<!doctype html>")):
+        target = tmp_path / "deep" / f"table.{suffix}"
+        mgsd("report", *runs, "--out", str(target), "--figures", str(tmp_path / "figures"))
+        assert target.read_text().lower().lstrip().startswith(start), suffix
+    assert mgsd("report", *runs, "--format", "csv") == (tmp_path / "deep" / "table.csv").read_text()
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg", ".png"}
+    assert "--format pdf" in error("report", *runs, "--format", "pdf")
+    assert "--out" in error("report", *runs, "--format", "html")
     other = str(tmp_path / "other")
     mgsd("eval", "--backend", "scripted", "--model", "oracle", "--suite", "smoke", "--tasks", "maze", "--out", other)
     assert "digest" in error("report", runs[0], other, code=3)

@@ -4,33 +4,85 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
 
+if TYPE_CHECKING:
+    from mgsd_bench.runs import Run
+
 app = typer.Typer()
+
+
+FORMATS = ("text", "md", "tex", "csv", "html")
+MEASURES = {"visual": "e2e", "symbolic": "plan_on_gt", "perceive": "perceive", "direct": "direct"}
 
 
 @app.command("report")
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of the same suite and prompts.")],
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="text, md, tex, csv or html; else what --out ends in.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of the terminal.")] = None,
+    figures: Annotated[Path | None, typer.Option("--figures", help="Also save the figures in this folder.")] = None,
     condition: options.OneCondition = "visual",
-    out: Annotated[Path | None, typer.Option("--out", help="Also write the table to this file, as Markdown.")] = None,
 ) -> None:
-    """Put the results of several runs side by side."""
+    """Put the results of several runs side by side, as a table or as a whole report."""
     from rich.console import Console
 
     from mgsd_bench.comparison import read_comparable, side_by_side
-    from mgsd_bench.report.tables import as_markdown, as_terminal, comparison
+    from mgsd_bench.diagnosis import diagnose
+    from mgsd_bench.report.tables import as_terminal, comparison, paper_table
 
-    rows = comparison(side_by_side(read_comparable(runs, condition)), condition)
-    Console().print(as_terminal(rows))
-    typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
+    chosen = output_format or (out.suffix.removeprefix(".") if out else "text")
+    if chosen not in FORMATS:
+        raise UserError(f"--format {chosen}: choose from {', '.join(FORMATS)}")
+    if chosen == "html" and out is None:
+        raise UserError("--format html: name the file with --out")
+    found = read_comparable(runs, condition)
+    diagnoses = [] if chosen == "text" and figures is None else [diagnose([run]) for run in found]
+    if figures is not None:
+        _save_figures(diagnoses, figures)
+    if chosen == "html" and out is not None:
+        _write_html(found, diagnoses, out)
+        return
+    if chosen == "text":
+        Console().print(as_terminal(comparison(side_by_side(found), condition)))
+        typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
+        return
+    table = paper_table(diagnoses, MEASURES[condition])
+    text = {"md": table.to_markdown, "tex": table.to_latex, "csv": table.to_csv}[chosen]()
     if out:
-        _write(out, as_markdown(rows))
+        _write(out, text)
+    else:
+        typer.echo(text, nl=False)
+
+
+def _save_figures(diagnoses: list[dict[str, Any]], folder: Path) -> None:
+    from mgsd_bench.report.figures import all_figures, save
+
+    try:
+        for figure in all_figures(diagnoses).values():
+            save(figure, folder / str(figure.get_label()))
+    except OSError as error:
+        raise UserError(f"--figures {folder}: cannot be written ({error.strerror or error})") from error
+
+
+def _write_html(runs: list[Run], diagnoses: list[dict[str, Any]], out: Path) -> None:
+    from mgsd_bench.report.figures import all_figures, to_svg
+    from mgsd_bench.report.html import write_html
+
+    svgs = {caption: to_svg(figure) for caption, figure in all_figures(diagnoses).items()}
+    title = " · ".join(dict.fromkeys(run.model for run in runs))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_html(out, title=title, diagnosis=diagnoses[0] if len(runs) == 1 else None, runs=runs, figures=svgs)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
 
 
 @app.command("compare")

@@ -11,10 +11,10 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from mgsd_envs import Illegal, get_task
+from mgsd_envs import get_task, trace
 
 if TYPE_CHECKING:
-    from mgsd_envs import Cursor, Episode, Plan
+    from mgsd_envs import Episode, Plan
 
 LINE = (220, 0, 120)
 HALO = (255, 255, 255)
@@ -28,7 +28,7 @@ def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
     image = Image.fromarray(episode.draw(size).rgb())
     pen = ImageDraw.Draw(image)
     cell = size / episode.level
-    cursors, broken = _trace(episode, plan)
+    cursors, broken = trace(get_task(episode.task), episode.state, plan)
     points = [((c[1] + 0.5) * cell, (c[0] + 0.5) * cell) for c in cursors]
     width = max(2, round(cell / 12))
     for colour, extra in ((HALO, 2), (LINE, 0)):
@@ -44,20 +44,6 @@ def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
         pen.line((x - arm, y - arm, x + arm, y + arm), fill=LINE, width=width)
         pen.line((x - arm, y + arm, x + arm, y - arm), fill=LINE, width=width)
     return image
-
-
-def _trace(episode: Episode, plan: Plan) -> tuple[list[Cursor], bool]:
-    """Every cursor of a rollout, and whether it ended in an illegal action."""
-    task = get_task(episode.task)
-    cursors = [task.start(episode.state)]
-    for action in plan:
-        result = task.step(episode.state, cursors[-1], action)
-        if isinstance(result, Illegal):
-            return cursors, True
-        cursors.append(result)
-        if task.solved(episode.state, result):
-            break
-    return cursors, False
 
 
 def to_terminal(image: Image.Image, columns: int = 64) -> Text:

@@ -1,0 +1,238 @@
+"""The report as one HTML file that needs nothing else: figures, tables and an explorer of every answer.
+
+What models wrote is data of an untrusted party: it is in the file only as JSON without ``<``, the page shows it only as
+text, and the page's content security policy lets no other script run and nothing be fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mgsd_bench.diagnostics import Attribution
+from mgsd_bench.report.explorer import Explorer, data_uri
+from mgsd_bench.runs import Run, write_whole
+
+Json = dict[str, Any]
+
+_CARDS = {
+    "State F1": "facts of the state read from the picture",
+    "Plan-on-GT": "solved when the true state is given as text",
+    "E2E": "solved from the picture alone",
+    "Modality gap": "Plan-on-GT minus E2E, in points",
+}
+_COLUMNS = ("n", "State F1", "Plan-on-GT", "E2E", "E2E, blocked", "straight", "random")
+_CAUSES = {
+    Attribution.SOLVED: "the plan works",
+    Attribution.PERCEPTION: "the plan works in the world that was stated, not in the true one",
+    Attribution.PLANNING: "the true state was stated, and the plan fails",
+    Attribution.BOTH: "a false state was stated, and the plan fails in it too",
+    Attribution.UNSTATED: "no complete state was stated",
+    Attribution.FORMAT: "no plan could be read",
+}
+
+
+def write_html(
+    out: Path, *, title: str, diagnosis: Json | None, runs: Sequence[Run], figures: Mapping[str, str]
+) -> None:
+    """Write the report.
+
+    Args:
+        out: the file.
+        title: its heading.
+        diagnosis: what :func:`mgsd_bench.diagnosis.diagnose` found; the summary shows what there is of it.
+        runs: the runs whose answers can be looked at, one by one.
+        figures: SVG files by caption.
+
+    Raises:
+        UserError: a run is damaged.
+        OSError: the file cannot be written.
+    """
+    explorer = Explorer(runs)
+    style, script = (_template(name) for name in ("report.css", "report.js"))
+    parts = {
+        "title": _text(title),
+        "about": _about(diagnosis, runs),
+        "summary": _summary(diagnosis) if diagnosis else "",
+        "figures": _figures(figures),
+        "style": style,
+        "script": script,
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+        "index": explorer.index,
+        "episodes": explorer.episodes,
+        "samples": explorer.samples,
+    }
+    write_whole(out, re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _template("report.html")))
+
+
+def _template(name: str) -> str:
+    return (files("mgsd_bench.report") / "template" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """A script or style as a content security policy names it."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _text(value: object) -> str:
+    """A value as HTML text; what UTF-8 cannot hold becomes a question mark."""
+    return escape(str(value).encode("utf-8", "replace").decode())
+
+
+def _about(diagnosis: Json | None, runs: Sequence[Run]) -> str:
+    """Model, suite, digest and the number of answers."""
+    identities = [run.record["identity"] for run in runs]
+    first = diagnosis or {}
+    rows = {
+        "model": [first["model"]] if "model" in first else [run.model for run in runs],
+        "suite": [first["suite"]] if "suite" in first else [identity["suite"] for identity in identities],
+        "digest": [first["digest"][:12]] if "digest" in first else [i["episodes_digest"][:12] for i in identities],
+        "conditions": list(dict.fromkeys(sample.condition for run in runs for sample in run.samples)),
+        "answers": [f"{sum(len(run.samples) for run in runs):,}"],
+    }
+    return "".join(
+        f"<div><dt>{name}</dt><dd>{_text(', '.join(dict.fromkeys(values)))}</dd></div>"
+        for name, values in rows.items()
+        if values
+    )
+
+
+def _summary(diagnosis: Json) -> str:
+    total, tasks = diagnosis["macro"], diagnosis["tasks"]
+    scopes = {**tasks, "macro average": total} if len(tasks) > 1 else tasks
+    levels = {f"{name} {level['level']}": level for name, task in tasks.items() for level in task.get("levels") or ()}
+    parts = [
+        f'<div class="cards">{_cards(total)}</div>',
+        "<h2>Results by task</h2>",
+        _results(scopes),
+        '<p class="note">In % of episodes, with 95 % intervals; State F1 × 100. <b>straight</b> and <b>random</b> are '
+        "plans made without looking; <b>blocked</b> are the episodes that the straight plan does not solve.</p>",
+    ]
+    if levels:
+        parts.append(f"<details><summary>By level</summary>{_results(levels)}</details>")
+    if any(task.get("facts") for task in tasks.values()):
+        parts.append(f"<details><summary>State F1 by kind of fact</summary>{_facts(tasks)}</details>")
+    if total.get("attribution"):
+        parts += ["<h2>Why answers fail</h2>", _causes(scopes)]
+    return f'<section id="summary">{"".join(parts)}</section>'
+
+
+def _headline(scope: Json) -> list[Json | None]:
+    """State F1, Plan-on-GT and E2E."""
+    return [(scope.get("state") or {}).get("f1"), scope.get("plan_on_gt"), scope.get("e2e")]
+
+
+def _cards(scope: Json) -> str:
+    estimates = [*_headline(scope), (scope.get("gap") or {}).get("difference")]
+    return "".join(_card(*card) for card in zip(_CARDS.items(), estimates, strict=True))
+
+
+def _card(about: tuple[str, str], estimate: Json | None) -> str:
+    name, note = about
+    if estimate is None:
+        figure = '<p class="figure">–</p><p class="interval">not measured</p>'
+    else:
+        value, low, high = (100 * estimate[key] for key in ("value", "low", "high"))
+        figure = (
+            f'<p class="figure">{_number(value)}</p>{_whisker(value, low, high)}'
+            f'<p class="interval">95 %: {_number(low)} to {_number(high)} · n&nbsp;=&nbsp;{estimate["n"]:,}</p>'
+        )
+    return f'<article class="card"><h3>{name}</h3>{figure}<p class="note">{note}</p></article>'
+
+
+def _whisker(value: float, low: float, high: float) -> str:
+    """An estimate and its interval on a line from 0 to 100, or from -100 where one of them is negative."""
+    left, width = (-100, 200) if low < 0 else (0, 100)
+    at, start, end = (100 * (v - left) / width for v in (value, low, high))
+    return (
+        '<svg class="whisker" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" y="2" width="100" height="2"/>'
+        f'<rect class="range" x="{start:.2f}" y="1" width="{max(end - start, 0.5):.2f}" height="4"/>'
+        f'<rect class="value" x="{min(max(at - 0.5, 0), 99):.2f}" width="1" height="6"/></svg>'
+    )
+
+
+def _results(scopes: Mapping[str, Json]) -> str:
+    rows = []
+    for name, scope in scopes.items():
+        blocked = (scope.get("by_path") or {}).get("blocked")
+        estimates = [*_headline(scope), blocked, scope.get("straight"), scope.get("random")]
+        rows.append([_text(name), f"{scope['n']:,}", *map(_estimate, estimates)])
+    return _table(("", *_COLUMNS), rows)
+
+
+def _causes(scopes: Mapping[str, Json]) -> str:
+    """Counts and shares of every attribution, and the shares as a bar."""
+    rows = []
+    for name, scope in scopes.items():
+        counts = {cause: int(scope["attribution"].get(cause, 0)) for cause in Attribution}
+        total = sum(counts.values()) or 1
+        cells = [f"{count:,} <small>{_number(100 * count / total)} %</small>" for count in counts.values()]
+        rows.append([_text("all" if name == "macro average" else name), *cells, _bar(counts, total)])
+    legend = "".join(
+        f'<li><span class="swatch" data-value="{cause}"></span><b>{cause}</b>: {note}</li>'
+        for cause, note in _CAUSES.items()
+    )
+    return _table(("", *Attribution, ""), rows) + f'<ul class="legend">{legend}</ul>'
+
+
+def _bar(counts: Mapping[Attribution, int], total: int) -> str:
+    parts, start = [], 0.0
+    for cause, count in counts.items():
+        width = 100 * count / total
+        parts.append(f'<rect data-value="{cause}" x="{start:.3f}" width="{width:.3f}" height="10"/>')
+        start += width
+    return (
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _facts(tasks: Mapping[str, Json]) -> str:
+    rows = []
+    for name, task in tasks.items():
+        for kind, row in (task.get("facts") or {}).items():
+            counts = [f"{row[key]:,}" for key in ("tp", "fp", "fn")]
+            rows.append([_text(f"{name}: {kind}"), *counts, _number(100 * row["f1"])])
+    return _table(("", "right", "false", "missing", "F1"), rows)
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of HTML cells, the first of each row a heading."""
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in heading)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for first, *cells in rows
+    )
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _estimate(estimate: Json | None) -> str:
+    if estimate is None:
+        return "–"
+    value, low, high = (_number(100 * estimate[key]) for key in ("value", "low", "high"))
+    return f"{value} <small>{low} to {high}</small>"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _figures(figures: Mapping[str, str]) -> str:
+    """SVG files as images, in which no script of theirs could run."""
+    if not figures:
+        return ""
+    shown = "".join(
+        f'<figure><img src="{data_uri("image/svg+xml", svg.encode("utf-8", "replace"))}" alt="{_text(caption)}">'
+        f"<figcaption>{_text(caption)}</figcaption></figure>"
+        for caption, svg in figures.items()
+    )
+    return f'<section id="figures"><h2>Figures</h2><div class="figures">{shown}</div></section>'
