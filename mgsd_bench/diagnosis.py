@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from itertools import product
+from math import comb
 from random import Random
 from typing import Any
 
@@ -180,6 +181,7 @@ def _scope(tasks: list[Cases]) -> Json:
         "attribution": _attribution(everything),
         "if_planned_well": _mean(tasks, lambda case: float(solved_if_planned_well(case.episode, case.visual))),
         "joint": _joint(everything) if "symbolic" in has else None,
+        "repeats": _repeats(tasks),
     }
 
 
@@ -279,6 +281,37 @@ def _joint(cases: Cases) -> Json:
         "observed": round(solved, 6),
         "independent": round(exact * planned, 6),
     }
+
+
+def _repeats(tasks: list[Cases]) -> Json | None:
+    """Reliability: for k = 1, 2, ... tries, the share of episodes solved at least once (pass@k) and every time.
+
+    With c of n tries solved, k drawn without replacement hold at least one success with probability
+    1 - C(n - c, k) / C(n, k), and k successes with C(c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374). None
+    without repeats, or where episodes have different numbers of tries.
+    """
+    tries = _tries([case for cases in tasks for case in cases])
+    counts = {len(values) for values in tries.values()}
+    if len(counts) != 1 or (n := counts.pop()) < 2:
+        return None
+
+    def share(successes: Callable[[int, int], float], k: int) -> Json:
+        return _mean(tasks, lambda case: successes(int(sum(tries[case.episode.id])), k))
+
+    ks = range(1, n + 1)
+    return {
+        "tries": n,
+        "at_least_once": [share(lambda c, k: 1 - comb(n - c, k) / comb(n, k), k) for k in ks],
+        "every_time": [share(lambda c, k: comb(c, k) / comb(n, k), k) for k in ks],
+    }
+
+
+def _tries(cases: Cases) -> dict[str, list[float]]:
+    """For each episode whether each of its tries was solved."""
+    tries: dict[str, list[float]] = {}
+    for case in cases:
+        tries.setdefault(case.episode.id, []).append(case.solved("visual"))
+    return tries
 
 
 def _facts(cases: Cases) -> dict[str, Json]:

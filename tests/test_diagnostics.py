@@ -174,6 +174,19 @@ def test_conditions_that_were_not_run_are_none(tmp_path: Path) -> None:
     assert scope["plan_on_gt"] is scope["gap"] is scope["joint"] is scope["perceive"] is scope["direct"] is None
 
 
+def test_reliability_over_repeats(tmp_path: Path) -> None:
+    found = diagnose([run(tmp_path / "run", "noisy-planning:0.4", conditions=["visual"], repeats=4, limit=10)])["macro"]
+    repeats = found["repeats"]
+    once, always = ([cell["value"] for cell in repeats[key]] for key in ("at_least_once", "every_time"))
+    assert repeats["tries"] == len(once) == len(always) == 4
+    assert once[0] == always[0] == pytest.approx(found["e2e"]["value"], abs=2e-6)
+    assert once == sorted(once)
+    assert always == sorted(always, reverse=True)
+    for k in range(1, 5):  # tries are independent here: each is solved with probability 0.6
+        assert once[k - 1] == pytest.approx(1 - 0.4**k, abs=0.08)
+        assert always[k - 1] == pytest.approx(0.6**k, abs=0.08)
+
+
 def test_a_model_that_says_nothing(tmp_path: Path) -> None:
     found = diagnose([run(tmp_path / "run", "faulty:0,0,1", limit=2)])["macro"]
     assert found["attribution"]["format"] == found["n"] == 24

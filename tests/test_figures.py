@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mgsd_bench.report import figures
+from mgsd_bench.report import figures, plotting
 from PIL import Image
 
 from test_tables import bare, diagnosis
@@ -146,7 +146,7 @@ def test_bars_differ_in_grey(looks: Any) -> None:
 
 
 def test_lines_differ_without_colour() -> None:
-    assert len(set(figures.MARKERS)) == len(set(map(str, figures.LINES))) == len(figures.COLOURS) == 6
+    assert len(set(plotting.MARKERS)) == len(set(map(str, plotting.LINES))) == len(plotting.COLOURS) == 6
 
 
 def test_save_writes_both_formats(tmp_path: Path) -> None:
