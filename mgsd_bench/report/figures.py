@@ -159,10 +159,10 @@ def reliability(diagnoses: Sequence[Json]) -> Figure:
     figure, panels = plotting.per_model("reliability", diagnoses, 2.0)
     for ax, diagnosis in panels:
         for look, (name, scope) in enumerate(_scopes(diagnosis).items()):
-            for key, words in (("at_least_once", "at least once"), ("every_time", "every time")):
+            for key in ("at_least_once", "every_time"):
                 cells = (scope.get("repeats") or {}).get(key, [])
                 points = list(enumerate(cells, 1))
-                plotting.line(ax, points, look, f"{one_line(name)}, {words}" if key == "at_least_once" else "")
+                plotting.line(ax, points, look, one_line(name))
         plotting.percent_axis(ax, "solved (%)")
         ax.set_xlabel("tries (k): upper curves at least once in k, lower curves every time of k")
     return plotting.legend(figure)
