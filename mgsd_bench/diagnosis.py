@@ -26,11 +26,12 @@ from mgsd_bench.diagnostics import (
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.runs import Run, Sample, ordered
 from mgsd_bench.scoring import Outcome
-from mgsd_bench.statistics import Estimate, f1, macro, mcnemar, paired_difference
+from mgsd_bench.statistics import Estimate, Measure, f1, macro, mcnemar, paired_difference
 from mgsd_envs import Episode, get_task, random_plan, rollout
 
 Json = dict[str, Any]
 
+_MEASURES: tuple[Measure, ...] = ("precision", "recall", "f1")
 RANDOM_TRIES = 20
 """Random plans an episode, from which the random baseline is estimated."""
 
@@ -223,7 +224,8 @@ def _counts(tasks: list[Cases], count: Callable[[Case], Counts]) -> list[list[li
 
 def _state(tasks: list[Cases], condition: str) -> Json:
     counts = _counts(tasks, lambda case: case.counts(condition))
-    return {measure: f1(counts, measure).to_json() for measure in ("precision", "recall", "f1", "exact")}
+    measures: Json = {measure: f1(counts, measure).to_json() for measure in _MEASURES}
+    return {**measures, "exact": _mean(tasks, lambda case: float(case.counts(condition).exact))}
 
 
 def faults(tasks: list[Cases]) -> Json:
@@ -247,9 +249,13 @@ def _gap(tasks: list[Cases]) -> Json:
     visual = _values(tasks, lambda case: case.solved("visual"))
     symbolic = _values(tasks, lambda case: case.solved("symbolic"))
     difference: Estimate = paired_difference(visual, symbolic)
-    everything = [case for cases in tasks for case in cases]
-    only_visual = sum(case.solved("visual") > case.solved("symbolic") for case in everything)
-    only_symbolic = sum(case.solved("symbolic") > case.solved("visual") for case in everything)
+    pairs = [
+        (seen, told)
+        for of_visual, of_symbolic in zip(visual, symbolic, strict=True)
+        for level_visual, level_symbolic in zip(of_visual, of_symbolic, strict=True)
+        for seen, told in zip(level_visual, level_symbolic, strict=True)
+    ]
+    only_visual, only_symbolic = sum(seen > told for seen, told in pairs), sum(told > seen for seen, told in pairs)
     return {
         "difference": difference.to_json(),
         "only_visual": only_visual,
@@ -267,8 +273,7 @@ def _joint(cases: Cases) -> Json:
     """State exact, Plan-on-GT and E2E together: how often each combination occurs, beside independence."""
     counts = Counter(
         "".join(
-            str(int(right))
-            for right in (sum(case.counts("visual")[1:]) == 0, case.solved("symbolic"), case.solved("visual"))
+            str(int(right)) for right in (case.counts("visual").exact, case.solved("symbolic"), case.solved("visual"))
         )
         for case in cases
     )

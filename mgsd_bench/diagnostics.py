@@ -22,6 +22,11 @@ class Counts(NamedTuple):
     fp: int
     fn: int
 
+    @property
+    def exact(self) -> bool:
+        """Whether every true fact was stated and no other."""
+        return self.fp == self.fn == 0
+
 
 class Attribution(StrEnum):
     """What a visual answer failed at; a closed set."""

@@ -88,9 +88,8 @@ def _value(sample: Sample, of: str) -> bool:
 
 def _share(strata: list[list[Sample]], of: str) -> Estimate:
     values = [[value for _, value in per_episode(stratum, of)] for stratum in strata]
-    flat = [value for stratum in values for value in stratum]
-    if all(value in (0.0, 1.0) for value in flat):
-        return proportion(int(sum(flat)), len(flat))
+    if len(values) == 1 and all(value in (0.0, 1.0) for value in values[0]):
+        return proportion(int(sum(values[0])), len(values[0]))
     return macro([values])
 
 
