@@ -36,6 +36,10 @@ _CAUSES = {
     Attribution.UNSTATED: "no complete state was stated",
     Attribution.FORMAT: "no plan could be read",
 }
+_JOINT_NOTE = (
+    '<p class="note">In %, with 95 % intervals. <b>if planned well</b>: solved by a shortest plan for the state that was '
+    "stated; <b>if seen well</b>: Plan-on-GT.</p>"
+)
 
 
 def write_html(
@@ -121,6 +125,10 @@ def _summary(diagnosis: Json) -> str:
         parts.append(f"<details><summary>State F1 by kind of fact</summary>{_facts(tasks)}</details>")
     if total.get("attribution"):
         parts += ["<h2>Why answers fail</h2>", _causes(scopes)]
+    if total.get("faults"):
+        parts += ["<h2>How often what goes wrong, and what it costs</h2>", _costs(scopes), _JOINT_NOTE]
+    if total.get("joint"):
+        parts.append(f"<details><summary>Seen × planned × solved</summary>{_joint(scopes)}</details>")
     return f'<section id="summary">{"".join(parts)}</section>'
 
 
@@ -194,6 +202,29 @@ def _bar(counts: Mapping[Attribution, int], total: int) -> str:
         + "".join(parts)
         + "</svg>"
     )
+
+
+def _costs(scopes: Mapping[str, Json]) -> str:
+    """Rates of the three kinds of fault, and accuracy if one of them were gone."""
+    rows = []
+    for name, scope in scopes.items():
+        faults = [scope["faults"].get(kind) for kind in ("misread", "misplanned", "unreadable")]
+        rows.append([_text(name), *map(_estimate, [*faults, scope.get("if_planned_well"), scope.get("plan_on_gt")])])
+    heading = ("facts misread", "plans that fail in the stated world", "no plan", "if planned well", "if seen well")
+    return _table(("", *heading), rows)
+
+
+def _joint(scopes: Mapping[str, Json]) -> str:
+    """How often state exact, Plan-on-GT and E2E occur together, and E2E beside the product of the first two."""
+    rows = []
+    for name, scope in scopes.items():
+        joint = scope["joint"]
+        shares = (f"{_number(100 * joint[key])} %" for key in ("observed", "independent"))
+        rows.append([_text("all" if name == "macro average" else name), *map(str, joint["counts"].values()), *shares])
+    signs = [
+        " ".join("✓" if right == "1" else "✗" for right in key) for key in scopes[next(iter(scopes))]["joint"]["counts"]
+    ]
+    return _table(("state exact, Plan-on-GT, E2E", *signs, "E2E", "exact × Plan-on-GT"), rows)
 
 
 def _facts(tasks: Mapping[str, Json]) -> str:
