@@ -36,9 +36,9 @@ _CAUSES = {
     Attribution.UNSTATED: "no complete state was stated",
     Attribution.FORMAT: "no plan could be read",
 }
-_JOINT_NOTE = (
-    '<p class="note">In %, with 95 % intervals. <b>if planned well</b>: solved by a shortest plan for the state that was '
-    "stated; <b>if seen well</b>: Plan-on-GT.</p>"
+_COSTS_NOTE = (
+    '<p class="note">In %, with 95 % intervals. <b>if planned well</b>: solved by a shortest plan for the state that '
+    "was stated; <b>if seen well</b>: Plan-on-GT.</p>"
 )
 
 
@@ -126,7 +126,7 @@ def _summary(diagnosis: Json) -> str:
     if total.get("attribution"):
         parts += ["<h2>Why answers fail</h2>", _causes(scopes)]
     if total.get("faults"):
-        parts += ["<h2>How often what goes wrong, and what it costs</h2>", _costs(scopes), _JOINT_NOTE]
+        parts += ["<h2>How often what goes wrong, and what it costs</h2>", _costs(scopes), _COSTS_NOTE]
     if total.get("joint"):
         parts.append(f"<details><summary>Seen × planned × solved</summary>{_joint(scopes)}</details>")
     return f'<section id="summary">{"".join(parts)}</section>'
