@@ -10,7 +10,8 @@ from hashlib import sha256
 from itertools import product
 from math import comb
 from random import Random
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeVar
 
 from mgsd_bench.diagnostics import (
     Attribution,
@@ -30,6 +31,8 @@ from mgsd_bench.statistics import Estimate, Measure, f1, macro, mcnemar, paired_
 from mgsd_envs import Episode, get_task, random_plan, rollout
 
 Json = dict[str, Any]
+T = TypeVar("T")
+U = TypeVar("U")
 
 _MEASURES: tuple[Measure, ...] = ("precision", "recall", "f1")
 RANDOM_TRIES = 20
@@ -190,18 +193,22 @@ def _all_have(cases: Cases, condition: str) -> bool:
     return all(condition in case.samples for case in cases)
 
 
-def _values(tasks: list[Cases], value: Callable[[Case], float]) -> list[list[list[float]]]:
-    """For each task its levels, for each level one value an episode: the mean over its repeats."""
+def _grouped(tasks: list[Cases], value: Callable[[Case], T], join: Callable[[list[T]], U]) -> list[list[list[U]]]:
+    """For each task its levels, for each level one value an episode, joined from those of its repeats."""
     groups = []
     for cases in tasks:
         levels = []
         for of_level in _levels(cases).values():
-            by_episode: dict[str, list[float]] = {}
+            by_episode: dict[str, list[T]] = {}
             for case in of_level:
                 by_episode.setdefault(case.episode.id, []).append(value(case))
-            levels.append([sum(tries) / len(tries) for tries in by_episode.values()])
+            levels.append([join(tries) for tries in by_episode.values()])
         groups.append(levels)
     return groups
+
+
+def _values(tasks: list[Cases], value: Callable[[Case], float]) -> list[list[list[float]]]:
+    return _grouped(tasks, value, fmean)
 
 
 def _mean(tasks: list[Cases], value: Callable[[Case], float]) -> Json:
@@ -209,17 +216,7 @@ def _mean(tasks: list[Cases], value: Callable[[Case], float]) -> Json:
 
 
 def _counts(tasks: list[Cases], count: Callable[[Case], Counts]) -> list[list[list[list[int]]]]:
-    """For each task its levels, for each level the counts of an episode, added up over its repeats."""
-    groups = []
-    for cases in tasks:
-        levels = []
-        for of_level in _levels(cases).values():
-            by_episode: dict[str, list[Counts]] = {}
-            for case in of_level:
-                by_episode.setdefault(case.episode.id, []).append(count(case))
-            levels.append([[sum(column) for column in zip(*tries, strict=True)] for tries in by_episode.values()])
-        groups.append(levels)
-    return groups
+    return _grouped(tasks, count, lambda tries: [sum(column) for column in zip(*tries, strict=True)])
 
 
 def _state(tasks: list[Cases], condition: str) -> Json:

@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
+from mgsd_bench.report.tables import plain_table
+
 Json = dict[str, Any]
 
 CAPTION = (
@@ -16,19 +18,9 @@ CAPTION = (
 
 def comparison_table(comparison: Json) -> Table:
     """A row a task and one for the macro average, of what :func:`mgsd_bench.comparison.compare` found."""
-    table = Table(
-        title=f"a: {comparison['a']}   b: {comparison['b']}   {comparison['condition']}",
-        caption=CAPTION,
-        title_justify="left",
-        caption_justify="left",
-        header_style="bold",
-        box=None,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    table.add_column("task", no_wrap=True)
-    for name in ("n", "a acc.", "b acc.", "change", "95 %", "only a", "only b", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
+    title = f"a: {comparison['a']}   b: {comparison['b']}   {comparison['condition']}"
+    columns = ("task", "n", "a acc.", "b acc.", "change", "95 %", "only a", "only b", "p")
+    table = plain_table(title, CAPTION, columns)
     for row in [*comparison["tasks"], comparison["macro"]]:
         change = row["difference"]
         table.add_row(

@@ -180,7 +180,7 @@ def results_table(condition: str, metrics: Json, model: str) -> Table:
         metrics: the condition's part of :func:`mgsd_bench.metrics.summarise`.
         model: name of the model, for the title.
     """
-    table = _table(f"{model} · {condition}", LEGEND)
+    table = plain_table(f"{model} · {condition}", LEGEND)
     table.add_column("task", no_wrap=True)
     for name in ("level", "n", "acc.", "95 %", "opt.", *OTHER_OUTCOMES.values()):
         table.add_column(name, justify="right", no_wrap=True)
@@ -205,7 +205,7 @@ def diagnosis_table(diagnosis: Json) -> Table:
         "Bonett and Price); straight, random: what blind plans solve. " + " ".join(INTERVALS)
     )
     columns = ("task", "n", "State F1", "Plan-on-GT", "E2E", "gap", "straight", "random")
-    table = _table(f"{diagnosis['model']} · diagnosis", note, columns)
+    table = plain_table(f"{diagnosis['model']} · diagnosis", note, columns)
 
     def cells(scope: Json) -> list[str]:
         return [_stacked(estimate(scope, key), scope["n"], signed=key == "gap") for key in keys]
@@ -221,7 +221,7 @@ def attribution_table(diagnosis: Json) -> Table:
         "unstated: no complete state; format: no plan. n: episodes. all: every question of the run, not the macro "
         "average"
     )
-    table = _table(f"{diagnosis['model']} · what the answers failed at", note, ("task", "n", *ATTRIBUTIONS))
+    table = plain_table(f"{diagnosis['model']} · what the answers failed at", note, ("task", "n", *ATTRIBUTIONS))
 
     def cells(scope: Json) -> list[str]:
         return [_stacked(_share(scope["attribution"], key, scope["n"]), scope["n"]) for key in ATTRIBUTIONS]
@@ -293,7 +293,7 @@ _LATEX = {
 }
 
 
-def _table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
+def plain_table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
     """A table in the project's look; its title is text, not markup."""
     table = Table(
         title=Text(one_line(title)),
