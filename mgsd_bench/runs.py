@@ -226,7 +226,7 @@ class Run:
         """The run's episodes by id.
 
         Raises:
-            UserError: they are missing or damaged.
+            UserError: they are missing or damaged, or a sample is of none of them.
         """
         path = self.path / EPISODES
         try:
@@ -240,6 +240,9 @@ class Run:
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
             found[episode.id] = episode
+        for sample in self.samples:
+            if sample.episode not in found:
+                raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {sample.episode!r}")
         return found
 
 

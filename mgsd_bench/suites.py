@@ -124,14 +124,24 @@ def custom(
     parts: list[Part] = []
     for name in tasks or task_names():
         task = get_task(name)
-        if theme not in task.themes:
-            raise UserError(f"--theme {theme}: {name} has {', '.join(task.themes)}")
         for level in levels or task.levels:
             if not task.min_level <= level <= MAX_LEVEL:
                 raise UserError(f"--levels {level}: {name} has levels {task.min_level} to {MAX_LEVEL}")
             parts.append(Part(name, level, count))
     mix = Mix(length=None if length is None else _lengths(length), density=density, straight=straight)
-    return Suite(stream, "made to order", tuple(parts), split, theme, mix)
+    return with_theme(Suite(stream, "made to order", tuple(parts), split, mix=mix), theme)
+
+
+def with_theme(suite: Suite, theme: str) -> Suite:
+    """The suite with another look.
+
+    Raises:
+        UserError: one of its tasks does not have it.
+    """
+    for task in dict.fromkeys(part.task for part in suite.parts):
+        if theme not in get_task(task).themes:
+            raise UserError(f"--theme {theme}: {task} has {', '.join(get_task(task).themes)}")
+    return replace(suite, theme=theme)
 
 
 def _lengths(text: str) -> range:

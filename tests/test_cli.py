@@ -311,3 +311,21 @@ def test_score_answers_from_elsewhere(tmp_path: Path) -> None:
         answers.write_text("".join(lines) + damage)
         assert words in error(*score, "--out", str(tmp_path / "bad"))
     assert "cannot be read" in error(*score[:-1], str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "bad"))
+
+
+def test_names_are_text_and_not_markup(tmp_path: Path) -> None:
+    out = str(tmp_path / "[/x]")
+    ask = ("eval", "--backend", "scripted", "--model", "oracle", "--suite", "smoke", "--tasks", "maze")
+    assert f"run in {out}" in mgsd(*ask, "--out", out)
+    lines = (Path(out) / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    (Path(out) / "samples.jsonl").write_bytes(b"".join(lines[:-1]))
+    assert f"resuming {out}" in mgsd(*ask, "--out", out)
+    assert f"diagnosis in {out}" in mgsd("diagnose", out)
+
+
+def test_answers_to_unknown_episodes_are_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    mgsd("eval", "--backend", "scripted", "--model", "oracle", "--suite", "smoke", "--tasks", "maze", "--out", str(run))
+    lines = (run / "episodes.jsonl").read_text().splitlines(keepends=True)
+    (run / "episodes.jsonl").write_text("".join(lines[1:]))
+    assert "do not agree on 'maze/3/0000'" in error("diagnose", str(run))

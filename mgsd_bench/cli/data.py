@@ -103,7 +103,7 @@ def show_command(
         except OSError as error:
             raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     else:
-        console = Console()
+        console = Console(markup=False)
         console.print(to_terminal(image, columns=min(64, console.width)), end="")
     broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
     typer.echo(get_task(episode.task).describe(episode.state))
@@ -122,7 +122,7 @@ def suites_command() -> None:
     for suite in SUITES.values():
         of_suite = episodes(suite)
         table.add_row(suite.name, str(len(of_suite)), suite.split, suite.about, digest(of_suite)[:12])
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command("tasks")
@@ -140,7 +140,7 @@ def tasks_command() -> None:
         possible = f"{task.min_level} to {MAX_LEVEL}"
         levels = ", ".join(map(str, task.levels))
         table.add_row(name, levels, possible, ", ".join(task.actions), ", ".join(task.themes))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @models_app.command("tiny")

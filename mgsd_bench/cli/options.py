@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,16 +54,10 @@ def choose_suite(name: str, tasks: list[str], levels: list[str], theme: str | No
     Raises:
         UserError: one of them names nothing there is.
     """
-    from mgsd_bench.suites import get_suite, select
-    from mgsd_envs import get_task
+    from mgsd_bench.suites import get_suite, select, with_theme
 
     suite = select(get_suite(name), split_list(tasks), numbers(levels))
-    if theme is None:
-        return suite
-    for task in {part.task for part in suite.parts}:
-        if theme not in get_task(task).themes:
-            raise UserError(f"--theme {theme}: {task} has {', '.join(get_task(task).themes)}")
-    return replace(suite, theme=theme)
+    return suite if theme is None else with_theme(suite, theme)
 
 
 def split_list(values: list[str]) -> list[str]:
@@ -92,17 +85,14 @@ def conditions(values: list[str]) -> list[Condition]:
     """
     from mgsd_bench.prompts import CONDITIONS
 
-    chosen: dict[Condition, None] = {}
-    for value in split_list(values):
-        for known in CONDITIONS:
-            if value == known:
-                chosen[known] = None
-                break
-        else:
+    known: dict[str, Condition] = {condition: condition for condition in CONDITIONS}
+    chosen = split_list(values)
+    for value in chosen:
+        if value not in known:
             raise UserError(f"--condition {value}: choose from {', '.join(CONDITIONS)}")
     if not chosen:
         raise UserError(f"--condition: name at least one of {', '.join(CONDITIONS)}")
-    return list(chosen)
+    return list(dict.fromkeys(known[value] for value in chosen))
 
 
 def key_values(pairs: list[str]) -> dict[str, Any]:

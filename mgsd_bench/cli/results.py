@@ -51,7 +51,7 @@ def report_command(
         _write_html(found, diagnoses, out)
         return
     if chosen == "text":
-        Console().print(as_terminal(comparison(side_by_side(found), condition)))
+        Console(markup=False).print(as_terminal(comparison(side_by_side(found), condition)))
         typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
         return
     table = paper_table(diagnoses, MEASURES[condition])
@@ -101,7 +101,7 @@ def compare_command(
         raise UserError("compare: give two run folders or more")
     first, *others = read_comparable(runs, condition)
     found = [compare(first, other, condition) for other in others]
-    console = Console()
+    console = Console(markup=False)
     for result in found:
         console.print(comparison_table(result))
         for word in ("regressed", "improved"):

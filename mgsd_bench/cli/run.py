@@ -119,7 +119,7 @@ def diagnose_command(
         write_whole(target, json.dumps(result, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
-    console = Console()
+    console = Console(markup=False)
     console.print(diagnosis_table(result))
     console.print(attribution_table(result))
     console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
@@ -178,7 +178,7 @@ def _evaluate(job: Evaluation, *, tables: bool = True) -> Exit:
     from mgsd_bench.evaluate import evaluate
     from mgsd_bench.report.tables import results_table
 
-    console = Console()
+    console = Console(markup=False)
     summary, code = evaluate(job, console)
     shown: dict[str, Any] = summary["conditions"] if tables else {}
     for name, of_condition in shown.items():

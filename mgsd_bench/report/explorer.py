@@ -42,7 +42,7 @@ class _Sheet:
         self._pixels = min(_TILE, _BOARD // size)
         self._atlas = task.atlas(theme, size, size * self._pixels)
         self._numbers: dict[tuple[int, int, int], int] = {}
-        self._tiles: dict[bytes, Picture] = {}
+        self._tiles: dict[bytes, tuple[int, Picture]] = {}
 
     def cells(self, kinds: Sequence[Sequence[int]]) -> list[int]:
         """The tile of every cell, in reading order."""
@@ -56,15 +56,13 @@ class _Sheet:
 
     def _add(self, kind: int, row: int, column: int) -> int:
         tile = self._atlas.tile(kind, row, column)
-        pixels = tile.indices.tobytes()
-        self._tiles.setdefault(pixels, tile)
-        number = list(self._tiles).index(pixels)
+        number, _ = self._tiles.setdefault(tile.indices.tobytes(), (len(self._tiles), tile))
         self._numbers[kind, row, column] = number
         return number
 
     def to_json(self) -> Json:
         """Pixels of a tile and a PNG of all tiles, one below another."""
-        tiles = list(self._tiles.values())
+        tiles = [tile for _, tile in self._tiles.values()]
         strip = Picture(np.vstack([tile.indices for tile in tiles]), tiles[0].palette, compress_level=9)
         return {"pixels": self._pixels, "image": data_uri("image/png", strip.png())}
 

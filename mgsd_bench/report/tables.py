@@ -15,10 +15,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from mgsd_bench.diagnostics import Attribution
+
 Json = dict[str, Any]
 
 OTHER_OUTCOMES = {"wrong": "wrong", "illegal": "illegal", "no_answer": "none", "truncated": "cut", "error": "error"}
-ATTRIBUTIONS = ("solved", "perception", "planning", "both", "unstated", "format")
+ATTRIBUTIONS = tuple(cause.value for cause in Attribution)
 LEGEND = (
     "\nacc.: solved, % of all questions asked; 95 %: its Wilson interval (for the macro average and for repeats, "
     "with an effective n); opt.: solved with as few actions as possible; wrong: ends short of the goal; none: no "
