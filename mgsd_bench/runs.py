@@ -268,7 +268,12 @@ def _read_record(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}); move the folder away and start the run anew") from error
     match record:
-        case {"format": 1, "identity": {}, "sessions": []} | {"format": 1, "identity": {}, "sessions": [*_]}:
+        case {
+            "format": 1,
+            "status": str(),
+            "identity": {"suite": str(), "model": str(), "digest": str(), "episodes_digest": str()},
+            "sessions": [*_],
+        }:
             return dict(record)
     raise UserError(f"{path} was not written by this version of mgsd-bench; name another folder")
 

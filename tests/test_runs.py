@@ -172,7 +172,17 @@ def test_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": 99}',
+        '{"format": 1}',
+        '{"format": 1, "status": "complete", "identity": {}, "sessions": []}',
+    ],
+)
 def test_damaged_or_foreign_record_is_refused(finished: Path, content: str) -> None:
     (finished / "run.json").write_text(content)
     with pytest.raises(UserError, match=r"run\.json"):
