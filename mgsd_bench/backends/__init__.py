@@ -138,7 +138,7 @@ class EngineError(RuntimeError):
     """The engine died and cannot answer anything any more."""
 
 
-_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "scripted", "recorded")}
+_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "hf", "scripted", "recorded")}
 NAMES: tuple[str, ...] = tuple(_MODULES)
 
 

@@ -29,7 +29,7 @@ Conditions = Annotated[
     list[str],
     typer.Option("--condition", help="visual, symbolic, perceive, direct; comma-separated or repeated."),
 ]
-Backend = Annotated[str, typer.Option("--backend", help="vllm, scripted or recorded.")]
+Backend = Annotated[str, typer.Option("--backend", help="vllm, hf, scripted or recorded.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; one that holds this run already is resumed.")]
 Repeats = Annotated[int, typer.Option("--repeats", help="How often each question is asked.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the sampling.")]

@@ -1,0 +1,249 @@
+"""Layered YAML files: one file extends another, options on the command line come last, and errors say which was wrong.
+
+Mappings merge key by key, later layers winning; whatever is no mapping is replaced. Every key remembers the file or
+option that set it, so that a message can name it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from mgsd_bench.errors import UserError
+
+Key = tuple[str, ...]
+"""A place in nested mappings, from the outside in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Nested values with the origin of each key.
+
+    Attributes:
+        values: the merged mappings.
+        origins: the file, or the option as it was written, by key; ``()`` is there for keys that nobody set.
+    """
+
+    values: dict[str, Any]
+    origins: dict[Key, str]
+
+    def over(self, below: Layers, whole: Collection[str]) -> Layers:
+        """These values laid over others; mappings under a key in ``whole`` replace instead of merging."""
+        values, origins = dict(below.values), dict(below.origins)
+        _merge(values, self.values, whole)
+        return Layers(values, origins | self.origins)
+
+    def assign(self, pair: str, known: str) -> Layers:
+        """Set one key as ``--set a.b=value`` asks; the value is YAML and replaces what was there.
+
+        Args:
+            pair: KEY=VALUE.
+            known: the outermost key whose own keys must be there already, unless a whole new mapping is given.
+
+        Raises:
+            UserError: the text is not KEY=VALUE, the value is no YAML, or a part of the key is not there.
+        """
+        dotted, equals, text = pair.partition("=")
+        key = tuple(dotted.split("."))
+        if not equals or not all(key):
+            raise UserError(f"--set {pair}: write KEY=VALUE, for example --set seed=1")
+        label = f"--set {pair}"
+        value = parse_yaml(text, label)
+        names = self.values.get(known) or {}
+        if key[0] == known and len(key) > 1 and key[1] not in names and not (len(key) == 2 and isinstance(value, dict)):
+            raise UserError(f"{label}: {known}.{key[1]} is not there; {suggest(key[1], names)}")
+        values = place = dict(self.values)
+        for depth, part in enumerate(key[:-1], 1):
+            inner = place.get(part)
+            if inner is not None and not isinstance(inner, dict):
+                raise UserError(f"{label}: {'.'.join(key[:depth])} is {inner!r} and holds no keys; set it whole")
+            place[part] = dict(inner or {})
+            place = place[part]
+        place[key[-1]] = value
+        kept = {at: origin for at, origin in self.origins.items() if at[: len(key)] != key}
+        return Layers(values, kept | {key: label})
+
+    def section(self) -> Section:
+        """The outermost mapping, for reading."""
+        return Section(self.values, (), self.origins)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One mapping of a file, read key by key with a check of each value.
+
+    Every method raises :class:`UserError` with one line that names the origin, the key and the remedy.
+
+    Attributes:
+        values: what the mapping holds.
+        path: its own key.
+        origins: as in :class:`Layers`.
+    """
+
+    values: Mapping[str, Any]
+    path: Key
+    origins: Mapping[Key, str]
+
+    def error(self, key: str, problem: str) -> UserError:
+        """The error to raise about one key of this mapping, or about the mapping itself if ``key`` is empty."""
+        place = (*self.path, key) if key else self.path
+        origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
+        return UserError(f"{origin}: {'.'.join(place)}: {problem}")
+
+    def only(self, known: Collection[str]) -> None:
+        """Refuse keys that are not known."""
+        for key in self.values:
+            if key not in known:
+                raise self.error(key, f"no such key; {suggest(key, known)}")
+
+    def section(self, key: str) -> Section:
+        """The mapping under a key; empty where there is none."""
+        value = self.values.get(key)
+        if value is None:
+            value = {}
+        if not isinstance(value, Mapping):
+            raise self.error(key, f"{value!r} where a mapping belongs; write keys with values under it")
+        return Section(value, (*self.path, key), self.origins)
+
+    def text(self, key: str, default: str | None = None, choices: Collection[str] = ()) -> str:
+        """A text; one of the choices where there are any."""
+        value = self._present(key, default)
+        if not isinstance(value, str) or not value:
+            raise self.error(key, f"{value!r} is no text")
+        if choices and value not in choices:
+            raise self.error(key, f"{value!r} is not known; {suggest(value, choices)}")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """A text, or None where the key is absent or null."""
+        return None if self.values.get(key) is None else self.text(key)
+
+    def whole(self, key: str, default: int | None = None, least: int = 1) -> int:
+        """A whole number, ``least`` or more."""
+        value = self._present(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise self.error(key, f"{value!r} is not a whole number of {least} or more")
+        return value
+
+    def number(self, key: str, default: float | None = None, least: float = 0.0, most: float | None = None) -> float:
+        """A number between ``least`` and ``most``, as a float."""
+        value = self._present(key, default)
+        allowed = f"of {least:g} or more" if most is None else f"between {least:g} and {most:g}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(key, f"{value!r} is not a number {allowed}")
+        if not least <= value <= (float("inf") if most is None else most) or value == float("inf"):
+            raise self.error(key, f"{value!r} is not a number {allowed}")
+        return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self._present(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"{value!r} is neither true nor false")
+        return value
+
+    def texts(self, key: str, default: Sequence[str] = (), choices: Collection[str] = ()) -> tuple[str, ...]:
+        """A list of texts, each one of the choices where there are any."""
+        value = self._present(key, list(default))
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(key, f"{value!r} is no list of texts; write [a, b]")
+        for item in value:
+            if choices and item not in choices:
+                raise self.error(key, f"{item!r} is not known; {suggest(item, choices)}")
+        return tuple(value)
+
+    def wholes(self, key: str, least: int) -> tuple[int, ...]:
+        """A list of different whole numbers, ``least`` or more, with at least one item."""
+        value = self._present(key, None)
+        if not isinstance(value, list) or not value or len(set(map(str, value))) < len(value):
+            raise self.error(key, f"{value!r} is no list of different whole numbers; write [3, 4]")
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int) or item < least:
+                raise self.error(key, f"{item!r} is not a whole number of {least} or more")
+        return tuple(value)
+
+    def _present(self, key: str, default: Any) -> Any:
+        value = self.values.get(key)
+        if value is None:
+            value = default
+        if value is None:
+            raise self.error(key, "is missing; set it")
+        return value
+
+
+def suggest(word: str, known: Collection[str]) -> str:
+    """What to write instead of a word that is not known: the closest known ones, or all of them."""
+    close = get_close_matches(str(word), known, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
+
+
+def read_layer(path: Path) -> Layers:
+    """Read one YAML file.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, repeats a key, or holds no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    values = parse_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: holds no mapping; write keys with values, as in the shipped recipes")
+    return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]})
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """Parse YAML with safe types only; ``1e-4`` is a number, and a key that occurs twice is an error.
+
+    Raises:
+        UserError: PyYAML is not installed, or the text is not such YAML; ``origin`` is what the message names.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise UserError("PyYAML is not installed: pip install 'mgsd-bench[train]'") from error
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            found: dict[Any, Any] = {}
+            for key_node, value_node in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if not isinstance(key, str):
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
+                if key in found:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+                found[key] = self.construct_object(value_node, deep=True)
+            return found
+
+    # YAML 1.1, which PyYAML reads, takes 1e-4 for a text because it has no dot
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    )
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{origin}: no YAML that can be read: {error}") from error
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:
+    for key, value in above.items():
+        under = below.get(key)
+        if isinstance(value, dict) and isinstance(under, dict) and key not in whole:
+            below[key] = dict(under)
+            _merge(below[key], value, whole)
+        else:
+            below[key] = value
+
+
+def _keys(values: Mapping[str, Any], at: Key) -> list[Key]:
+    found: list[Key] = []
+    for key, value in values.items():
+        found.append((*at, key))
+        if isinstance(value, Mapping):
+            found += _keys(value, (*at, key))
+    return found

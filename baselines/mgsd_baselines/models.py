@@ -1,0 +1,85 @@
+"""Models to train: loading them, adapting them, and leaving them in a folder that engines load as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgsd_baselines.checkpoints import shipped
+from mgsd_baselines.phrases import phrases
+from mgsd_baselines.tiny import build_tiny
+from mgsd_bench.torchvision_compat import heal_torchvision
+
+heal_torchvision()
+
+import torch  # noqa: E402
+from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
+from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin  # noqa: E402
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from mgsd_baselines.recipe import Lora, Recipe
+
+ADAPTER = "adapter"
+"""Where a finished folder keeps the adapter that its merged weights were made with."""
+
+TINY = {"hidden": 192, "layers": 6, "vision_hidden": 128, "vision_layers": 3, "initializer_range": 0.02}
+
+
+def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
+    """What to load for a model that a recipe names: a folder or a hub name.
+
+    ``tiny`` is built in ``out / "tiny"``, with the vocabulary of the recipe's prompt set, if it is not there yet.
+    """
+    if name == "tiny":
+        folder = out / "tiny"
+        if not (folder / "config.json").is_file():
+            build_tiny(folder, seed=recipe.seed, phrases=phrases(recipe.prompts), **TINY)
+        return str(folder)
+    return str(shipped(name) or name)
+
+
+def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedModel:
+    """A vision-language model with its weights in ``dtype``."""
+    return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
+
+
+def load_processor(name: str) -> ProcessorMixin:
+    """Tokenizer and image processor of a model, padding on the left as generation needs it.
+
+    Raises:
+        TypeError: what was loaded has no image processor, so that training would see no pictures.
+    """
+    processor = AutoProcessor.from_pretrained(name, padding_side="left")
+    if not isinstance(processor, ProcessorMixin):
+        raise TypeError(f"{name}: no image processor beside the tokenizer")
+    return processor
+
+
+def adapt(model: PreTrainedModel, lora: Lora | None, adapter: Path | None) -> Any:
+    """The model with a trainable adapter: the one in ``adapter`` if it is there, else a fresh one.
+
+    Without ``lora`` the model itself, all its parameters trainable.
+    """
+    if lora is None:
+        return model
+    if adapter is not None:
+        return PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets, task_type="CAUSAL_LM"
+    )
+    return get_peft_model(model, config)
+
+
+def save_finished(model: Any, processor: ProcessorMixin, out: Path, dtype: torch.dtype) -> None:
+    """Write weights, configuration, tokenizer and processor, so that transformers and vLLM load ``out`` as it is.
+
+    An adapter is kept in ``out / ADAPTER`` and merged into the weights that are written; the model is of no use
+    afterwards.
+    """
+    if isinstance(model, PeftModel):
+        model.save_pretrained(out / ADAPTER)
+        model = model.merge_and_unload()
+    model.to(dtype).save_pretrained(out)
+    processor.save_pretrained(out)

@@ -1,0 +1,311 @@
+"""Recipes: a training run as a YAML file, read into frozen dataclasses.
+
+A recipe is a list of stages that run in order. Each starts from the model that the one before it left. What a recipe
+does not say has the defaults of the dataclasses here, or for ``trainer`` those of TRL's own configurations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mgsd_bench.errors import UserError
+
+from mgsd_baselines.checkpoints import shipped_folder
+from mgsd_baselines.layers import Layers, read_layer, suggest
+
+Method = Literal["sft", "distill", "grpo"]
+Context = Literal["state+plan", "state", "plan", "none"]
+
+TOKEN_PARTS = ("state", "route", "plan")
+"""Parts of an answer that can be weighed apart."""
+
+LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""The seven projections of every layer of the language model; the vision tower stays as it is."""
+
+WHOLE = ("rows", "levels", "tuning", "token_weights")  # one value each: nobody means a mix of two mixes
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A low-rank adapter.
+
+    Attributes:
+        rank: rank of the update of each projection.
+        alpha: its scale is alpha / rank.
+        dropout: share of the adapter's inputs that is dropped in training.
+        targets: regular expression over module names.
+    """
+
+    rank: int
+    alpha: int
+    dropout: float = 0.0
+    targets: str = LORA_TARGETS
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """Which episodes are trained on.
+
+    Attributes:
+        stream: name of the random stream; another name gives other episodes.
+        levels: grid sizes by task.
+        count: episodes a level, or all that exist where there are fewer.
+        theme: look of the pictures.
+        image_size: side of the pictures in pixels.
+        exclude: files or folders of external test sets, whose states are left out.
+    """
+
+    stream: str
+    levels: Mapping[str, tuple[int, ...]]
+    count: int
+    theme: str = "classic"
+    image_size: int = 256
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """How the model is followed while it trains, on episodes of the val split at the stage's levels.
+
+    Attributes:
+        every: optimiser steps between two validations.
+        count: episodes a level.
+        max_tokens: most new tokens of an answer.
+        temperature: 0 is greedy.
+        top_p: mass of the nucleus that is sampled from.
+        conditions: what is asked; the first decides which checkpoint is the best, by the macro average.
+    """
+
+    every: int = 50
+    count: int = 20
+    max_tokens: int = 1024
+    temperature: float = 0.0
+    top_p: float = 1.0
+    conditions: tuple[str, ...] = ("visual",)
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Who scores the student's tokens, and what it is told.
+
+    Attributes:
+        model: checkpoint of the teacher, or the name of an earlier stage, whose result it then is. None is the base
+            model: the student without its adapter where the stage tunes one, else a frozen copy.
+        context: what the teacher's prompt holds beside the task: the state as text, a shortest plan, both or neither.
+        corruption: None, ``"shuffle"`` (the context of another episode of the same task and level), or
+            ``"noise P"`` (each fact of the state is replaced by a false one with probability P).
+    """
+
+    model: str | None = None
+    context: Context = "state+plan"
+    corruption: str | None = None
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether the teacher is told about another episode."""
+        return self.corruption == "shuffle"
+
+    @property
+    def noise(self) -> float | None:
+        """Probability that a fact is replaced by a false one; None without noise."""
+        if self.corruption is None or self.shuffle:
+            return None
+        return float(self.corruption.removeprefix("noise "))
+
+
+@dataclass(frozen=True, slots=True)
+class Distill:
+    """Settings of on-policy self-distillation.
+
+    Attributes:
+        objective: ``full``, the divergence over the whole vocabulary, or ``sampled``, its estimate from the sampled
+            token alone: the policy gradient with advantage log p_teacher - log p_student.
+        beta: 1 is KL(student || teacher), 0 is KL(teacher || student), between them the generalised
+            Jensen-Shannon divergence.
+        temperature: of the sampling and of both softmaxes.
+        rollouts: answers sampled for a prompt.
+        max_completion: most tokens of an answer.
+        token_weights: weight of the loss by part of the answer: ``state``, ``route`` and ``plan``.
+        teacher: who scores the answers.
+        vllm: whether answers are sampled by a vLLM engine on the same device.
+    """
+
+    objective: Literal["full", "sampled"] = "full"
+    beta: float = 1.0
+    temperature: float = 1.0
+    rollouts: int = 1
+    max_completion: int = 2048
+    token_weights: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TOKEN_PARTS, 1.0))
+    teacher: Teacher = Teacher()
+    vllm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grpo:
+    """Settings of group-relative policy optimisation with the simulator's verdict as reward.
+
+    Attributes:
+        group: answers sampled for a prompt.
+        max_completion: most tokens of an answer.
+        kl: weight of the KL divergence from the model that the stage started from; 0 needs no second model.
+        temperature: of the sampling.
+        vllm: whether answers are sampled by a vLLM engine on the same device.
+    """
+
+    group: int = 8
+    max_completion: int = 2048
+    kl: float = 0.0
+    temperature: float = 1.0
+    vllm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One training run with one method.
+
+    Attributes:
+        name: also the name of its folder.
+        method: ``sft``, ``distill`` or ``grpo``.
+        data: the episodes, the recipe's with the stage's own changes.
+        validation: how the model is followed, likewise.
+        rows: share of each kind of training row; the shares sum to 1.
+        tuning: the adapter, or None for all parameters.
+        batch: rows an optimiser step sees over all processes; answers for ``distill`` and ``grpo``.
+        micro_batch: rows in one forward pass on one device.
+        trainer: fields of TRL's SFTConfig, DistillationConfig or GRPOConfig.
+        distill: set if the method is ``distill``.
+        grpo: set if the method is ``grpo``.
+    """
+
+    name: str
+    method: Method
+    data: DataSpec
+    validation: Validation
+    rows: Mapping[str, float]
+    tuning: Lora | None
+    batch: int
+    micro_batch: int
+    trainer: Mapping[str, Any]
+    distill: Distill | None = None
+    grpo: Grpo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole training run.
+
+    Attributes:
+        name: name of the recipe, by default the stem of its file.
+        about: one line for people.
+        base: folder, hub name or shipped name of the base model; ``tiny`` is built on the spot.
+        start: model or adapter that the first stage starts from; None is the base.
+        prompts: name or folder of a prompt set.
+        seed: of the data order, the adapters' initial weights, and the sampling.
+        precision: arithmetic of the forward and backward pass, ``bf16`` or ``fp32``.
+        attention: implementation of attention in transformers.
+        data: the episodes that stages train on unless they say otherwise.
+        validation: how the model is followed unless a stage says otherwise.
+        stages: in the order they run.
+    """
+
+    name: str
+    about: str
+    base: str
+    start: str | None
+    prompts: str
+    seed: int
+    precision: Literal["bf16", "fp32"]
+    attention: Literal["sdpa", "eager", "flash_attention_2"]
+    data: DataSpec
+    validation: Validation
+    stages: tuple[Stage, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything the recipe says, defaults included, as plain JSON values; equal recipes give equal values."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), sort_keys=True))
+        return plain
+
+    def stage(self, name: str) -> Stage:
+        """The stage of this name.
+
+        Raises:
+            UserError: there is none.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise UserError(f"--stage {name}: not in {self.name}; {suggest(name, [s.name for s in self.stages])}")
+
+
+def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        path_or_name: a YAML file, or the name of a shipped recipe.
+        overrides: ``key.path=value`` with YAML values, applied in order; a stage set to null is removed.
+
+    Raises:
+        UserError: there is no such recipe, or something in it is wrong; one line with file, key and remedy.
+    """
+    from mgsd_baselines.recipe_reader import read_recipe
+
+    path = find_recipe(path_or_name)
+    layers = _extended(path, ())
+    for pair in overrides:
+        layers = layers.assign(pair, known="stages")
+    return read_recipe(path.stem, layers)
+
+
+def find_recipe(path_or_name: str, beside: Path | None = None) -> Path:
+    """The file of a recipe: a path ending in .yaml, the stem of a file in the folder ``beside``, or a shipped name.
+
+    Raises:
+        UserError: there is none.
+    """
+    bare = Path(path_or_name).suffix not in (".yaml", ".yml")
+    folders = [recipes_dir()] if beside is None and bare else [beside or Path(), recipes_dir()]
+    for folder in folders:
+        path = folder / (f"{path_or_name}.yaml" if bare else path_or_name)
+        if path.is_file():
+            return path
+    close = suggest(path_or_name, shipped()) if bare else ""
+    hint = close if close.startswith("did") else "see `mgsd-bench train recipes`"
+    raise UserError(f"recipe {path_or_name}: no such file, and no shipped recipe; {hint}")
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the recipes that come with the project, sorted."""
+    return tuple(sorted(path.stem for path in recipes_dir().glob("*.yaml") if not path.stem.startswith("accelerate")))
+
+
+def shipped_about() -> dict[str, str]:
+    """What each shipped recipe is, in one line, by name."""
+    return {name: read_layer(recipes_dir() / f"{name}.yaml").section().text("about", name) for name in shipped()}
+
+
+def recipes_dir() -> Path:
+    """The folder of the shipped recipes: ``baselines/recipes`` of a checkout, or their copy in an installed package."""
+    return shipped_folder("recipes")
+
+
+def _extended(path: Path, seen: tuple[Path, ...]) -> Layers:
+    """The file's values over those of the recipes it extends."""
+    here = path.resolve()
+    if here in seen:
+        raise UserError(f"{path}: extends: goes round in a circle; remove one of {', '.join(p.stem for p in seen)}")
+    layers = read_layer(path)
+    parent = layers.section().optional_text("extends")
+    own = Layers({k: v for k, v in layers.values.items() if k != "extends"}, layers.origins)
+    if parent is None:
+        return own
+    try:
+        found = find_recipe(parent, path.parent)
+    except UserError as error:
+        raise UserError(f"{path}: extends: {error}") from error
+    below = _extended(found, (*seen, here))
+    unnamed = {k: v for k, v in below.values.items() if k not in ("name", "about")}
+    return own.over(Layers(unnamed, below.origins), WHOLE)
