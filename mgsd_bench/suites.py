@@ -47,10 +47,16 @@ def _paper_levels(count: int) -> tuple[Part, ...]:
     return tuple(Part(task, level, count) for task, of_task in levels.items() for level in of_task)
 
 
+def _tiny_levels(count: int) -> tuple[Part, ...]:
+    levels = {"frozenlake": (3, 4, 5), "maze": (3, 4), "minibehaviour": (5,)}
+    return tuple(Part(task, level, count) for task, of_task in levels.items() for level in of_task)
+
+
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         Suite("mgsd-v1", "the levels of the MGSD paper, 100 episodes each, balanced by difficulty", _paper_levels(100)),
+        Suite("tiny-v1", "the levels of the shipped tiny models, 100 episodes each", _tiny_levels(100)),
         Suite("smoke", "six episodes a level, to see whether everything works", _paper_levels(6)),
     )
 }

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,7 @@ from mgsd_baselines import distill  # noqa: E402
 from mgsd_baselines.adapters import KeptWeights, without_adapter  # noqa: E402
 from mgsd_baselines.distill import SelfDistillTrainer  # noqa: E402
 from mgsd_baselines.divergence import Head, compare, divergence, sampled_divergence  # noqa: E402
-from mgsd_baselines.recipe import DataSpec, Distill, Lora, Stage, Teacher  # noqa: E402
+from mgsd_baselines.recipe import Distill, Teacher, load_recipe  # noqa: E402
 from mgsd_baselines.rows import make_row, reference_answer  # noqa: E402
 from mgsd_baselines.tally import deciles, judge  # noqa: E402
 
@@ -76,6 +77,7 @@ def base(folder: Path) -> Any:
 def _lora(base: Any, seed: int | None = 1) -> Any:
     """The base under an adapter: one that changes it, or, without a seed, one that does not yet."""
     targets = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+    torch.manual_seed(0)
     model = get_peft_model(copy.deepcopy(base), LoraConfig(r=4, lora_alpha=8, target_modules=targets))
     if seed is not None:
         _disturb([p for name, p in model.named_parameters() if "lora_B" in name], seed, 0.05)
@@ -169,7 +171,7 @@ class _Gradients(TrainerCallback):
         self.found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-# --- the loss against a plain reference --------------------------------------------------------------------------------
+# --- the loss against a plain reference
 
 
 def _log_probs(
@@ -284,6 +286,16 @@ def test_without_weights_it_is_the_token_mean_of_trl(make: Any, processor: Any, 
     assert (batch["weights"][batch["spans"] == SPANS.index("plan")] == 0).all()
 
 
+def test_answers_without_the_part_that_counts_teach_nothing(make: Any, processor: Any, base: Any) -> None:
+    gradients = _Gradients()
+    trainer = make(
+        _lora(base), token_weights={"state": 0.0, "route": 0.0}, callbacks=[gradients], pad_to_multiple_of=16
+    )
+    _answer_with(trainer, processor, ["size: 3", "x", "Route: a", "size: 4"])
+    trainer.train()
+    assert all((grad == 0).all() for grad in gradients.found.values())
+
+
 def test_the_teacher_reads_text_alone_and_scores_the_same_tokens(make: Any, processor: Any, base: Any) -> None:
     trainer = make(_lora(base))
     _answer_with(trainer, processor)
@@ -302,7 +314,28 @@ def test_the_teacher_reads_text_alone_and_scores_the_same_tokens(make: Any, proc
         assert student[1:] == ({"pixel_values", "image_grid_thw", "mm_token_type_ids"}, True, True)
 
 
-# --- the one-token estimate --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("objective", ["full", "sampled"])
+def test_bf16_is_used_where_it_is_asked_for(make: Any, processor: Any, base: Any, objective: str) -> None:
+    found = []
+    for bf16 in (False, True):
+        gradients = _Gradients()
+        student = copy.deepcopy(base)
+        _disturb(list(student.parameters()), 2, 0.02)
+        trainer = make(student, copy.deepcopy(base), bf16=bf16, objective=objective, callbacks=[gradients])
+        _answer_with(trainer, processor)
+        states, modes = trainer._get_last_hidden_state, []
+        trainer._get_last_hidden_state = lambda *args, _states=states, _modes=modes, **pictures: (
+            _modes.append(torch.is_autocast_enabled("cpu")),
+            _states(*args, **pictures),
+        )[1]
+        trainer.train()
+        assert set(modes) == {bf16}
+        found.append(torch.cat([grad.flatten() for grad in gradients.found.values()]))
+    assert torch.nn.functional.cosine_similarity(*found, dim=0) > 0.98
+    assert not torch.equal(*found)
+
+
+# --- the one-token estimate
 
 
 def _toy(seed: int) -> tuple[Any, Head, Any, Head]:
@@ -361,7 +394,7 @@ def test_blocks_and_precision_change_nothing(monkeypatch: pytest.MonkeyPatch, bl
     assert half.k1.dtype == torch.float32
 
 
-# --- promises that are checked -----------------------------------------------------------------------------------------
+# --- promises that are checked
 
 
 @pytest.mark.parametrize(
@@ -450,7 +483,7 @@ def test_prompts_must_end_alike_and_pictures_be_there(make: Any, processor: Any,
         trainer._check_prompts(rows, {key: value for key, value in batch.items() if key != "pixel_values"})
 
 
-# --- side effects ------------------------------------------------------------------------------------------------------
+# --- side effects
 
 
 def test_frozen_adapters_stay_frozen(make: Any, processor: Any, base: Any) -> None:
@@ -492,7 +525,7 @@ def test_merging_for_vllm_leaves_no_trace(base: Any) -> None:
     assert torch.equal(weight, before)
 
 
-# --- whole runs --------------------------------------------------------------------------------------------------------
+# --- whole runs
 
 
 def test_rollouts_of_a_prompt_stand_side_by_side(make: Any, base: Any) -> None:
@@ -506,7 +539,7 @@ def test_it_learns(make: Any, base: Any) -> None:
     trainer = make(_lora(base, seed=None), max_steps=6, learning_rate=2e-2)
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert sum(losses[-2:]) < 0.7 * sum(losses[:2])
+    assert sum(losses[-2:]) < 0.7 * sum(losses[:2]), losses
 
 
 @pytest.mark.parametrize("count", [4, 12])  # an epoch a step; and a break in the middle of an epoch
@@ -535,19 +568,18 @@ def test_evaluation_reports_the_same_figures(make: Any, processor: Any, base: An
 
 
 def test_build_takes_what_the_stage_says(processor: Any, base: Any, tmp_path: Path) -> None:
-    data = DataSpec("s", {"frozenlake": (3,)}, 4, "classic", 256, ())
     chosen = Distill(beta=0.5, temperature=0.9, rollouts=2, max_completion=7, token_weights={"plan": 2.0})
-    stage = Stage("two", "distill", data, {}, Lora(4, 8), 4, 2, {}, distill=chosen)
+    stage = replace(next(stage for stage in load_recipe("tiny").stages if stage.distill), distill=chosen)
     common = (_lora(base), None, processor, _rows(4), _config(tmp_path / "out", beta=1.0), [])
     trainer = distill.build(stage, *common, metrics_every=3)
     assert (trainer.beta, trainer.temperature, trainer.max_completion_length) == (0.5, 0.9, 7)
     assert (trainer._rollouts, trainer._metrics_every) == (2, 3)
     assert trainer._weights.tolist() == [1.0, 1.0, 2.0]
     with pytest.raises(ValueError, match="not distill"):
-        distill.build(Stage("one", "sft", data, {}, Lora(4, 8), 4, 2, {}), *common)
+        distill.build(replace(stage, distill=None), *common)
 
 
-# --- parts of an answer ------------------------------------------------------------------------------------------------
+# --- parts of an answer
 
 
 def _part(text: str, name: str) -> str:
@@ -639,7 +671,7 @@ def test_tenths_of_an_answer() -> None:
     assert deciles(mask)[1, :5].tolist() == [0, 2, 4, 6, 8]
 
 
-# --- what the teacher is told ------------------------------------------------------------------------------------------
+# --- what the teacher is told
 
 
 def _episodes(task: str, level: int, count: int) -> list[Episode]:

@@ -75,25 +75,27 @@ def test_lengths_equal_those_of_the_processor(tiny: Recipe, tiny_model: str, sta
     rows = stage_rows(stage, tiny)
     processor = load_processor(tiny_model)
 
-    def tokens(messages: list[dict[str, object]], images: list[object], *, asks: bool) -> int:
-        text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+    def text(messages: list[dict[str, object]], *, asks: bool) -> str:
+        return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+
+    def tokens(text: str, images: list[object] | None = None) -> int:
         return len(processor(text=[text], images=images or None)["input_ids"][0])
 
-    prompts, whole, teachers = [], [], []
+    prompts, answers, teachers = [], [], []
     for row in rows:
         columns = row.to_trl(stage.data.image_size)
-        prompts.append(tokens(columns["prompt"], columns["images"], asks=True))
-        if "completion" in columns:
-            whole.append(tokens(columns["prompt"] + columns["completion"], columns["images"], asks=False))
+        prompt = text(columns["prompt"], asks=True)
+        prompts.append(tokens(prompt, columns["images"]))
+        if "completion" in columns:  # trainers encode it apart from the prompt
+            answers.append(tokens(text(columns["prompt"] + columns["completion"], asks=False).removeprefix(prompt)))
         else:
-            teachers.append(tokens(columns["teacher_prompt"], [], asks=True))
+            teachers.append(tokens(text(columns["teacher_prompt"], asks=True)))
     found = measure(rows, stage.data.image_size, counter(tiny_model)[0])
     assert found.prompt == max(prompts)
     assert found.mean_prompt == pytest.approx(sum(prompts) / len(prompts))
-    if whole:
-        answers = [both - prompt for both, prompt in zip(whole, prompts, strict=True)]
-        assert (found.row, found.answer) == (max(whole), max(answers))
-        assert found.teacher == 0
+    if answers:
+        assert (found.answer, found.teacher) == (max(answers), 0)
+        assert found.row == max(map(sum, zip(prompts, answers, strict=True)))
     else:
         assert found.teacher == max(teachers)
 

@@ -20,7 +20,7 @@ from mgsd_baselines.data import as_dataset
 from mgsd_baselines.recipe import DataSpec, Grpo, Lora, Stage, Validation
 from mgsd_baselines.rows import make_row
 from mgsd_baselines.tiny import build_tiny
-from mgsd_baselines.validation import make_validator, val_episodes
+from mgsd_baselines.validation import Validated, make_validator, val_episodes
 
 pytest.importorskip("trl")
 heal_torchvision()
@@ -172,8 +172,13 @@ def by_length(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_step_with_pictures(folder: Path, tmp_path: Path, by_length: None) -> None:
+    from trl import GRPOTrainer
+
+    class ValidatedGRPO(Validated, GRPOTrainer):  # type: ignore[misc]
+        pass
+
     validator = make_validator(STAGE.validation, DATA, "compact")
-    running = trainer(folder, tmp_path, validate=validator)
+    running = trainer(folder, tmp_path, trainer=ValidatedGRPO, validate=validator)
     before = {name: value.clone() for name, value in running.model.state_dict().items()}
     seen: list[Any] = []
     forward = running.model.model.visual.forward

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mgsd_bench.cli import app, train
 from mgsd_bench.errors import UserError
+from mgsd_bench.torchvision_compat import heal_torchvision
 from typer.testing import CliRunner
 
 pytest.importorskip("yaml")
@@ -329,6 +330,9 @@ def test_accelerate_reads_the_fsdp_file() -> None:
     config = load_config_from_file(str(recipes_dir() / "accelerate-fsdp-8gpu.yaml"))
     assert (config.num_processes, str(config.distributed_type).rpartition(".")[2]) == (8, "FSDP")
     assert config.fsdp_config["fsdp_version"] == 2
+    heal_torchvision()
+    modeling = pytest.importorskip("transformers.models.qwen3_vl.modeling_qwen3_vl")
+    assert all(hasattr(modeling, name) for name in config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"].split(","))
 
 
 @pytest.fixture

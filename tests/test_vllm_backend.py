@@ -180,7 +180,7 @@ def test_sampling_is_explicit(backend: VllmBackend) -> None:
     ("model", "message"),
     [
         ("/no/such/folder", "no such folder"),
-        ("nowhere", "nor a hub name"),
+        ("nowhere", "nor the name of a model"),
         ("{empty}", "no config.json"),
         ("{folder}/config.json", "this is a file"),
         ("nobody/nothing", "not on the hub"),

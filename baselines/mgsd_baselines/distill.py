@@ -134,12 +134,14 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         answers = [
             row[: int(length)].tolist() for row, length in zip(batch["completion_ids"], mask.sum(1), strict=True)
         ]
-        labels = [torch.tensor(self._label(answer)) for answer in answers]
-        batch["spans"] = pad(labels, 0, "right").to(device)
+        batch["spans"] = torch.zeros_like(batch["completion_ids"])
+        for row, answer in zip(batch["spans"], answers, strict=True):
+            row[: len(answer)] = torch.tensor(self._label(answer))
         weights = self._weights.to(device)[batch["spans"]] * mask
         # the mean weight of a step's tokens is made 1, so that TRL's division by their number gives the weighted mean
         total = self.accelerator.gather(weights.sum()).sum()
-        batch["weights"] = weights * (batch["num_items_in_batch"] / total.clamp(min=torch.finfo(total.dtype).tiny))
+        scale = batch["num_items_in_batch"] / total if total > 0 else 0.0
+        batch["weights"] = weights * scale
         if "episode" in inputs[0]:
             texts = self._tokenizer.batch_decode(answers, skip_special_tokens=True)
             for name, values in tally.judge([row["episode"] for row in inputs], texts).items():

@@ -18,7 +18,8 @@ from torch.distributed.tensor import DTensor
 
 heal_torchvision()
 
-from trl.kernels.chunked_divergence import ChunkedDivergenceFunction  # noqa: E402
+from trl.kernels.chunked_divergence import ChunkedDivergenceFunction, _project  # noqa: E402
+from trl.kernels.chunked_logprob import _addmm_fp32  # noqa: E402
 from trl.trainer.utils import maybe_gather_lm_head_ctx  # noqa: E402
 
 _BLOCK_ELEMENTS = 2**24  # of one float32 block of logits: 64 MiB
@@ -162,9 +163,9 @@ class _TokenLogProb(torch.autograd.Function):  # type: ignore[misc]
                     d_bias += d.sum(0)
                 d = d.to(hidden.dtype)
                 if d_hidden is not None:
-                    d_hidden[block] = d @ weight.to(d.dtype)
+                    _addmm_fp32(d_hidden[block], d, weight.to(d.dtype))
                 if d_weight is not None:
-                    d_weight += d.T @ hidden[block]
+                    _addmm_fp32(d_weight, d.T, hidden[block])
         return (
             None if d_hidden is None else d_hidden.to(hidden.dtype),
             None if d_weight is None else d_weight.to(weight.dtype),
@@ -181,15 +182,11 @@ def _cast(hidden: Tensor) -> Tensor:
 
 
 def _logits(hidden: Tensor, head: Head, temperature: float) -> Tensor:
-    """Float32 logits (n, V), not rounded to the precision of the hidden states in between."""
-    with torch.autocast(hidden.device.type, enabled=False):
-        if hidden.is_cuda and hidden.dtype in (torch.float16, torch.bfloat16):
-            logits = torch.mm(hidden, head.weight.to(hidden.dtype).T, out_dtype=torch.float32)
-        else:
-            logits = hidden.float() @ head.weight.float().T
-        if head.bias is not None:
-            logits += head.bias.float()
-        return logits.div_(temperature)
+    """Logits / temperature (n, V), float32 and not rounded to the precision of the hidden states in between."""
+    vocabulary = len(head.weight)
+    logits = torch.empty((len(hidden), vocabulary), dtype=torch.float32, device=hidden.device)
+    _project(logits, hidden, *head, 0, vocabulary, hidden.dtype)
+    return logits.div_(temperature)
 
 
 def _blocks(positions: int, vocabulary: int) -> Iterator[slice]:

@@ -155,7 +155,7 @@ def hardware_for(sizes: Sizes, precision: str, devices: int, teraflops: float | 
 
 
 def steps_of(stage: Stage, rows: int) -> int:
-    """Optimiser steps: ``max_steps``, or epochs x rows / prompts a step; TRL's default is 3 epochs, 1 for GRPO aside."""
+    """Optimiser steps: ``max_steps``, or epochs x rows / prompts a step; TRL's default is 3 epochs."""
     limit = int(stage.trainer.get("max_steps", -1))
     if limit > 0:
         return limit
@@ -169,9 +169,7 @@ def prompts_of(stage: Stage) -> int:
     return stage.batch // stage.distill.rollouts if stage.distill else stage.batch
 
 
-def memory_of(
-    recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hardware: Hardware
-) -> dict[str, float]:
+def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hardware: Hardware) -> dict[str, float]:
     """Memory of one device in GiB, by component.
 
     With P parameters, A trainable ones, b bytes a number in the recipe's precision (2 or 4), T = micro-batch x longest

@@ -16,7 +16,6 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.scoring import Outcome, Score, score
 from mgsd_bench.torchvision_compat import heal_torchvision
 
-from mgsd_baselines.validation import Validated
 from mgsd_envs import Episode, episode_from_json
 
 heal_torchvision()
@@ -58,10 +57,6 @@ REWARDS: dict[str, Reward] = {"success": success, "optimal": optimal, "format": 
 DEFAULT_WEIGHTS = {"success": 1.0}
 
 
-class GrpoTrainer(Validated, GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer, validating by asking."""
-
-
 def build(
     stage: Stage,
     model: Any,
@@ -69,8 +64,9 @@ def build(
     dataset: Dataset,
     config: Mapping[str, Any],
     callbacks: Sequence[TrainerCallback],
+    trainer: type[GRPOTrainer] = GRPOTrainer,
     **extra: Any,
-) -> GrpoTrainer:
+) -> GRPOTrainer:
     """The trainer of a ``grpo`` stage.
 
     The divergence that ``grpo.kl`` weighs is from the model as it is now, its adapter included.
@@ -82,7 +78,8 @@ def build(
         dataset: rows of the kind ``distill``: ``prompt``, ``images`` and ``episode``.
         config: fields of ``GRPOConfig`` but those that the stage's own settings decide.
         callbacks: callbacks for the trainer.
-        extra: further arguments of :class:`GrpoTrainer`, such as ``validate``.
+        trainer: the class to make.
+        extra: further arguments of that class.
 
     Raises:
         UserError: a step's answers do not divide into groups, or a reward is unknown.
@@ -112,7 +109,7 @@ def build(
         "use_vllm": chosen.vllm,
         "remove_unused_columns": False,
     }
-    return GrpoTrainer(
+    return trainer(
         model=model,
         reward_funcs=[REWARDS[name] for name in weights],
         args=GRPOConfig(**{**config, **own}),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgsd_bench.torchvision_compat import heal_torchvision
+
 from mgsd_baselines.checkpoints import shipped
 from mgsd_baselines.phrases import phrases
 from mgsd_baselines.tiny import build_tiny
-from mgsd_bench.torchvision_compat import heal_torchvision
 
 heal_torchvision()
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 ADAPTER = "adapter"
 """Where a finished folder keeps the adapter that its merged weights were made with."""
 
-TINY = {"hidden": 192, "layers": 6, "vision_hidden": 128, "vision_layers": 3, "initializer_range": 0.02}
-
 
 def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
     """What to load for a model that a recipe names: a folder or a hub name.
@@ -35,7 +34,15 @@ def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
     if name == "tiny":
         folder = out / "tiny"
         if not (folder / "config.json").is_file():
-            build_tiny(folder, seed=recipe.seed, phrases=phrases(recipe.prompts), **TINY)
+            build_tiny(
+                folder,
+                seed=recipe.seed,
+                hidden=192,
+                layers=6,
+                vision_hidden=128,
+                phrases=phrases(recipe.prompts),
+                initializer_range=0.02,
+            )
         return str(folder)
     return str(shipped(name) or name)
 
@@ -67,7 +74,11 @@ def adapt(model: PreTrainedModel, lora: Lora | None, adapter: Path | None) -> An
     if adapter is not None:
         return PeftModel.from_pretrained(model, adapter, is_trainable=True)
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets, task_type="CAUSAL_LM"
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
 

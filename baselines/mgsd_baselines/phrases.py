@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
+from mgsd_bench.prompts import CONDITIONS, load_prompts
 
 from mgsd_baselines.rows import KINDS, TOLD_PLAN, TOLD_STATE, make_row
-from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_envs import Episode, Task, get_task, make_episode, task_names
 from mgsd_envs.grid import LETTERS
 

@@ -54,7 +54,7 @@ def build(
     )
 
 
-class StepSampler(Sampler[int]):
+class StepSampler(Sampler[int]):  # type: ignore[misc]
     """Shuffled rows, those of one optimiser step in order of length.
 
     A step sees the same rows as without the order, in micro-batches that need less padding. The order of an epoch is

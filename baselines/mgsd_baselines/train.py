@@ -33,8 +33,8 @@ from transformers import set_seed  # noqa: E402
 from transformers.trainer_utils import get_last_checkpoint  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
-from mgsd_baselines import data, distill, models, sft  # noqa: E402
-from mgsd_baselines.callbacks import MetricsFile, Progress, Throughput  # noqa: E402
+from mgsd_baselines import data, distill, grpo, models, sft  # noqa: E402
+from mgsd_baselines.callbacks import MetricsFile, Progress, Throughput, quiet  # noqa: E402
 from mgsd_baselines.validation import Validated, make_validator  # noqa: E402
 
 if TYPE_CHECKING:
@@ -46,11 +46,19 @@ if TYPE_CHECKING:
 PACKAGES = ("accelerate", "datasets", "peft", "trl")
 
 
-class ValidatedSFT(Validated, sft.SortedSFTTrainer):  # type: ignore[misc]
+_VALIDATED = {
+    "eval_strategy": "steps",
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "eval_macro",
+    "greater_is_better": True,
+}
+
+
+class ValidatedSFT(Validated, sft.SortedSFTTrainer):
     """Supervised fine-tuning that keeps the checkpoint which answers best."""
 
 
-class ValidatedDistill(Validated, distill.SelfDistillTrainer):  # type: ignore[misc]
+class ValidatedDistill(Validated, distill.SelfDistillTrainer):
     """Self-distillation that keeps the checkpoint which answers best."""
 
 
@@ -140,6 +148,7 @@ def _run(
         callbacks=[Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
         validate=make_validator(stage.validation, stage.data, recipe.prompts, seed=recipe.seed),
     )
+    quiet(trainer)
     resumed = get_last_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
     trainer.train(resume_from_checkpoint=resumed)
     if state.is_main_process:
@@ -169,8 +178,6 @@ def _trainer(stage: Stage, teacher: Any, rows: Sequence[Row], **common: Any) -> 
         case "distill":
             return distill.build(stage, teacher=teacher, trainer=ValidatedDistill, **common)
         case "grpo":
-            from mgsd_baselines import grpo
-
             return grpo.build(stage, trainer=ValidatedGRPO, **common)
 
 
@@ -220,14 +227,10 @@ def _config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
         "logging_steps": 10,
         "report_to": "none",
         "disable_tqdm": True,
-        "eval_strategy": "steps",
-        "eval_steps": every,
         "save_strategy": "steps",
         "save_steps": every,
         "save_total_limit": 2,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "eval_macro",
-        "greater_is_better": True,
+        **(_VALIDATED | {"eval_steps": every} if stage.validation.count else {}),
         **stage.trainer,
     }
 

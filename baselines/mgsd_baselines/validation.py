@@ -58,7 +58,7 @@ class Validator:
     spec: Validation
     episodes: Sequence[Episode]
     prompts: PromptSet
-    batch_size: int = 16
+    batch_size: int = 32
     image_size: int = IMAGE_SIZE
     seed: int = 0
 
@@ -141,7 +141,7 @@ class Validator:
 
 
 def make_validator(
-    spec: Validation, data: DataSpec, prompts: str, *, batch_size: int = 16, seed: int = 0
+    spec: Validation, data: DataSpec, prompts: str, *, batch_size: int = 32, seed: int = 0
 ) -> Validator | None:
     """The validation that a recipe asks for; None if it asks for no episodes.
 

@@ -13,6 +13,18 @@ _SUFFIXES = {".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin",
 _BLOCK = 65_536
 
 
+def locate(model: str) -> str:
+    """What an engine is to load for ``--model``: a shipped checkpoint's folder for its name, else the name as it is.
+
+    A folder or file of the user's goes before a shipped name.
+    """
+    if Path(model).exists():
+        return model
+    from mgsd_baselines.checkpoints import shipped
+
+    return str(shipped(model) or model)
+
+
 def check_model(model: str, revision: str | None = None, token: str | bool | None = None) -> None:
     """Make sure that ``--model`` names a checkpoint folder, or a model that the hub or its local cache has.
 
@@ -26,7 +38,10 @@ def check_model(model: str, revision: str | None = None, token: str | bool | Non
     elif path.exists():
         raise UserError(f"--model {model}: this is a file; name the checkpoint's folder")
     elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
-        raise UserError(f"--model {model}: no such folder, nor a hub name such as Qwen/Qwen3-VL-4B-Instruct")
+        from mgsd_baselines.checkpoints import shipped_names
+
+        known = ", ".join(("Qwen/Qwen3-VL-4B-Instruct", *shipped_names()))
+        raise UserError(f"--model {model}: no such folder, nor the name of a model such as {known}")
     elif "VLLM_USE_MODELSCOPE" not in os.environ and checkpoint_folder(model, revision) is None:
         from huggingface_hub import HfApi
 

@@ -14,6 +14,7 @@ import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ from time import perf_counter
 from typing import Any, Self, cast
 
 from mgsd_bench.backends import BackendConfig, EngineError, FinishReason, Request, Response, Sampling
-from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint
+from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.vllm import PROMPT_TOKENS
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
@@ -54,6 +55,7 @@ def open_backend(config: BackendConfig) -> TransformersBackend:
     _check_arguments(config)
     arguments = config.engine_args
     revision = arguments.get("revision")
+    config = replace(config, model=locate(config.model))
     check_model(config.model, revision)
     heal_torchvision()
     import torch

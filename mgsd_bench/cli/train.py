@@ -31,7 +31,11 @@ class _RunByDefault(TyperGroup):
 
 
 app = typer.Typer()
-train_app = typer.Typer(cls=_RunByDefault, no_args_is_help=True, options_metavar="", subcommand_metavar="RECIPE [OPTIONS] | COMMAND ...")
+train_app = typer.Typer(
+    cls=_RunByDefault,
+    no_args_is_help=True,
+    subcommand_metavar="RECIPE | COMMAND ...",
+)
 app.add_typer(train_app, name="train")
 
 
