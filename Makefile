@@ -10,7 +10,10 @@ DEMO   := runs/demo
 export OMP_NUM_THREADS ?= 1
 export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 
-.PHONY: demo test lint bench clean
+TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
+TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
+
+.PHONY: demo test lint bench clean train-tiny train-tiny-smoke
 
 demo: $(READY)
 	test -f $(DEMO)/tiny-random/config.json || $(BIN)/mgsd-bench models tiny $(DEMO)/tiny-random
@@ -27,6 +30,20 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# the whole method at a size for two CPU cores, about two hours; the shipped checkpoints were made by it
+train-tiny: $(READY)
+	$(BIN)/mgsd-bench train tiny --out runs/train/tiny --resume
+
+# the same in minutes, on lakes of 3x3 alone: too little to become good, enough to see every part work
+train-tiny-smoke: $(READY)
+	rm -rf runs/smoke
+	$(BIN)/mgsd-bench train tiny-smoke --out runs/smoke/train
+	@for stage in pretrain cold-start self-distill; do \
+		$(BIN)/mgsd-bench diagnose --model runs/smoke/train/$$stage $(TINY_QUESTIONS) --tasks frozenlake --levels 3 \
+			--limit 40 --out runs/smoke/$$stage >/dev/null || exit $$?; \
+	done
+	@cd runs/smoke && ../../$(BIN)/mgsd-bench report pretrain cold-start self-distill $(TINY_TABLES) --format md
 
 lint: $(READY)
 	$(BIN)/ruff check .

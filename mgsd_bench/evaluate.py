@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from mgsd_bench import metrics, provenance, suites
-from mgsd_bench.backends import BackendConfig, EngineError, open_backend
+from mgsd_bench.backends import BackendConfig, EngineError, Metered, open_backend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.progress import RunProgress
 from mgsd_bench.prompts import Condition, PromptSet, load_prompts
@@ -76,6 +76,8 @@ def evaluate(job: Evaluation, console: Console) -> tuple[dict[str, Any], Exit]:
 
 def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: PromptSet, console: Console) -> None:
     session = {**provenance.provenance(), "started": provenance.now(), "config": job.config.to_json()}
+    if job.suite.origin is not None:
+        session["origin"] = dict(job.suite.origin)
     solved = sum(sample.outcome == "solved" for sample in run.samples.values())
     status = "failed"
     try:
@@ -84,8 +86,12 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
             _check_weights(job, run, session["backend"])
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
-            with RunProgress(console, len(to_ask), len(run.samples), solved) as progress:
-                answer_all(run, backend, to_ask, prompts, job.config.sampling.seed, progress.advance)
+            try:
+                with RunProgress(console, len(to_ask), len(run.samples), solved) as progress:
+                    answer_all(run, backend, to_ask, prompts, job.config.sampling.seed, progress.advance)
+            finally:
+                if isinstance(backend, Metered):  # what was spent is worth knowing however the session ends
+                    session["usage"] = backend.usage()
             session["seconds"] = round(time.monotonic() - began, 3)
         status = "answered"
     except KeyboardInterrupt as stop:
@@ -99,11 +105,11 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
 
 
 def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -> None:
-    """Refuse to go on with a run whose checkpoint was replaced by another one under the same name."""
+    """Refuse to go on with a run whose model is another one by now, under the same name."""
     for session in run.record["sessions"]:
         if session["backend"].get("fingerprint") != described.get("fingerprint"):
             raise UserError(
-                f"--out {job.out}: was begun with other weights of {job.config.model}; name another folder",
+                f"--out {job.out}: was begun with other weights or settings of {job.config.model}; name another folder",
                 Exit.NOT_COMPARABLE,
             )
 
@@ -122,6 +128,7 @@ def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> d
         "levels": sorted({part.level for part in job.suite.parts}),
         "limit": job.limit,
         "theme": job.suite.theme,
+        **({} if job.suite.given is None else {"image": _image(episodes)}),
         "conditions": list(job.conditions),
         "repeats": job.repeats,
         "prompts": job.prompts,
@@ -130,3 +137,7 @@ def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> d
         "sampling": asdict(job.config.sampling),
         "pixels": [job.config.min_pixels, job.config.max_pixels],
     }
+
+
+def _image(episodes: list[Episode]) -> str:
+    return "original" if any(episode.original for episode in episodes) else "classic"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from mgsd_bench.errors import UserError
 from mgsd_bench.runs import write_whole
@@ -21,6 +24,7 @@ def record(episode: Episode) -> dict[str, Any]:
     task = get_task(episode.task)
     return {
         **episode.to_json(),
+        **({} if episode.source is None else {"source": episode.source}),
         "text": task.describe(episode.state),
         "plan": list(episode.plan),
         "shortest": episode.shortest,
@@ -42,7 +46,7 @@ def write_folder(episodes: Sequence[Episode], out: Path, size: int) -> None:
         with (out / "episodes.jsonl").open("w", encoding="utf-8") as stream:
             for episode in episodes:
                 name = f"images/{_file_name(episode)}"
-                (out / name).write_bytes(episode.draw(size).png())
+                (out / name).write_bytes(_png(episode, size))
                 stream.write(json.dumps({**record(episode), "image": name}) + "\n")
         about = {"episodes": len(episodes), "digest": digest(episodes), "image_size": size}
         write_whole(out / "suite.json", json.dumps(about, indent=2) + "\n")
@@ -57,7 +61,8 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
         UserError: the datasets library is not installed, or the folder is not empty or cannot be written.
     """
     try:
-        from datasets import Dataset, Features, Image, List, Value
+        from datasets import Dataset, Features, List, Value
+        from datasets import Image as ImageColumn
     except ImportError as error:
         raise UserError("--format hf needs the datasets library: pip install 'mgsd-bench[train]'") from error
     _fresh(out)
@@ -65,8 +70,9 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
     def rows() -> Iterator[dict[str, Any]]:
         for episode in episodes:
             fields = record(episode)
-            image = {"bytes": episode.draw(size).png(), "path": _file_name(episode)}
-            yield {**fields, "state": json.dumps(fields["state"]), "image": image}
+            image = {"bytes": _png(episode, size), "path": _file_name(episode)}
+            columns = {name: fields[name] for name in features if name in fields}
+            yield {**columns, "state": json.dumps(fields["state"]), "image": image}
 
     text = ("id", "task", "split", "theme", "state", "text", "plans")
     features = Features(
@@ -75,7 +81,7 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
             **{name: Value("int32") for name in ("level", "shortest")},
             **{name: Value("bool") for name in ("detour", "straight")},
             "plan": List(Value("string")),
-            "image": Image(),
+            "image": ImageColumn(),
         }
     )
     try:
@@ -87,6 +93,19 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
 def _fresh(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: already holds something; name a new folder")
+
+
+def _png(episode: Episode, size: int) -> bytes:
+    """The picture that a model is shown, as a file."""
+    if episode.original is None:
+        return episode.draw(size).png()
+    try:
+        pixels = episode.shown(size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 def _file_name(episode: Episode) -> str:

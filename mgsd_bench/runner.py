@@ -8,11 +8,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from mgsd_bench.backends import Backend, Request, Response
+from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs import RunFolder, Sample, sample_key
 from mgsd_bench.scoring import score
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mgsd_envs import Episode
 
 IMAGE_SIZE = 256
@@ -55,7 +59,7 @@ def answer_all(
 
     Raises:
         EngineError: the engine died; what it had answered is stored.
-        UserError: the run folder cannot be written any more.
+        UserError: the run folder cannot be written, or an original picture cannot be read, any more.
     """
     asked = {question.key: question for question in to_ask if question.key not in run.samples}
     digests: dict[str, str] = {}
@@ -64,13 +68,12 @@ def answer_all(
         for question in asked.values():
             text = prompts.render(question.episode, question.condition)
             with_image = question.condition in WITH_IMAGE
-            picture = question.episode.draw(IMAGE_SIZE) if with_image else None
-            pixels = picture.indices.tobytes() + picture.palette.tobytes() if picture else b""
+            image, pixels = _image(question.episode) if with_image else (None, b"")
             digests[question.key] = sha256(text.encode() + b"\0" + pixels).hexdigest()
             yield Request(
                 key=question.key,
                 text=text,
-                image=picture.rgb if picture else None,
+                image=image,
                 seed=request_seed(seed, question.key),
                 condition=question.condition,
                 episode=question.episode,
@@ -80,6 +83,18 @@ def answer_all(
         sample = score_response(asked[response.key], digests.pop(response.key), response)
         run.append(sample)
         on_sample(sample)
+
+
+def _image(episode: Episode) -> tuple[Callable[[], NDArray[np.uint8]], bytes]:
+    """What draws an episode's test image, and the bytes that tell it from others."""
+    if episode.original is None:
+        picture = episode.draw(IMAGE_SIZE)
+        return picture.rgb, picture.indices.tobytes() + picture.palette.tobytes()
+    try:
+        pixels = episode.shown(IMAGE_SIZE)
+    except ValueError as error:
+        raise UserError(f"{error}; put the file back and run the same command again") from error
+    return lambda: pixels, pixels.tobytes()
 
 
 def request_seed(seed: int, key: str) -> int:

@@ -141,7 +141,7 @@ class RunFolder:
             run = cls(path, record, stream, _read_samples(samples_path, stream))
             run.write_record(status="running")
             if not answered or not (path / EPISODES).exists():
-                run._write(EPISODES, "".join(episode.canonical() + "\n" for episode in episodes))
+                run._write(EPISODES, "".join(_episode_line(episode) for episode in episodes))
         except BaseException:
             stream.close()
             raise
@@ -196,6 +196,13 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _episode_line(episode: Episode) -> str:
+    """The episode's canonical line; one that was read from a test set also says where."""
+    if episode.source is None:
+        return episode.canonical() + "\n"
+    return json.dumps({**episode.to_json(), "source": episode.source}, sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def _pretty(data: Any) -> str:

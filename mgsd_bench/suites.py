@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
 from mgsd_bench.errors import UserError
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
@@ -32,6 +33,8 @@ class Suite:
         split: the split that every state belongs to.
         theme: the look of the images.
         mix: difficulty control.
+        given: the episodes, where they were read rather than made; split and mix then mean nothing.
+        origin: where they were read and what was found there, as plain JSON values for the record of a run.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Suite:
     split: Split = "test"
     theme: str = "classic"
     mix: Mix = field(default_factory=Mix)
+    given: tuple[Episode, ...] | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 def _paper_levels(count: int) -> tuple[Part, ...]:
@@ -69,7 +74,7 @@ def get_suite(name: str) -> Suite:
         UserError: there is none.
     """
     if name not in SUITES:
-        raise UserError(f"--suite {name}: unknown suite; choose from {', '.join(SUITES)}")
+        raise UserError(f"--suite {name}: unknown suite; choose from {', '.join(SUITES)}, or see `mgsd-bench suites`")
     return SUITES[name]
 
 
@@ -183,6 +188,9 @@ def episodes(suite: Suite) -> list[Episode]:
     Raises:
         UserError: a task is not installed, or a level does not have as many states as the suite asks for.
     """
+    if suite.given is not None:
+        wanted = {(part.task, part.level) for part in suite.parts}
+        return [episode for episode in suite.given if (episode.task, episode.level) in wanted]
     found: list[Episode] = []
     for part in suite.parts:
         if part.task not in task_names():

@@ -1,62 +1,41 @@
+"""Self-distillation: its loss, its gradients and whole runs."""
+
 from __future__ import annotations
 
 import copy
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from mgsd_bench.answers import last_block, write_plan
-from mgsd_bench.errors import UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 from scipy.stats import chi2
 
-from mgsd_baselines.spans import SPANS, TokenLabeller, cuts, label
-from mgsd_baselines.teacher import shuffled, tell, told
+from mgsd_baselines.spans import SPANS, cuts
 from mgsd_baselines.tiny import build_tiny
-from mgsd_envs import Episode, generate, get_task
 
 torch = pytest.importorskip("torch")
 heal_torchvision()
 pytest.importorskip("torchvision")
 pytest.importorskip("trl")
 
-from peft import LoraConfig, get_peft_model  # noqa: E402
-from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback  # noqa: E402
-from trl import DistillationConfig  # noqa: E402
-
+from distilling import Gradients, answer_with, config_of, disturb, lora, one_thread, rows_of, trainer_of  # noqa: E402
 from mgsd_baselines import distill  # noqa: E402
-from mgsd_baselines.adapters import KeptWeights, without_adapter  # noqa: E402
 from mgsd_baselines.distill import SelfDistillTrainer  # noqa: E402
 from mgsd_baselines.divergence import Head, compare, divergence, sampled_divergence  # noqa: E402
-from mgsd_baselines.recipe import Distill, Teacher, load_recipe  # noqa: E402
-from mgsd_baselines.rows import make_row, reference_answer  # noqa: E402
-from mgsd_baselines.tally import deciles, judge  # noqa: E402
+from mgsd_baselines.models import load_model, load_processor  # noqa: E402
+from mgsd_baselines.recipe import Distill, load_recipe  # noqa: E402
 
-Row = dict[str, Any]
-
-ANSWERS = (
-    "size: 3\nRoute: down.\n<answer>DDR</answer>",
-    "size: 2",
-    "goal: (1,2)\n<answer>R</answer>",
-    "Route: up, up",
-)
 WEIGHTS = {"state": 0.5, "route": 1.0, "plan": 3.0}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -66,109 +45,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def processor(folder: Path) -> Any:
-    return AutoProcessor.from_pretrained(folder)
+    return load_processor(str(folder))
 
 
 @pytest.fixture(scope="module")
 def base(folder: Path) -> Any:
-    return AutoModelForImageTextToText.from_pretrained(folder)
-
-
-def _lora(base: Any, seed: int | None = 1) -> Any:
-    """The base under an adapter: one that changes it, or, without a seed, one that does not yet."""
-    targets = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-    torch.manual_seed(0)
-    model = get_peft_model(copy.deepcopy(base), LoraConfig(r=4, lora_alpha=8, target_modules=targets))
-    if seed is not None:
-        _disturb([p for name, p in model.named_parameters() if "lora_B" in name], seed, 0.05)
-    return model
-
-
-def _disturb(parameters: Sequence[Any], seed: int, scale: float) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in parameters:
-            parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
-
-
-def _rows(count: int) -> list[Row]:
-    rng = np.random.default_rng(5)
-    return [
-        {
-            "prompt": [{"role": "user", "content": [{"type": "text", "text": "Plan" + "!" * i}, {"type": "image"}]}],
-            "images": [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)],
-            "teacher_prompt": [{"role": "user", "content": [{"type": "text", "text": f"Secret {i}" + "?" * (3 * i)}]}],
-            "privileged": f"Secret {i}",
-        }
-        for i in range(count)
-    ]
-
-
-def _config(out: Path, **fields: Any) -> dict[str, Any]:
-    return {
-        "output_dir": str(out),
-        "max_steps": 1,
-        "per_device_train_batch_size": 2,
-        "gradient_accumulation_steps": 2,
-        "max_completion_length": 12,
-        "lr_scheduler_type": "constant",
-        "logging_steps": 1,
-        "bf16": False,
-        "use_cpu": True,
-        "gradient_checkpointing": False,
-        "report_to": "none",
-        "save_strategy": "no",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
-        "beta": 1.0,
-        **fields,
-    }
+    return load_model(str(folder), dtype=torch.float32, attention="sdpa")
 
 
 @pytest.fixture
 def make(processor: Any, tmp_path: Path) -> Callable[..., SelfDistillTrainer]:
-    def _make(model: Any, teacher: Any = None, *, rows: Sequence[Row] = (), **settings: Any) -> SelfDistillTrainer:
-        own = {name: settings.pop(name) for name in list(settings) if name in _OWN}
-        return SelfDistillTrainer(
-            model,
-            teacher,
-            args=DistillationConfig(**_config(tmp_path / "out", **settings)),
-            train_dataset=list(rows or _rows(4)),
-            processing_class=processor,
-            **own,
-        )
-
-    return _make
-
-
-_OWN = ("objective", "token_weights", "rollouts", "metrics_every", "callbacks", "optimizers")
-
-
-def _ids(processor: Any, text: str) -> list[int]:
-    ids: list[int] = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
-
-
-def _answer_with(trainer: SelfDistillTrainer, processor: Any, texts: Sequence[str] = ANSWERS) -> dict[str, Any]:
-    """Let the student answer with fixed texts; what it was asked and answered is in the dictionary afterwards."""
-    seen: dict[str, Any] = {}
-    score = trainer._generate_and_score_completions
-
-    def record(inputs: Any) -> Any:
-        seen["rows"], seen["batch"] = inputs, score(inputs)
-        return dict(seen["batch"])
-
-    trainer._generate_single_turn = lambda ids, *_, **__: [_ids(processor, texts[i % 4]) for i in range(len(ids))]
-    trainer._generate_and_score_completions = record
-    return seen
-
-
-class _Gradients(TrainerCallback):
-    def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        self.found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return partial(trainer_of, processor, tmp_path / "out")
 
 
 # --- the loss against a plain reference
@@ -233,12 +120,12 @@ def test_loss_and_gradients_are_those_of_a_plain_reference(
 ) -> None:
     teacher = copy.deepcopy(base).eval()
     if tuning == "lora":
-        student, separate = _lora(base), None
+        student, separate = lora(base), None
     else:
         student, separate = copy.deepcopy(base), copy.deepcopy(base)
-        _disturb(list(student.parameters()), 2, 0.02)
+        disturb(list(student.parameters()), 2, 0.02)
     plain = copy.deepcopy(student).eval()
-    gradients = _Gradients()
+    gradients = Gradients()
     trainer = make(
         student,
         separate,
@@ -250,7 +137,7 @@ def test_loss_and_gradients_are_those_of_a_plain_reference(
         max_grad_norm=0.0,
         learning_rate=1e-9,
     )
-    seen = _answer_with(trainer, processor)
+    seen = answer_with(trainer, processor)
     trainer.train()
     loss, (reverse, k1, entropy, agreement, parts) = _reference(plain, teacher, processor, seen, objective, beta)
     loss.backward()
@@ -275,54 +162,34 @@ def test_loss_and_gradients_are_those_of_a_plain_reference(
 
 
 def test_without_weights_it_is_the_token_mean_of_trl(make: Any, processor: Any, base: Any) -> None:
-    trainer = make(_lora(base))
-    _answer_with(trainer, processor)
-    batch = trainer._generate_and_score_completions(_rows(4))
+    trainer = make(lora(base))
+    answer_with(trainer, processor)
+    batch = trainer._generate_and_score_completions(rows_of(4))
     assert torch.equal(batch["weights"], batch["completion_mask"].float())
-    shares = make(_lora(base), token_weights={"plan": 0.0})
-    _answer_with(shares, processor)
-    batch = shares._generate_and_score_completions(_rows(4))
+    shares = make(lora(base), token_weights={"plan": 0.0})
+    answer_with(shares, processor)
+    batch = shares._generate_and_score_completions(rows_of(4))
     assert batch["weights"].sum().item() == pytest.approx(batch["completion_mask"].sum().item())
     assert (batch["weights"][batch["spans"] == SPANS.index("plan")] == 0).all()
 
 
 def test_answers_without_the_part_that_counts_teach_nothing(make: Any, processor: Any, base: Any) -> None:
-    gradients = _Gradients()
-    trainer = make(
-        _lora(base), token_weights={"state": 0.0, "route": 0.0}, callbacks=[gradients], pad_to_multiple_of=16
-    )
-    _answer_with(trainer, processor, ["size: 3", "x", "Route: a", "size: 4"])
+    gradients = Gradients()
+    trainer = make(lora(base), token_weights={"state": 0.0, "route": 0.0}, callbacks=[gradients], pad_to_multiple_of=16)
+    answer_with(trainer, processor, ["size: 3", "x", "Route: a", "size: 4"])
     trainer.train()
     assert all((grad == 0).all() for grad in gradients.found.values())
-
-
-def test_the_teacher_reads_text_alone_and_scores_the_same_tokens(make: Any, processor: Any, base: Any) -> None:
-    trainer = make(_lora(base))
-    _answer_with(trainer, processor)
-    calls: list[Any] = []
-    states = trainer._get_last_hidden_state
-
-    def spy(model: Any, ids: Any, mask: Any, keep: int, **pictures: Any) -> Any:
-        calls.append((ids[:, -keep:], set(pictures), model.training, torch.is_grad_enabled()))
-        return states(model, ids, mask, keep, **pictures)
-
-    trainer._get_last_hidden_state = spy
-    trainer.train()
-    for teacher, student in zip(calls[::2], calls[1::2], strict=True):
-        assert torch.equal(teacher[0], student[0])
-        assert teacher[1:] == (set(), False, False)
-        assert student[1:] == ({"pixel_values", "image_grid_thw", "mm_token_type_ids"}, True, True)
 
 
 @pytest.mark.parametrize("objective", ["full", "sampled"])
 def test_bf16_is_used_where_it_is_asked_for(make: Any, processor: Any, base: Any, objective: str) -> None:
     found = []
     for bf16 in (False, True):
-        gradients = _Gradients()
+        gradients = Gradients()
         student = copy.deepcopy(base)
-        _disturb(list(student.parameters()), 2, 0.02)
+        disturb(list(student.parameters()), 2, 0.02)
         trainer = make(student, copy.deepcopy(base), bf16=bf16, objective=objective, callbacks=[gradients])
-        _answer_with(trainer, processor)
+        answer_with(trainer, processor)
         states, modes = trainer._get_last_hidden_state, []
         trainer._get_last_hidden_state = lambda *args, _states=states, _modes=modes, **pictures: (
             _modes.append(torch.is_autocast_enabled("cpu")),
@@ -420,123 +287,28 @@ def test_a_student_without_adapter_needs_a_teacher(make: Any, base: Any) -> None
 
 def test_rollouts_must_divide_the_batch(make: Any, base: Any) -> None:
     with pytest.raises(ValueError, match="4 answers"):
-        make(_lora(base), rollouts=3).get_train_dataloader()
+        make(lora(base), rollouts=3).get_train_dataloader()
 
 
 def test_models_that_change_their_logits_are_refused(make: Any, base: Any) -> None:
-    model = _lora(base)
+    model = lora(base)
     model.config.get_text_config().final_logit_softcapping = 30.0
     with pytest.raises(ValueError, match="final_logit_softcapping"):
         make(model)
-
-
-def _without_teacher(row: Row) -> None:
-    del row["teacher_prompt"]
-
-
-def _teacher_sees(row: Row) -> None:
-    row["teacher_prompt"][0]["content"].append({"type": "image", "image": row["images"][0]})
-
-
-def _teacher_has_token(row: Row) -> None:
-    row["teacher_prompt"][0]["content"][0]["text"] += "<|image_pad|>"
-
-
-def _student_is_told(row: Row) -> None:
-    row["prompt"][0]["content"][0]["text"] += " Secret 1 "
-    row["privileged"] = "\nSecret 1\n"
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (_without_teacher, "column teacher_prompt"),
-        (_teacher_sees, "holds a picture"),
-        (_teacher_has_token, "image or video tokens"),
-        (_student_is_told, "only the teacher"),
-    ],
-)
-def test_rows_that_break_a_promise_are_refused(
-    make: Any, processor: Any, base: Any, spoil: Callable[[Row], None], message: str
-) -> None:
-    trainer = make(_lora(base))
-    _answer_with(trainer, processor)
-    rows = _rows(2)
-    trainer._generate_and_score_completions(rows)
-    spoil(rows[1])
-    with pytest.raises(ValueError, match=message):
-        trainer._generate_and_score_completions(rows)
-
-
-def test_prompts_must_end_alike_and_pictures_be_there(make: Any, processor: Any, base: Any) -> None:
-    trainer = make(_lora(base))
-    _answer_with(trainer, processor)
-    assert trainer._header == _ids(processor, "<|im_start|>assistant\n")
-    rows = _rows(2)
-    batch = trainer._generate_and_score_completions(rows)
-    for side in ("prompt", "teacher_prompt"):
-        other = batch[f"{side}_ids"].clone()
-        other[1, -1] += 1
-        with pytest.raises(ValueError, match=f"{side} does not end"):
-            trainer._check_prompts(rows, {**batch, f"{side}_ids": other})
-    with pytest.raises(ValueError, match="no picture"):
-        trainer._check_prompts(rows, {key: value for key, value in batch.items() if key != "pixel_values"})
-
-
-# --- side effects
-
-
-def test_frozen_adapters_stay_frozen(make: Any, processor: Any, base: Any) -> None:
-    model = _lora(base)
-    model.add_adapter("stage1", model.peft_config["default"])
-    model.base_model.set_adapter(["default", "stage1"])
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_("default" in name)
-    flags = {name: p.requires_grad for name, p in model.named_parameters()}
-    trainer = make(model)
-    _answer_with(trainer, processor)
-    trainer.train()
-    assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
-    with pytest.raises(KeyError), without_adapter(model):
-        raise KeyError
-    assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
-    assert model.training
-
-
-def test_without_adapter_is_the_base(base: Any) -> None:
-    model = _lora(base).train()
-    ids = torch.arange(8)[None]
-    with torch.no_grad():
-        with without_adapter(model):
-            assert not model.training
-            assert torch.equal(model(input_ids=ids).logits, base.eval()(input_ids=ids).logits)
-        assert not torch.equal(model(input_ids=ids).logits, base(input_ids=ids).logits)
-
-
-def test_merging_for_vllm_leaves_no_trace(base: Any) -> None:
-    model = _lora(base).to(torch.bfloat16)
-    weight = model.base_model.model.model.language_model.layers[0].mlp.up_proj.base_layer.weight
-    before = weight.clone()
-    kept = KeptWeights(model)
-    model.merge_adapter()
-    model.unmerge_adapter()
-    assert not torch.equal(weight, before)
-    kept.restore()
-    assert torch.equal(weight, before)
 
 
 # --- whole runs
 
 
 def test_rollouts_of_a_prompt_stand_side_by_side(make: Any, base: Any) -> None:
-    order = list(make(_lora(base), rollouts=2)._get_train_sampler())
+    order = list(make(lora(base), rollouts=2)._get_train_sampler())
     assert len(order) == 2 * 2 * 4
     assert order[:4] == order[4:8]
     assert order[0] == order[1] != order[2] == order[3]
 
 
 def test_it_learns(make: Any, base: Any) -> None:
-    trainer = make(_lora(base, seed=None), max_steps=6, learning_rate=2e-2)
+    trainer = make(lora(base, seed=None), max_steps=6, learning_rate=2e-2)
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert sum(losses[-2:]) < 0.7 * sum(losses[:2]), losses
@@ -544,10 +316,16 @@ def test_it_learns(make: Any, base: Any) -> None:
 
 @pytest.mark.parametrize("count", [4, 12])  # an epoch a step; and a break in the middle of an epoch
 def test_a_resumed_run_goes_on_as_if_nothing_had_been(make: Any, base: Any, count: int) -> None:
-    settings = {"rows": _rows(count), "max_steps": 4, "learning_rate": 1e-2, "save_strategy": "steps", "save_steps": 2}
-    whole = make(_lora(base, seed=None), **settings)
+    settings = {
+        "rows": rows_of(count),
+        "max_steps": 4,
+        "learning_rate": 1e-2,
+        "save_strategy": "steps",
+        "save_steps": 2,
+    }
+    whole = make(lora(base, seed=None), **settings)
     whole.train()
-    again = make(_lora(base, seed=None), **settings)
+    again = make(lora(base, seed=None), **settings)
     torch.manual_seed(999)
     again.train(resume_from_checkpoint=f"{again.args.output_dir}/checkpoint-2")
     expected, found = (
@@ -559,9 +337,9 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_been(make: Any, base: Any, coun
 
 
 def test_evaluation_reports_the_same_figures(make: Any, processor: Any, base: Any) -> None:
-    trainer = make(_lora(base), per_device_eval_batch_size=2)
-    _answer_with(trainer, processor)
-    trainer.eval_dataset = _rows(3)
+    trainer = make(lora(base), per_device_eval_batch_size=2)
+    answer_with(trainer, processor)
+    trainer.eval_dataset = rows_of(3)
     found = trainer.evaluate()
     assert found["eval_kl/reverse"] > 0
     assert found["eval_loss"] > 0
@@ -570,189 +348,10 @@ def test_evaluation_reports_the_same_figures(make: Any, processor: Any, base: An
 def test_build_takes_what_the_stage_says(processor: Any, base: Any, tmp_path: Path) -> None:
     chosen = Distill(beta=0.5, temperature=0.9, rollouts=2, max_completion=7, token_weights={"plan": 2.0})
     stage = replace(next(stage for stage in load_recipe("tiny").stages if stage.distill), distill=chosen)
-    common = (_lora(base), None, processor, _rows(4), _config(tmp_path / "out", beta=1.0), [])
+    common = (lora(base), None, processor, rows_of(4), config_of(tmp_path / "out", beta=1.0), [])
     trainer = distill.build(stage, *common, metrics_every=3)
     assert (trainer.beta, trainer.temperature, trainer.max_completion_length) == (0.5, 0.9, 7)
     assert (trainer._rollouts, trainer._metrics_every) == (2, 3)
     assert trainer._weights.tolist() == [1.0, 1.0, 2.0]
     with pytest.raises(ValueError, match="not distill"):
         distill.build(replace(stage, distill=None), *common)
-
-
-# --- parts of an answer
-
-
-def _part(text: str, name: str) -> str:
-    begin = cuts(text)
-    starts = (0, begin.route, begin.plan, len(text))
-    index = SPANS.index(name)
-    return text[starts[index] : starts[index + 1]]
-
-
-@pytest.mark.parametrize(
-    ("text", "state", "route", "plan"),
-    [
-        ("a\nRoute: b\n<answer>D</answer>", "a\n", "Route: b\n", "<answer>D</answer>"),
-        ("a\n**Route:** b\n<ANSWER>D", "a\n", "**Route:** b\n", "<ANSWER>D"),
-        ("a\n2. route : b\n<answer>", "a\n", "2. route : b\n", "<answer>"),
-        ("a <answer>D</answer>", "a ", "", "<answer>D</answer>"),
-        ("Route: b", "", "Route: b", ""),
-        ("My Route: b", "My Route: b", "", ""),
-        ("<answer>L</answer>\nRoute: b\n<answer>D", "<answer>L</answer>\n", "Route: b\n", "<answer>D"),
-        ("Route: a\nRoute: b\n<answer>D\nRoute: c", "Route: a\n", "Route: b\n", "<answer>D\nRoute: c"),
-        ("", "", "", ""),
-    ],
-)
-def test_parts_of_an_answer(text: str, state: str, route: str, plan: str) -> None:
-    assert [_part(text, name) for name in SPANS] == [state, route, plan]
-
-
-_PIECES = st.lists(
-    st.one_of(
-        st.sampled_from(
-            ["<answer>", ".\n<answer>", "</answer>", "Route:", "\nRoute", ":", "\n", "<ans", "wer>", "1. "]
-        ),
-        st.text(max_size=5),
-    ),
-    max_size=30,
-)
-
-
-@given(_PIECES)
-def test_labels_are_those_of_the_first_characters(pieces: list[str]) -> None:
-    text = "".join(pieces)
-    found, by_character = label(pieces), label(list(text))
-    assert len(found) == len(pieces)
-    assert found == sorted(found)
-    offset = 0
-    for piece, part in zip(pieces, found, strict=True):
-        if piece:
-            assert part == by_character[offset]
-        offset += len(piece)
-    assert "<answer>" not in _part(text, "plan").lower()[1:]
-    assert ("<answer>" in text.lower()) == bool(_part(text, "plan"))
-    assert "".join(_part(text, name) for name in SPANS) == text
-
-
-@given(st.text())
-def test_the_plan_read_stands_in_the_plan_part(text: str) -> None:
-    block = last_block(f"{text}<answer>DR</answer>")
-    if block is not None:
-        assert block in _part(f"{text}<answer>DR</answer>", "plan")
-
-
-def test_one_token_with_two_parts_ends_the_former() -> None:
-    assert label(["Route: b", ".\n<answer>", "D"]) == [1, 1, 2]
-    pieces = {0: "a\nRou", 1: "te: b", 2: ".\n<answer>", 3: "D"}
-    tokenizer = SimpleNamespace(decode=lambda ids, **_: pieces[ids[0]])
-    assert TokenLabeller(tokenizer)([0, 1, 2, 3, 3]) == [0, 1, 1, 2, 2]
-
-
-def test_labels_from_the_real_tokenizer(processor: Any) -> None:
-    labeller = TokenLabeller(processor.tokenizer)
-    for text in (*ANSWERS, "é\nRoute: ü\n<answer>D"):
-        ids = _ids(processor, text)
-        assert labeller([*ids, processor.tokenizer.eos_token_id]) == label(
-            [processor.tokenizer.decode([i]) for i in ids] + ["e"]
-        )
-    assert labeller([]) == []
-
-
-@pytest.mark.parametrize("unit", ["\n", " ", "1.", "*", "<answer>", "Route:\n", "\nroute ", "<"])
-def test_labelling_takes_linear_time(unit: str) -> None:
-    started = time.perf_counter()
-    label([unit] * 50_000)
-    assert time.perf_counter() - started < 2
-
-
-def test_tenths_of_an_answer() -> None:
-    mask = torch.tensor([[1] * 20, [1] * 5 + [0] * 15])
-    assert deciles(mask)[0].tolist() == [i // 2 for i in range(20)]
-    assert deciles(mask)[1, :5].tolist() == [0, 2, 4, 6, 8]
-
-
-# --- what the teacher is told
-
-
-def _episodes(task: str, level: int, count: int) -> list[Episode]:
-    return list(generate(get_task(task), level, count, split="train", stream="test-distill"))
-
-
-@pytest.fixture(scope="module")
-def episodes() -> list[Episode]:
-    return [
-        e for task, level in (("frozenlake", 4), ("maze", 3), ("minibehaviour", 5)) for e in _episodes(task, level, 12)
-    ]
-
-
-def test_judged_as_the_evaluation_does(episodes: list[Episode]) -> None:
-    first, second = episodes[:2]
-    right = reference_answer(first, "visual")
-    found = judge([first.canonical()] * 3 + [second.canonical()], [right, "", right.split("<")[0], right])
-    assert found["rollouts/valid"] == [1, 0, 0, 1]
-    assert found["rollouts/solved"][:3] == [1, 0, 0]
-    assert found["rollouts/state_exact"] == [1, 0, 1, 0]
-
-
-def test_answers_are_judged_where_rows_carry_episodes(
-    make: Any, processor: Any, base: Any, episodes: list[Episode]
-) -> None:
-    rows = [{**row, "episode": e.canonical()} for row, e in zip(_rows(4), episodes, strict=False)]
-    trainer = make(_lora(base), rows=rows, shuffle_dataset=False)
-    end = processor.tokenizer.eos_token
-    right = [reference_answer(e, "visual") + end for e in episodes[:2]]
-    _answer_with(trainer, processor, [*right, "<answer>Q</answer>", end])
-    trainer.train()
-    log = next(entry for entry in trainer.state.log_history if "loss" in entry)
-    assert (log["rollouts/valid"], log["rollouts/solved"], log["rollouts/state_exact"]) == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize("context", ["state+plan", "state", "plan", "none"])
-def test_context_leaves_out_what_it_does_not_name(episodes: list[Episode], context: Any) -> None:
-    for episode, (state, plan) in zip(episodes, tell(episodes, Teacher(context=context)), strict=True):
-        assert (state is not None) == ("state" in context)
-        assert (plan is not None) == ("plan" in context)
-        row = make_row("teacher", episode, SimpleNamespace(render=lambda *_: ""))  # type: ignore[arg-type]
-        assert (state or "") in row.prompt
-        assert (plan or "") in row.prompt
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_shuffling_leaves_no_state_in_its_place(episodes: list[Episode], seed: int) -> None:
-    other = shuffled(episodes, seed)
-    assert all(
-        a.state != b.state and (a.task, a.level) == (b.task, b.level) for a, b in zip(episodes, other, strict=True)
-    )
-    assert {e.id for e in other} == {e.id for e in episodes}
-    assert other == shuffled(episodes, seed)
-    assert other != shuffled(episodes, seed + 1)
-    assert shuffled(episodes[::-1], seed) == other[::-1]
-    doubled = shuffled([*episodes, *episodes], seed)
-    assert doubled == [*other, *other]
-    assert tell(episodes, Teacher(corruption="shuffle"), seed) == tell(other, Teacher())
-
-
-def test_a_single_state_cannot_be_shuffled(episodes: list[Episode]) -> None:
-    with pytest.raises(UserError, match="single episode"):
-        shuffled([episodes[0], episodes[0]], 0)
-
-
-def test_noise_misreads_facts_and_plans_in_what_it_sees(episodes: list[Episode]) -> None:
-    true, noisy = tell(episodes, Teacher()), tell(episodes, Teacher(corruption="noise 0.2"))
-    assert noisy == tell(episodes, Teacher(corruption="noise 0.2"))
-    assert noisy != tell(episodes, Teacher(corruption="noise 0.2"), seed=1)
-    assert noisy[3] == told(episodes[3], Teacher(corruption="noise 0.2"))
-    changed = [a[0] != b[0] for a, b in zip(true, noisy, strict=True)]
-    assert sum(changed) > 0.7 * len(changed)
-    missed = total = solved = 0
-    for episode, (text, plan) in zip(episodes, noisy, strict=True):
-        task = get_task(episode.task)
-        facts = task.facts(episode.state)
-        believed = task.from_facts(task.parse(text or ""))
-        assert believed.size == episode.level
-        missed, total = missed + len(facts - task.facts(believed)), total + len(facts) - 1
-        if best := task.solve(believed):
-            solved += 1
-            assert plan == write_plan(best)
-    assert 0.15 < missed / total < 0.25
-    assert solved > 10

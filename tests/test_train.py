@@ -26,11 +26,11 @@ from mgsd_baselines.train import train  # noqa: E402
 QUICK = [
     "data.levels={frozenlake: [3], maze: [3], minibehaviour: [5]}",
     "data.count=16",
-    "validation={every: 2, count: 1, max_tokens: 16}",
+    "validation={count: 1, max_tokens: 16}",
     *(
         f"stages.{stage}.{key}"
         for stage in ("pretrain", "cold-start", "self-distill")
-        for key in ("batch=4", "micro_batch=4", "trainer.max_steps=4", "trainer.logging_steps=2")
+        for key in ("batch=4", "micro_batch=4", "validation.every=2", "trainer.max_steps=4", "trainer.logging_steps=2")
     ),
     "stages.self-distill.max_completion=16",
 ]
@@ -73,9 +73,22 @@ def test_all_stages_leave_checkpoints(finished: Path) -> None:
 def test_metrics_of_self_distillation(finished: Path) -> None:
     rows = [json.loads(line) for line in (finished / "self-distill" / "metrics.jsonl").read_text().splitlines()]
     logged = next(row for row in rows if "loss" in row)
-    wanted = ("reverse_kl", "entropy", "top1", "length", "clipped", "valid", "success", "tokens_per", "memory")
-    for part in wanted:
-        assert any(part in key for key in logged), (part, sorted(logged))
+    assert {
+        "loss",
+        "kl/reverse",
+        "kl/state",
+        "kl/decile_0",
+        "entropy",
+        "teacher_entropy",
+        "top1_agreement",
+        "completions/mean_length",
+        "completions/clipped_ratio",
+        "rollouts/valid",
+        "rollouts/solved",
+        "rollouts/state_exact",
+        "peak_memory_gib",
+    } <= logged.keys()
+    assert any("tokens_per_second" in row for row in rows)
 
 
 def test_a_finished_training_is_not_run_again(finished: Path) -> None:
@@ -94,11 +107,6 @@ def test_another_folder_or_recipe_is_refused(finished: Path, tmp_path: Path) -> 
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
         train(smoke(), tmp_path)
-
-
-def test_batch_must_divide(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no multiple of micro_batch"):
-        train(smoke("stages.pretrain.batch=5"), tmp_path / "out", report=lambda line: None)
 
 
 def test_an_adapter_goes_on_in_the_next_stage(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ class Validation:
     """How the model is followed while it trains, on episodes of the val split at the stage's levels.
 
     Attributes:
-        every: optimiser steps between two validations.
-        count: episodes a level.
+        every: optimiser steps between two validations, and between two checkpoints.
+        count: episodes a level; 0 is no validation.
         max_tokens: most new tokens of an answer.
         temperature: 0 is greedy.
         top_p: mass of the nucleus that is sampled from.

@@ -173,7 +173,7 @@ def _validation(at: Section, default: Validation) -> Validation:
         raise at.error("conditions", f"is empty; choose from {', '.join(CONDITIONS)}")
     return Validation(
         every=at.whole("every", default.every),
-        count=at.whole("count", default.count),
+        count=at.whole("count", default.count, least=0),
         max_tokens=at.whole("max_tokens", default.max_tokens),
         temperature=at.number("temperature", default.temperature),
         top_p=at.number("top_p", default.top_p, most=1),

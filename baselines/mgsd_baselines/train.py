@@ -156,7 +156,10 @@ def _run(
         record = {
             "recipe": recipe.to_json(),
             "stage": stage.name,
-            "start": {"model": start, "fingerprint": fingerprint(Path(start)) if Path(start).is_dir() else None},
+            "start": {
+                "model": Path(start).name if Path(start).is_dir() else start,
+                "fingerprint": fingerprint(Path(start)) if Path(start).is_dir() else None,
+            },
             "data": {"rows": len(rows), "digest": data.rows_digest(rows), "counts": data.counts(rows)},
             "steps": trainer.state.global_step,
             "best": {"step": trainer.state.best_global_step, "macro": trainer.state.best_metric},

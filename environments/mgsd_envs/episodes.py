@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgsd_envs import grid
+from mgsd_envs.originals import Original
 from mgsd_envs.splits import Split, split_of
 from mgsd_envs.task import Plan, Task, get_task, rollout
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mgsd_envs.rendering import Picture
 
 _MOST_DRAWS = 20_000
@@ -63,6 +66,8 @@ class Episode:
         plans: exact number of shortest plans.
         detour: whether obstacles make the shortest plan longer than on an empty grid.
         straight: whether the plan that ignores every obstacle succeeds.
+        original: the picture that is shown instead of ours, for an episode of an external test set.
+        source: where the state was read, ``file`` or ``file:line`` below the set's root; None for a state of ours.
     """
 
     id: str
@@ -75,6 +80,8 @@ class Episode:
     plans: int
     detour: bool
     straight: bool
+    original: Original | None = None
+    source: str | None = field(default=None, compare=False)
 
     @property
     def shortest(self) -> int:
@@ -82,11 +89,20 @@ class Episode:
         return len(self.plan)
 
     def draw(self, size: int = 256) -> Picture:
-        """The episode's picture, ``size`` pixels square."""
+        """Our picture of the state, ``size`` pixels square."""
         return get_task(self.task).draw(self.state, self.theme, size)
+
+    def shown(self, size: int = 256) -> NDArray[np.uint8]:
+        """What a model is shown, uint8 (size, size, 3): the original picture if there is one, else ours.
+
+        Raises:
+            ValueError: the original cannot be read any more.
+        """
+        return self.draw(size).rgb() if self.original is None else self.original.pixels(size)
 
     def to_json(self) -> dict[str, Any]:
         """The episode as plain JSON values; what suite digests are taken over."""
+        original = {} if self.original is None else {"original": self.original.sha256}
         return {
             "id": self.id,
             "task": self.task,
@@ -94,6 +110,7 @@ class Episode:
             "split": self.split,
             "theme": self.theme,
             "state": get_task(self.task).to_json(self.state),
+            **original,
         }
 
     def canonical(self) -> str:
@@ -101,7 +118,15 @@ class Episode:
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
 
 
-def make_episode(task: Task[Any], level: int, name: str, state: Any, theme: str = "classic") -> Episode:
+def make_episode(
+    task: Task[Any],
+    level: int,
+    name: str,
+    state: Any,
+    theme: str = "classic",
+    original: Original | None = None,
+    source: str | None = None,
+) -> Episode:
     """An episode of a known state, measured.
 
     Raises:
@@ -123,18 +148,22 @@ def make_episode(task: Task[Any], level: int, name: str, state: Any, theme: str 
         plans=plans,
         detour=len(plan) > task.free_length(state),
         straight=_is_straight(task, state),
+        original=original,
+        source=source,
     )
 
 
 def episode_from_json(data: dict[str, Any]) -> Episode:
-    """Inverse of :meth:`Episode.to_json`; the state is solved anew.
+    """Inverse of :meth:`Episode.to_json`, with ``source`` if it is there; the state is solved anew.
 
     Raises:
         KeyError: a field is missing, or the task is not installed.
         ValueError: the state is none of the task's, or no plan solves it.
     """
     task = get_task(data["task"])
-    return make_episode(task, data["level"], data["id"], task.from_json(data["state"]), data["theme"])
+    state, digest = task.from_json(data["state"]), data.get("original")
+    original = None if digest is None else Original(str(digest))
+    return make_episode(task, data["level"], data["id"], state, data["theme"], original, data.get("source"))
 
 
 def generate(

@@ -22,15 +22,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.task import Plan, get_task, rollout
 
+_MAZES = "*_*_*.txt"
 _SIDES = {"left": "west", "down": "south", "right": "east", "up": "north"}
 _WALL_BITS = {"up": 1, "down": 2, "left": 4, "right": 8}
 _ACTIONS = {move: action for action, move in MOVES.items()}
-_MAZE_NAME = re.compile(r"\d+_(\d+)_\d+")
+_MAZE_NAME = re.compile(r"(\d+)_(\d+)_\d+")
+_LEVEL_FOLDER = re.compile(r"level(\d+)")
+_LEVEL_FIELD = re.compile(rb'"level"\s*:\s*(\d{1,4})')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +66,52 @@ class BadRecord:
     Attributes:
         source: ``file``, or ``file:line`` where a file holds many.
         why: what is wrong with it, in one line.
+        level: the grid size that its name, folder or line gives, if any.
     """
 
     source: str
     why: str
+    level: int | None = None
 
 
 Records = Iterator[ExternalRecord | BadRecord]
 """Records as they are read, damaged ones among them."""
 
+Format = Literal["diffthinker-lakes", "diffthinker-mazes", "visualplanning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder or file of records in one format."""
+
+    format: Format
+    path: Path
+
+    def read(self) -> Records:
+        """Its records, in the order of file names, numbers in them counting as numbers, or of lines.
+
+        One that is damaged, has walls that disagree or a position off the grid, or comes with a plan that fails, is a
+        :class:`BadRecord`; the others are read all the same.
+
+        Raises:
+            OSError: the folder or file cannot be read.
+        """
+        return _READERS[self.format](self.path)
+
 
 def read_external(path: Path) -> Records:
-    """Read a DiffThinker folder, a VisualPlanning file, or a folder that holds several of them at any depth.
+    """Read all that :func:`find_sources` finds, as :meth:`Source.read` does.
 
-    Records come in the order of file names, numbers in them counting as numbers, and of lines. One that is damaged, has
-    walls that disagree or a position off the grid, or comes with a plan that fails, is a :class:`BadRecord`; the others
-    are read all the same.
+    Raises:
+        OSError: there is no such path, or something there cannot be read.
+        ValueError: nothing there has a known format.
+    """
+    for source in find_sources(path):
+        yield from source.read()
+
+
+def find_sources(path: Path) -> list[Source]:
+    """A DiffThinker folder, a VisualPlanning file, or all that a folder holds of them at any depth, in order.
 
     Raises:
         OSError: there is no such path, or something there cannot be read.
@@ -86,12 +119,11 @@ def read_external(path: Path) -> Records:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    sources = [path] if path.is_file() else _below(path)
-    known = [reader for source in sources if (reader := _reader(source))]
-    if not known:
+    paths = [path] if path.is_file() else _below(path)
+    found = [Source(kind, place) for place in paths if (kind := _format(place))]
+    if not found:
         raise ValueError(f"{path}: neither a DiffThinker folder nor a VisualPlanning .jsonl file, nor holds one")
-    for reader in known:
-        yield from reader
+    return found
 
 
 def lake_state(rows: Sequence[Sequence[str]], player: str = "S", goal: str = "G", hole: str = "H") -> Any:
@@ -170,14 +202,12 @@ def _is_lakes(folder: Path) -> bool:
     return (folder / "table").is_dir() and (folder / "metadata.json").is_file()
 
 
-def _reader(path: Path) -> Records | None:
+def _format(path: Path) -> Format | None:
     if path.is_file():
-        return _visualplanning(path) if path.suffix == ".jsonl" and _mentions_meta(path) else None
+        return "visualplanning" if path.suffix == ".jsonl" and _mentions_meta(path) else None
     if _is_lakes(path):
-        return _diffthinker_lakes(path)
-    if (path / "path.json").is_file() and (files := _sorted(path.glob("*_*_*.txt"))):
-        return _diffthinker_mazes(path, files)
-    return None
+        return "diffthinker-lakes"
+    return "diffthinker-mazes" if (path / "path.json").is_file() and any(path.glob(_MAZES)) else None
 
 
 def _sorted(paths: Iterator[Path]) -> list[Path]:
@@ -192,9 +222,10 @@ def _mentions_meta(path: Path) -> bool:
 def _diffthinker_lakes(folder: Path) -> Records:
     plans, trouble = _plans(folder / "metadata.json")
     yield from trouble
+    level = _number(_LEVEL_FOLDER.fullmatch(folder.name))
     for file in _sorted((folder / "table").glob("*.txt")):
         image = folder / "img" / f"{file.stem}.png"
-        yield _attempt(str(file), partial(_diffthinker_lake, file, image, plans.get(image.name)))
+        yield _attempt(str(file), partial(_diffthinker_lake, file, image, plans.get(image.name)), level)
 
 
 def _diffthinker_lake(file: Path, image: Path, plan: Any) -> ExternalRecord:
@@ -203,11 +234,12 @@ def _diffthinker_lake(file: Path, image: Path, plan: Any) -> ExternalRecord:
     return _record("frozenlake", lake_state(rows, "@", "*", "#"), _plan(plan), image, file)
 
 
-def _diffthinker_mazes(folder: Path, files: Sequence[Path]) -> Records:
+def _diffthinker_mazes(folder: Path) -> Records:
     plans, trouble = _plans(folder / "path.json")
     yield from trouble
-    for file in files:
-        yield _attempt(str(file), partial(_diffthinker_maze, file, plans.get(file.stem)))
+    for file in _sorted(folder.glob(_MAZES)):
+        level = _number(_MAZE_NAME.fullmatch(file.stem))
+        yield _attempt(str(file), partial(_diffthinker_maze, file, plans.get(file.stem)), level)
 
 
 def _diffthinker_maze(file: Path, plan: Any) -> ExternalRecord:
@@ -217,7 +249,7 @@ def _diffthinker_maze(file: Path, plan: Any) -> ExternalRecord:
     masks = numbers[4:]
     state = maze_state(numbers[:2], numbers[2:4], lambda r, c, side: bool(masks[r * size + c] & _WALL_BITS[side]), size)
     name = _MAZE_NAME.fullmatch(file.stem)
-    minimum = int(name[1]) - 1 if name else None
+    minimum = int(name[2]) - 1 if name else None
     return _record("maze", state, _plan(plan), file.with_suffix(".png"), file, minimum)
 
 
@@ -245,7 +277,8 @@ def _visualplanning(file: Path) -> Records:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 source = f"{file}:{number}"
-                yield _attempt(source, partial(_visualplanning_record, line, source))
+                level = _number(_LEVEL_FIELD.search(line))
+                yield _attempt(source, partial(_visualplanning_record, line, source), level)
 
 
 def _visualplanning_record(line: bytes, source: str) -> ExternalRecord:
@@ -298,14 +331,28 @@ def _record(
     return ExternalRecord(task, state.size, state, plan, minimum, shown, str(source))
 
 
-def _attempt(source: str, read: Callable[[], ExternalRecord]) -> ExternalRecord | BadRecord:
+def _attempt(source: str, read: Callable[[], ExternalRecord], level: int | None) -> ExternalRecord | BadRecord:
     try:
-        return read()
+        record = read()
+        if level not in (None, record.level):
+            raise ValueError(f"a {record.level}x{record.level} grid where its name or place says {level}")
+        return record
     except KeyError as error:
-        return BadRecord(source, f"field {error} is missing")
+        return BadRecord(source, f"field {error} is missing", level)
     except (AttributeError, IndexError, OSError, RecursionError, TypeError, ValueError) as error:
-        return BadRecord(source, _one_line(error))
+        return BadRecord(source, _one_line(error), level)
+
+
+def _number(match: re.Match[str] | re.Match[bytes] | None) -> int | None:
+    return int(match[1]) if match else None
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+_READERS: Mapping[Format, Callable[[Path], Records]] = {
+    "diffthinker-lakes": _diffthinker_lakes,
+    "diffthinker-mazes": _diffthinker_mazes,
+    "visualplanning": _visualplanning,
+}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from mgsd_bench.errors import UserError
 
@@ -134,11 +134,20 @@ class Backend(AbstractContextManager["Backend"], Protocol):
         ...
 
 
+@runtime_checkable
+class Metered(Protocol):
+    """A backend whose answers are paid for, or counted by somebody else."""
+
+    def usage(self) -> dict[str, Any]:
+        """What the session has sent and spent so far, as plain JSON values."""
+        ...
+
+
 class EngineError(RuntimeError):
     """The engine died and cannot answer anything any more."""
 
 
-_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "hf", "scripted", "recorded")}
+_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "hf", "scripted", "recorded")}
 NAMES: tuple[str, ...] = tuple(_MODULES)
 
 

