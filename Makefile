@@ -13,7 +13,7 @@ export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
 TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
-.PHONY: demo test lint bench clean train-tiny train-tiny-smoke
+.PHONY: demo test lint bench bench-gpu clean train-tiny train-tiny-smoke
 
 demo: $(READY)
 	test -f $(DEMO)/tiny-random/config.json || $(BIN)/mgsd-bench models tiny $(DEMO)/tiny-random
@@ -55,8 +55,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/eval_overhead.py
+	$(BIN)/python benchmarks/external_suites.py
 	$(BIN)/python benchmarks/coverage.py --quick
 	$(BIN)/python benchmarks/validity.py --repetitions 50
+
+# full-size models with random weights; needs one 80 GB GPU
+bench-gpu: $(READY)
+	$(BIN)/python benchmarks/full_size.py --out runs/full-size.json
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

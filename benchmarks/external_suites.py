@@ -52,7 +52,7 @@ def _write_lakes(folder: Path, episodes: list[Episode]) -> None:
     plans = {}
     for i, episode in enumerate(episodes):
         n, state = episode.level, episode.state
-        marks = {cell: "#" for cell in state.holes} | {state.player: "@", state.goal: "*"}
+        marks = dict.fromkeys(state.holes, "#") | {state.player: "@", state.goal: "*"}
         rows = [" | ".join(marks.get((r, c), "_") for c in range(n)) for r in range(n)]
         table = ["| | " + " | ".join(f"Col {c + 1}" for c in range(n)) + " |"]
         table += [f"| Row {r + 1} | {row} |" for r, row in enumerate(rows)]

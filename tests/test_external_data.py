@@ -293,6 +293,7 @@ class TestBadRecords:
             ({"meta": LAKE}, "field 'input_state' is missing"),
             ({"meta": LAKE, "input_state": [0, 3]}, "no move leads from (0, 0) to (1, 1)"),
             ({"meta": LAKE, "input_state": 5}, "not iterable"),
+            ({"meta": {**LAKE, "distance_map": {"0": "2"}}, "input_state": [0, 2, 3]}, "a distance is a whole number"),
             ({"meta": {**LAKE, "start_pos": 2}, "input_state": [0, 2, 3]}, "not where the layout has S and G"),
             ({"meta": {**LAKE, "level": 3}, "input_state": [0, 2, 3]}, "but the layout has 2 rows"),
             ({"meta": {**LAKE, "layout": "SHFG"}, "input_state": [0, 2, 3]}, "no record of VisualPlanning"),

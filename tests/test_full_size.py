@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -20,20 +19,22 @@ heal_torchvision()
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
-def measure(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(BENCHMARKS / "full_size.py"), *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-    )
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[list[str]], int]]:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield import_module("full_size").main
+    torch.set_num_threads(threads)
 
 
-def test_both_stages_and_their_plain_losses(tmp_path: Path) -> None:
+def test_both_stages_and_their_plain_losses(
+    main: Callable[[list[str]], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "found.json"
-    done = measure("--sizes", "tiny", "--steps", "2", "--completion", "8", "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    table = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("|")]
+    assert main(["--sizes", "tiny", "--steps", "2", "--completion", "8", "--out", str(out)]) == 0
+    table = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert [row[:2] for row in table[2:]] == [["tiny", "cold-start"], ["tiny", "self-distill"]]
     assert len({len(row) for row in table}) == 1
     record = json.loads(out.read_text())
@@ -45,10 +46,10 @@ def test_both_stages_and_their_plain_losses(tmp_path: Path) -> None:
         assert found["plain"]["losses"][0] == pytest.approx(found["losses"][0], rel=0.02)
 
 
-def test_full_size_needs_a_gpu() -> None:
-    done = measure()
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1] == "4b,8b: a GPU is needed; --sizes tiny runs on a CPU"
+def test_full_size_needs_a_gpu(main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "4b,8b: a GPU is needed; --sizes tiny runs on a CPU\n")
 
 
 def test_the_tokenizer_is_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

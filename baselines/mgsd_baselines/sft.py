@@ -87,13 +87,14 @@ class SortedSFTTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's trainer with :class:`StepSampler`.
 
     Args:
-        lengths: length of each row of the training set.
+        lengths: length of each row of the training set; None leaves the rows of a step as they come.
     """
 
-    def __init__(self, *args: Any, lengths: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lengths: Sequence[int] | None = None, **kwargs: Any) -> None:
         self._lengths = lengths
         super().__init__(*args, **kwargs)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> StepSampler:
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return StepSampler(self._lengths, step, self.args.seed)
+        lengths = self._lengths or [0] * len(train_dataset or self.train_dataset)
+        return StepSampler(lengths, step, self.args.seed)

@@ -36,7 +36,7 @@ _TEXT = {
 }
 
 # as in the config.json of the released checkpoints
-_RELEASED: dict[str, dict[str, Any]] = {
+RELEASED: dict[str, dict[str, Any]] = {
     "Qwen/Qwen3-VL-4B-Instruct": {
         "text_config": {**_TEXT, "hidden_size": 2560, "intermediate_size": 9728, "tie_word_embeddings": True},
         "vision_config": {
@@ -124,8 +124,8 @@ def sizes_of(model: str) -> Sizes:
     import torch
     from transformers import AutoConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-    if model in _RELEASED and not Path(model).exists():
-        config = Qwen3VLConfig(**_RELEASED[model])
+    if model in RELEASED and not Path(model).exists():
+        config = Qwen3VLConfig(**RELEASED[model])
     else:
         try:
             config = AutoConfig.from_pretrained(model)

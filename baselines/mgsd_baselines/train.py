@@ -31,6 +31,7 @@ import torch  # noqa: E402
 from accelerate import PartialState  # noqa: E402
 from transformers import set_seed  # noqa: E402
 from transformers.trainer_utils import get_last_checkpoint  # noqa: E402
+from transformers.utils import logging  # noqa: E402
 from trl import GRPOTrainer  # noqa: E402
 
 from mgsd_baselines import data, distill, grpo, models, sft  # noqa: E402
@@ -82,6 +83,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
     Raises:
         UserError: ``out`` holds something else or, without ``resume``, anything; the model does not load.
     """
+    logging.disable_progress_bar()
     state = PartialState()
     if state.is_main_process:
         _claim(recipe, out, resume)
@@ -144,7 +146,7 @@ def _run(
         model=model,
         processor=processor,
         dataset=data.as_dataset(rows, stage.data.image_size),
-        config=_config(recipe, stage, folder),
+        config=trainer_config(recipe, stage, folder),
         callbacks=[Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
         validate=make_validator(stage.validation, stage.data, recipe.prompts, seed=recipe.seed),
     )
@@ -207,7 +209,7 @@ def _teacher(recipe: Recipe, stage: Stage, folders: Mapping[str, Path], weights:
     return models.load_model(path, dtype=weights, attention=recipe.attention)
 
 
-def _config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
+def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
     """What every trainer is told, the recipe's own ``trainer`` fields last."""
     processes = PartialState().num_processes
     accumulation, rest = divmod(stage.batch, stage.micro_batch * processes)

@@ -319,8 +319,10 @@ def _record(
     """The record, its plan carried out.
 
     Raises:
-        ValueError: the plan fails.
+        ValueError: the plan fails, or the minimum is no number.
     """
+    if minimum is not None and not isinstance(minimum, int):
+        raise ValueError(f"a distance is a whole number, not {minimum!r:.80}")
     if plan is not None:
         result = rollout(get_task(task), state, plan)
         if result.outcome != "solved" or result.steps != len(plan):

@@ -32,8 +32,8 @@ LONGEST_PAUSE = 60.0
 LONGEST_WAIT = 900.0
 """Seconds; a server that asks to wait longer is dropped, and the run can go on another day."""
 
-FAILED_IN_A_ROW = 3
-"""Requests that used up all their tries at a server, with no answer to another one in between: it is dropped."""
+FAILED_REQUESTS, FAILED_TRIES = 3, 20
+"""A server is dropped when so many requests and tries failed there for good, with no answer in between."""
 
 _IDLE = 3.0  # seconds; servers close idle connections after 5 and more, and a request on its way then is lost
 
@@ -47,7 +47,8 @@ class Server:
     in_flight: int = 0
     paused_until: float = 0.0
     reachable: bool = True
-    failed: int = 0
+    failed_requests: int = 0
+    failed_tries: int = 0
     dropped: str | None = None
     watch: asyncio.Task[None] | None = None
 
@@ -134,10 +135,10 @@ class Servers:
         while True:
             async with self._slot(among, last) as server:
                 reply = await self._post(server, content)
-            if isinstance(reply, Answer):
-                server.failed = 0
+            if isinstance(reply, Answer) or reply.of == "request":
+                server.failed_requests = server.failed_tries = 0
                 return reply
-            if reply.of == "request" or (only is not None and reply.status == 404):
+            if only is not None and reply.status == 404:
                 return reply
             if reply.wait is not None and reply.wait > LONGEST_WAIT:
                 reply = replace(reply, of="server", reason=f"asks to wait {reply.wait:,.0f} s: {reply.reason}")
@@ -148,12 +149,11 @@ class Servers:
             if reply.wait:
                 server.paused_until = max(server.paused_until, _now() + reply.wait)
             attempt += 1
+            server.failed_tries += 1
             if attempt > retries:
-                server.failed += 1
-                if server.failed >= FAILED_IN_A_ROW:
-                    await self._drop(
-                        server, f"{server.failed} requests in a row failed, the last one with {reply.reason}"
-                    )
+                server.failed_requests += 1
+                if server.failed_requests >= FAILED_REQUESTS and server.failed_tries >= FAILED_TRIES:
+                    await self._drop(server, f"{server.failed_tries} tries in a row failed: {reply.reason}")
                 return reply
             self.tally.retries += 1
             await asyncio.sleep(self._pause(attempt, reply.wait))

@@ -88,7 +88,7 @@ def read_settings(arguments: Mapping[str, Any]) -> ChatSettings:
 
 def _check(name: str, value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _COUNTS and not (number and value == int(value) and value >= _COUNTS[name]):
+    if name in _COUNTS and not (number and isinstance(value, int) and value >= _COUNTS[name]):
         raise UserError(f"-M {name}={value}: must be a whole number of at least {_COUNTS[name]}")
     if name in _SECONDS and not (number and value > 0):
         raise UserError(f"-M {name}={value}: must be a number of seconds above 0")

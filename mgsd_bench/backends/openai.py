@@ -1,7 +1,7 @@
 """The openai backend: any server that speaks OpenAI's chat completions, hosted models and ``vllm serve`` alike.
 
 Requests run on an event loop in a thread of its own, a bounded number at each server; each answer is handed on as it
-comes. Before the first question, two short ones, with a picture and without, find out what the servers take: every
+comes. Before the first question, a few short ones, with pictures and without, find out what the servers take: every
 parameter of the run is either sent as it is, or stands in ``run.json`` with the reason why it is not.
 """
 
@@ -15,6 +15,7 @@ from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
+from math import isqrt
 from queue import SimpleQueue
 from textwrap import shorten
 from threading import Thread
@@ -39,6 +40,9 @@ NOT_FOUND = 404
 PROBE = "Reply with the word OK."
 PROBE_SIZE = 256
 """Side in pixels of the first question's picture, that of the benchmark's own."""
+
+LARGEST_PROBE = 2048
+"""Largest side in pixels of a picture that is asked about only to see whether limits hold."""
 
 
 def open_backend(config: BackendConfig) -> OpenAIBackend:
@@ -77,7 +81,7 @@ class OpenAIBackend(Backend):
         self._thread.start()
 
     def check(self) -> None:
-        """Ask every server two short questions; those that cannot be reached are left out.
+        """Ask every server a few short questions; those that cannot be reached are left out.
 
         Raises:
             UserError: as for :func:`open_backend`.
@@ -247,9 +251,7 @@ class OpenAIBackend(Backend):
                     f"--model {self._config.model}: {server.url} refuses a question: {pictured.reason}{hint}"
                 )
             fields, unsaid = gave_way
-        plain = await self._probe(server, fields, None)
-        tokens = [reply.usage.prompt for reply in (pictured, plain) if isinstance(reply, Answer)]
-        known = [count for count in tokens if count is not None]
+        tokens = await self._picture_tokens(server, fields, kind)
         self._facts.append(
             {
                 "url": server.url,
@@ -258,10 +260,27 @@ class OpenAIBackend(Backend):
                 "answered_as": pictured.usage.model,
                 "root": card.get("root"),
                 "max_model_len": card.get("max_model_len"),
-                "image_tokens": known[0] - known[1] if len(known) == 2 else None,
+                "picture_tokens": tokens,
+                "pixel_limits_hold": _hold(list(tokens.values())),
             }
         )
         return fields, unsaid
+
+    async def _picture_tokens(self, server: Server, fields: Template, kind: Kind) -> dict[str, int | None]:
+        """What pictures cost by their side in pixels; for vLLM, of sides around both limits of the area too."""
+        sides = [PROBE_SIZE]
+        if kind == "vllm":
+            low, high = isqrt(self._config.min_pixels), isqrt(self._config.max_pixels)
+            sides = [low // 2, low, high, 2 * high] if 2 <= low < high <= LARGEST_PROBE // 2 else sides
+        counts = []
+        for side in (None, *sides):
+            reply = await self._probe(server, fields, side)
+            counts.append(reply.usage.prompt if isinstance(reply, Answer) else None)
+        without, *with_picture = counts
+        return {
+            str(side): None if without is None or count is None else count - without
+            for side, count in zip(sides, with_picture, strict=True)
+        }
 
     async def _probe(self, server: Server, fields: Template, size: int | None) -> Answer | Fault:
         """The reply to a first question, with a picture of this size or without; a fault only of the request.
@@ -281,6 +300,14 @@ class OpenAIBackend(Backend):
 def _body(fields: Template, messages: list[dict[str, Any]], seed: int) -> bytes:
     own = {"seed": seed} if "seed" in fields else {}
     return json.dumps({**fields, **own, "messages": messages}).encode()
+
+
+def _hold(tokens: list[int | None]) -> bool | None:
+    """Whether pictures below and above the limits cost what those at the limits do; None where that is not known."""
+    match tokens:
+        case [int(below), int(low), int(high), int(above)]:
+            return abs(below - low) <= 0.1 * low and abs(above - high) <= 0.1 * high
+    return None
 
 
 def _line(error: Exception) -> str:
