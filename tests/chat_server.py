@@ -1,4 +1,4 @@
-"""A chat-completions server on this machine for tests: scripted answers, and faults at will."""
+"""A chat-completions server on this machine for tests: scripted answers, and faults at will; and how to ask it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
+from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
+from mgsd_bench.backends.openai import OpenAIBackend
 from PIL import Image
+
+KEY = "sk-a-secret-that-nobody-may-see"
+QUICK = {"concurrency": 4, "backoff": 0.01, "connect_timeout": 5, "timeout": 2.0, "patience": 0.3}
+TEXT = "Where is the elf?"
 
 Reply = tuple[int, Mapping[str, str], bytes]
 FAULTS = (
@@ -225,3 +231,28 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.1)
         return None
+
+
+def echo(body: dict[str, Any]) -> str:
+    return "You said: " + question(body["messages"])[0]
+
+
+def opened(*servers: ChatServer, sampling: Sampling | None = None, **arguments: Any) -> OpenAIBackend:
+    urls = [server.url for server in servers]
+    config = BackendConfig("fake", sampling or Sampling(), engine_args={"base_url": urls, **QUICK, **arguments})
+    return cast(OpenAIBackend, open_backend("openai", config))
+
+
+def ask(name: str, text: str = TEXT, image: int | None = 0) -> Request:
+    """A question; ``image`` seeds the noise that it is about."""
+
+    def draw() -> Any:
+        return np.random.default_rng(image).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+    return Request(name, text, None if image is None else draw, 7, "visual", cast(Any, None))
+
+
+def answers(backend: OpenAIBackend, *requests: Request) -> dict[str, Response]:
+    got = list(backend.generate(requests))
+    assert len({response.key for response in got}) == len(got)
+    return {response.key: response for response in got}

@@ -9,64 +9,41 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling, open_backend
-from mgsd_bench.backends.chat_api import Answer, Fault, read_reply, retry_after
+from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling
 from mgsd_bench.backends.openai import OpenAIBackend
 from mgsd_bench.backends.scripted import ScriptedBackend
-from mgsd_bench.cli import app
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluate import Evaluation, evaluate
 from mgsd_bench.runs import read_run
 from mgsd_bench.suites import get_suite, select
 from rich.console import Console
-from typer.testing import CliRunner
 
-from chat_server import FAULTS, ChatServer, completion, pixels_digest, question
+from chat_server import (
+    FAULTS,
+    KEY,
+    QUICK,
+    TEXT,
+    ChatServer,
+    answers,
+    ask,
+    completion,
+    echo,
+    opened,
+    pixels_digest,
+    question,
+)
 
 pytest.importorskip("httpx")
-
-KEY = "sk-a-secret-that-nobody-may-see"
-QUICK = {"concurrency": 4, "backoff": 0.01, "connect_timeout": 5, "timeout": 2.0, "patience": 0.3}
-TEXT = "Where is the elf?"
 
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-
-
-def echo(body: dict[str, Any]) -> str:
-    return "You said: " + question(body["messages"])[0]
-
-
-def opened(*servers: ChatServer, sampling: Sampling | None = None, **arguments: Any) -> OpenAIBackend:
-    urls = [server.url for server in servers]
-    config = BackendConfig("fake", sampling or Sampling(), engine_args={"base_url": urls, **QUICK, **arguments})
-    return cast(OpenAIBackend, open_backend("openai", config))
-
-
-def ask(name: str, text: str = TEXT, image: int | None = 0) -> Request:
-    """A question; ``image`` seeds the noise that it is about."""
-
-    def draw() -> Any:
-        return np.random.default_rng(image).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-
-    return Request(name, text, None if image is None else draw, 7, "visual", cast(Any, None))
-
-
-def answers(backend: OpenAIBackend, *requests: Request) -> dict[str, Response]:
-    got = list(backend.generate(requests))
-    assert len({response.key for response in got}) == len(got)
-    return {response.key: response for response in got}
 
 
 # ---- the contract of every backend
@@ -171,107 +148,6 @@ def test_a_refused_request_fails_alone(backend: OpenAIBackend, server: ChatServe
     assert got["long"].error == "HTTP 400: maximum context length is 8192"
     assert "content filter" in (got["rude"].error or "")
     assert len(server.bodies) == 3 + 4  # what is refused is not asked twice
-
-
-# ---- what a reply means
-
-
-def reply(content: Any, status: int = 200, **headers: str) -> Answer | Fault:
-    return read_reply(status, headers, content if isinstance(content, bytes) else json.dumps(content).encode())
-
-
-@pytest.mark.parametrize(
-    ("content", "text", "reason"),
-    [
-        (completion("RRD"), "RRD", "stop"),
-        (completion(""), "", "stop"),
-        (completion("RR", "length"), "RR", "length"),
-        (completion(None, "length"), "", "length"),
-        (completion(None, refusal="I will not."), "I will not.", "stop"),
-        (completion(None, reasoning="Hm."), "", "stop"),
-        (completion(None, reasoning_content="Hm."), "", "stop"),
-    ],
-)
-def test_answers(content: Any, text: str, reason: str) -> None:
-    got = reply(content)
-    assert isinstance(got, Answer)
-    assert (got.text, got.finish_reason) == (text, reason)
-    assert (got.usage.prompt, got.usage.completion, got.usage.reasoning, got.usage.cached) == (100, 10, 3, 64)
-
-
-@pytest.mark.parametrize(
-    ("status", "content", "of"),
-    [
-        (200, completion(None), "passing"),
-        (200, completion("R", None), "passing"),
-        (200, completion("R", "abort"), "passing"),
-        (200, completion("R", "tool_calls"), "request"),
-        (200, completion("R", "content_filter"), "request"),
-        (200, {"choices": []}, "passing"),
-        (200, {"choices": None}, "passing"),
-        (200, {"choices": [{"message": {"content": ["R"]}, "finish_reason": "stop"}]}, "passing"),
-        (200, [], "passing"),
-        (200, b"", "passing"),
-        (200, b"\xff\xfe", "passing"),
-        (200, {"error": {"message": "bad", "code": 400}}, "request"),
-        (200, {"error": "overloaded"}, "passing"),
-        (204, b"", "passing"),
-        (307, b"", "request"),
-        (400, {"error": {"message": "no", "param": "top_p"}}, "request"),
-        (401, {"error": {"message": "wrong key"}}, "server"),
-        (404, {"detail": "Not Found"}, "passing"),
-        (422, {"detail": [{"loc": ["body"], "msg": "no"}]}, "request"),
-        (429, {"error": {"message": "slow down"}}, "passing"),
-        (429, {"error": {"message": "pay", "code": "insufficient_quota"}}, "server"),
-        (500, b"<html><b>Answer:</b> R</html>", "passing"),
-    ],
-)
-def test_faults(status: int, content: Any, of: str) -> None:
-    got = reply(content, status)
-    assert isinstance(got, Fault)
-    assert got.of == of
-    assert len(got.reason.splitlines()) == 1
-
-
-def test_thoughts_that_used_up_all_tokens_are_a_truncated_answer() -> None:
-    refused = {"error": {"message": "Could not finish: max_tokens or model output limit was reached. Try more."}}
-    got = reply(refused, 400)
-    assert isinstance(got, Answer)
-    assert (got.text, got.finish_reason) == ("", "length")
-
-
-@given(st.integers(0, 400), st.binary(max_size=4))
-def test_a_damaged_answer_is_none(cut: int, junk: bytes) -> None:
-    whole = json.dumps(completion("<answer>R</answer>")).encode()
-    if cut < len(whole):
-        assert isinstance(reply(whole[:cut] + junk), Fault) or whole[:cut] + junk == whole
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "3"}, 3.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after": "-1"}, 0.0),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT"}, 0.0),
-    ],
-)
-def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
-
-
-def test_retry_after_a_date_to_come() -> None:
-    from datetime import UTC, datetime, timedelta
-
-    until = datetime.now(UTC) + timedelta(seconds=100)
-    wait = retry_after({"retry-after": format_datetime(until, usegmt=True)})
-    assert wait is not None
-    assert 90 < wait <= 100
 
 
 # ---- servers that fail
@@ -491,162 +367,6 @@ def test_an_interrupt_ends_at_once(tmp_path: Path) -> None:
     (line,) = errors.strip().splitlines()
     assert line.startswith("mgsd-bench: interrupted; 0 of 6 answers are kept")
     assert read_run(tmp_path / "run").record["status"] == "interrupted"
-
-
-# ---- what servers take
-
-
-def choosy(**refused: str) -> Callable[[dict[str, Any]], Any]:
-    """A server that refuses these parameters, in these words."""
-
-    def answer(body: dict[str, Any]) -> Any:
-        for name, words in refused.items():
-            if name in body:
-                return 400, {}, json.dumps({"error": {"message": words, "param": name}}).encode()
-        return "fine"
-
-    return answer
-
-
-def test_newer_names_and_harmless_refusals_are_settled_at_the_start() -> None:
-    words = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-    picky = choosy(max_tokens=words, seed="Unknown parameter: 'seed'.", top_p="'top_p' is not supported.")
-    with ChatServer(picky) as server, opened(server, sampling=Sampling(max_tokens=99)) as backend:
-        assert answers(backend, ask("a"))["a"].text == "fine"
-        facts = backend.describe()
-        assert facts["sent"] == {"model": "fake", "temperature": 0.0, "max_completion_tokens": 99}
-        assert "refused: HTTP 400: Unknown parameter" in facts["not_sent"]["seed"]
-        assert "refused" in facts["not_sent"]["top_p"]
-        assert set(server.bodies[-1]) == {*facts["sent"], "messages"}
-
-
-@pytest.mark.parametrize(
-    ("sampling", "refused", "message"),
-    [
-        (Sampling(), {"temperature": "Only the default (1) value is supported."}, "--temperature 0.*--temperature 1"),
-        (Sampling(top_p=0.9), {"top_p": "no"}, "--top-p 0.9: .*give --top-p 1"),
-        (Sampling(top_k=5), {"top_k": "Unrecognized request argument supplied: top_k"}, "--top-k 5"),
-        (Sampling(max_tokens=10**6), {"max_tokens": "max_tokens is too large"}, "--max-tokens 1000000: .*too large"),
-        (Sampling(), {"messages": "image input is not supported"}, "refuses a question: .*image input"),
-    ],
-)
-def test_what_would_change_the_run_is_an_error(sampling: Sampling, refused: dict[str, str], message: str) -> None:
-    with ChatServer(choosy(**refused)) as server, pytest.raises(UserError, match=message) as caught:
-        opened(server, sampling=sampling)
-    assert caught.value.code == Exit.USAGE
-
-
-def test_vllm_gets_every_parameter_and_the_image_limits() -> None:
-    with ChatServer(echo, owner="vllm") as server:
-        config = BackendConfig("fake", engine_args={"base_url": [server.url]})
-        with open_backend("openai", config) as backend:
-            facts = backend.describe()
-    assert facts["concurrency"] == 256
-    assert facts["not_sent"] == {}
-    assert facts["sent"] == {
-        "model": "fake", "temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "presence_penalty": 0.0,
-        "frequency_penalty": 0.0, "repetition_penalty": 1.0, "max_tokens": 4096, "seed": "one a request",
-        "mm_processor_kwargs": {"min_pixels": 65_536, "max_pixels": 262_144},
-    }  # fmt: skip
-
-
-def test_a_processor_without_limits_is_recorded() -> None:
-    def plain(body: dict[str, Any]) -> Any:
-        bad = "mm_processor_kwargs" in body and isinstance(body["messages"][0]["content"], list)
-        return (400, {}, b'{"message": "got an unexpected keyword argument"}') if bad else "fine"
-
-    with ChatServer(plain, owner="vllm") as server, opened(server) as backend:
-        assert "are not applied; refused" in backend.describe()["not_sent"]["mm_processor_kwargs"]
-        assert answers(backend, ask("a"))["a"].text == "fine"
-
-
-def test_servers_of_two_kinds_do_not_share_a_run() -> None:
-    with ChatServer(echo, owner="vllm") as one, ChatServer(echo) as other:
-        with pytest.raises(UserError, match="takes other parameters than"):
-            opened(one, other)
-        with opened(one, other, server="openai") as backend:
-            assert len(backend.describe()["servers"]) == 2
-
-
-def test_a_server_that_is_down_at_the_start_is_left_out() -> None:
-    with ChatServer(echo) as up, ChatServer(echo) as down:
-        down.die()
-        with opened(down, up) as backend:
-            assert answers(backend, ask("a"))["a"].error is None
-            left, used = backend.describe()["servers"]
-            assert (left["url"], used["url"]) == (down.url, up.url)
-            assert "cannot be reached" in left["left_out"]
-
-
-def test_a_wrong_key_is_one_line_that_does_not_show_it() -> None:
-    def locked(body: dict[str, Any]) -> Any:
-        return 401, {}, json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
-
-    with (
-        ChatServer(locked) as server,
-        pytest.raises(UserError, match=r"HTTP 401.*\*\*\*; is OPENAI_API_KEY set") as caught,
-    ):
-        opened(server)
-    assert caught.value.code == Exit.USAGE
-    assert KEY not in str(caught.value)
-
-
-def test_a_url_without_v1(server: ChatServer) -> None:
-    config = BackendConfig("fake", engine_args={**QUICK, "base_url": [server.url.removesuffix("/v1")]})
-    with pytest.raises(UserError, match=r"HTTP 404: Not Found; base URLs mostly end in /v1"):
-        open_backend("openai", config)
-
-
-def test_an_unknown_model() -> None:
-    with ChatServer(echo, owner="vllm") as server, pytest.raises(UserError, match=r"--model ghost: .* serves fake"):
-        open_backend("openai", BackendConfig("ghost", engine_args={"base_url": [server.url], **QUICK}))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"concurency": 4}, "did you mean concurrency"),
-        ({"concurrency": 0}, "-M concurrency=0: must be a whole number of at least 1"),
-        ({"concurrency": True}, "whole number"),
-        ({"timeout": "long"}, "-M timeout=long: must be a number of seconds"),
-        ({"price_in": -1}, "price of a million tokens"),
-        ({"server": "sglang"}, "choose from auto"),
-        ({"extra_body": "low"}, "JSON object"),
-        ({"extra_body": {"temperature": 1}}, "temperature is set by the run itself"),
-        ({"key_env": "NO_SUCH_VARIABLE"}, "NO_SUCH_VARIABLE: this environment variable is not set"),
-        ({"api_key": KEY}, "-M api_key: a key given here would be stored"),
-        ({"base_url": ["localhost:8000"]}, "give a URL such as"),
-        ({"base_url": [f"http://me:{KEY}@127.0.0.1/v1"]}, "would be stored with the run"),
-        ({"base_url": [f"http://127.0.0.1/v1?api-key={KEY}"]}, "would be stored with the run"),
-    ],
-)
-def test_wrong_arguments(arguments: dict[str, Any], message: str, server: ChatServer) -> None:
-    with pytest.raises(UserError, match=message) as caught:
-        open_backend("openai", BackendConfig("fake", engine_args={"base_url": [server.url], **arguments}))
-    assert caught.value.code == Exit.USAGE
-    assert KEY not in str(caught.value)
-
-
-def test_key_and_url_of_the_environment(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTHER_KEY", "sk-other")
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    with open_backend("openai", BackendConfig("fake", engine_args={**QUICK, "key_env": "OTHER_KEY"})):
-        assert server.keys == {"Bearer sk-other"}
-    monkeypatch.delenv("OPENAI_API_KEY")
-    with open_backend("openai", BackendConfig("fake", engine_args=QUICK)):
-        assert server.keys == {"Bearer sk-other", None}
-
-
-def test_command_line() -> None:
-    runner = CliRunner(env={"COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"})
-    for name in ("eval", "diagnose"):
-        shown = runner.invoke(app, [name, "--help"]).output
-        for part in ("--base-url", "$OPENAI_BASE_URL", "openai"):
-            assert part in shown
-    wrong = ["eval", "--model", "oracle", "--base-url", "http://127.0.0.1/v1", "--backend", "scripted"]
-    refused = runner.invoke(app, wrong).exception
-    assert isinstance(refused, UserError)
-    assert str(refused) == "--base-url http://127.0.0.1/v1: --backend scripted asks no server; add --backend openai"
 
 
 # ---- a real vLLM server

@@ -242,6 +242,8 @@ class OpenAIBackend(Backend):
             raise UserError(f"--model {self._config.model}: {server.url} serves {served}")
         fields, unsaid = template(kind, self._config, self._settings.extra_body)
         while isinstance(pictured := await self._probe(server, fields, PROBE_SIZE), Fault):
+            if pictured.of != "request" and pictured.status != NOT_FOUND:
+                raise EngineError(pictured.reason)
             gave_way = give_way(fields, unsaid, pictured)
             if gave_way is None and "mm_processor_kwargs" in fields:  # processors refuse in words of their own
                 gave_way = give_way(fields, unsaid, Fault("request", pictured.reason, parameter="mm_processor_kwargs"))
@@ -283,18 +285,15 @@ class OpenAIBackend(Backend):
         }
 
     async def _probe(self, server: Server, fields: Template, size: int | None) -> Answer | Fault:
-        """The reply to a first question, with a picture of this size or without; a fault only of the request.
+        """The reply to a first question, with a picture of this size or without.
 
         Raises:
-            EngineError: the server does not answer.
+            EngineError: the server was dropped.
         """
         from numpy import uint8, zeros
 
         picture = None if size is None else zeros((size, size, 3), uint8)
-        reply = await self._servers.ask(_body(fields, user_turn(PROBE, picture), 0), server)
-        if isinstance(reply, Fault) and reply.of != "request" and reply.status != NOT_FOUND:
-            raise EngineError(reply.reason)
-        return reply
+        return await self._servers.ask(_body(fields, user_turn(PROBE, picture), 0), server)
 
 
 def _body(fields: Template, messages: list[dict[str, Any]], seed: int) -> bytes:
