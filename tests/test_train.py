@@ -146,6 +146,11 @@ def test_another_rank_cannot_go_on(tmp_path: Path) -> None:
         train(other, tmp_path / "two", report=lambda line: None)
 
 
+def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: cannot be loaded as a vision-language model"):
+        train(smoke("start=nowhere"), tmp_path / "out", report=lambda line: None)
+
+
 def test_no_validation(tmp_path: Path) -> None:
     recipe = smoke("validation.count=0", "stages.pretrain=null", "stages.self-distill=null")
     finished = train(recipe, tmp_path / "out", report=lambda line: None)

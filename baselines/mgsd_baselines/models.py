@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgsd_bench.errors import UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 
 from mgsd_baselines.checkpoints import shipped
@@ -48,8 +50,16 @@ def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
 
 
 def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedModel:
-    """A vision-language model with its weights in ``dtype``."""
-    return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
+    """A vision-language model with its weights in ``dtype``.
+
+    Raises:
+        UserError: there is no such model, or it takes no images.
+    """
+    try:
+        return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
+    except (OSError, ValueError, ImportError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{name}: cannot be loaded as a vision-language model: {reason}") from error
 
 
 def load_processor(name: str) -> ProcessorMixin:
@@ -83,14 +93,23 @@ def adapt(model: PreTrainedModel, lora: Lora | None, adapter: Path | None) -> An
     return get_peft_model(model, config)
 
 
-def save_finished(model: Any, processor: ProcessorMixin, out: Path, dtype: torch.dtype) -> None:
-    """Write weights, configuration, tokenizer and processor, so that transformers and vLLM load ``out`` as it is.
+def finish(trained: Path, base: str, processor: ProcessorMixin, out: Path, dtype: torch.dtype) -> None:
+    """Turn what a trainer saved into a folder that transformers and vLLM load as it is.
 
-    An adapter is kept in ``out / ADAPTER`` and merged into the weights that are written; the model is of no use
-    afterwards.
+    Args:
+        trained: weights, or an adapter; the latter is kept in ``out / ADAPTER`` and merged into the base's weights.
+        base: what the adapter belongs to.
+        processor: tokenizer and image processor.
+        out: folder for weights, configuration, tokenizer and processor.
+        dtype: of the weights that are written.
     """
-    if isinstance(model, PeftModel):
-        model.save_pretrained(out / ADAPTER)
-        model = model.merge_and_unload()
-    model.to(dtype).save_pretrained(out)
+    if (trained / "adapter_config.json").is_file():
+        (out / ADAPTER).mkdir(parents=True, exist_ok=True)
+        for file in trained.glob("adapter_*"):
+            shutil.copy(file, out / ADAPTER)
+        model = load_model(base, dtype=dtype, attention="sdpa")
+        model = PeftModel.from_pretrained(model, trained).merge_and_unload()
+    else:
+        model = load_model(str(trained), dtype=dtype, attention="sdpa")
+    model.save_pretrained(out)
     processor.save_pretrained(out)

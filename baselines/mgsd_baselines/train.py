@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import shutil
@@ -98,6 +99,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
             with state.local_main_process_first():
                 start = str(previous) if previous else models.resolve_model(recipe.start or recipe.base, recipe, out)
             _run(recipe, stage, folder, start=start, folders=folders, report=report)
+            gc.collect()  # a trainer and its model refer to each other
+            torch.cuda.empty_cache()
         folders[stage.name] = previous = folder
     if previous is None:
         raise UserError(f"{recipe.name}: no stage to run")
@@ -136,8 +139,8 @@ def _run(
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     # weights that are trained are kept in float32; those under an adapter are only read
     weights = dtype if stage.tuning else torch.float32
-    processor = models.load_processor(start)
     model = models.load_model(base, dtype=weights, attention=recipe.attention)
+    processor = models.load_processor(start)
     model = models.adapt(model, stage.tuning, adapter)
     trainer = _trainer(
         stage,
@@ -153,8 +156,12 @@ def _run(
     quiet(trainer)
     resumed = get_last_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
     trainer.train(resume_from_checkpoint=resumed)
+    trained = folder / "checkpoints" / "trained"
+    if trainer.is_fsdp_enabled:
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.save_model(str(trained))  # on all processes: weights may be sharded over them
     if state.is_main_process:
-        models.save_finished(trainer.accelerator.unwrap_model(trainer.model), processor, folder, dtype)
+        models.finish(trained, base, processor, folder, dtype)
         record = {
             "recipe": recipe.to_json(),
             "stage": stage.name,
