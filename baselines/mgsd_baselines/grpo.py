@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.backends import Response
-from mgsd_bench.errors import UserError
 from mgsd_bench.scoring import Outcome, Score, score
 from mgsd_bench.torchvision_compat import heal_torchvision
 
@@ -54,8 +53,6 @@ def format(completions: Sequence[Any], episode: Sequence[str], **_: Any) -> list
 REWARDS: dict[str, Reward] = {"success": success, "optimal": optimal, "format": format}
 """Reward functions by the name that recipes give them."""
 
-DEFAULT_WEIGHTS = {"success": 1.0}
-
 
 def build(
     stage: Stage,
@@ -82,23 +79,12 @@ def build(
         extra: further arguments of that class.
 
     Raises:
-        UserError: a step's answers do not divide into groups, or a reward is unknown.
         ValueError: the stage has another method.
     """
     if stage.grpo is None:
         raise ValueError(f"stage {stage.name} has the method {stage.method}, not grpo")
     chosen = stage.grpo
-    if chosen.group < 2 or stage.batch % chosen.group:
-        raise UserError(
-            f"stages.{stage.name}: batch {stage.batch} answers do not divide into groups of {chosen.group} for a "
-            "prompt; change batch or group (2 or more)"
-        )
-    rewards: Mapping[str, float] = getattr(chosen, "rewards", None) or DEFAULT_WEIGHTS
-    weights = {name: float(weight) for name, weight in rewards.items() if weight}
-    if unknown := sorted(set(weights) - set(REWARDS)):
-        raise UserError(f"stages.{stage.name}.rewards {unknown[0]}: choose from {', '.join(REWARDS)}")
-    if not weights:
-        raise UserError(f"stages.{stage.name}.rewards: give at least one of {', '.join(REWARDS)} a weight")
+    weights = {name: weight for name, weight in chosen.rewards.items() if weight}
     own = {
         "num_generations": chosen.group,
         "num_generations_eval": 1,

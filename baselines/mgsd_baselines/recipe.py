@@ -26,7 +26,7 @@ TOKEN_PARTS = ("state", "route", "plan")
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The seven projections of every layer of the language model; the vision tower stays as it is."""
 
-WHOLE = ("rows", "levels", "tuning", "token_weights")  # one value each: nobody means a mix of two mixes
+WHOLE = ("rows", "levels", "tuning", "token_weights", "rewards")  # one value each: nobody means a mix of two mixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,7 @@ class Grpo:
         max_completion: most tokens of an answer.
         kl: weight of the KL divergence from the model that the stage started from; 0 needs no second model.
         temperature: of the sampling.
+        rewards: weight of each reward: ``success`` in the simulator, ``optimal`` length, readable ``format``.
         vllm: whether answers are sampled by a vLLM engine on the same device.
     """
 
@@ -160,6 +161,7 @@ class Grpo:
     max_completion: int = 2048
     kl: float = 0.0
     temperature: float = 1.0
+    rewards: Mapping[str, float] = field(default_factory=lambda: {"success": 1.0, "optimal": 0.0, "format": 0.0})
     vllm: bool = False
 
 

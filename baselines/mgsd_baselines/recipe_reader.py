@@ -89,7 +89,7 @@ _METHOD_KEYS = {
         "teacher",
         "vllm",
     ),
-    "grpo": ("group", "max_completion", "kl", "temperature", "vllm"),
+    "grpo": ("group", "max_completion", "kl", "temperature", "rewards", "vllm"),
 }
 _DATA_KEYS = tuple(f.name for f in fields(DataSpec))
 
@@ -285,11 +285,17 @@ def _grpo(at: Section, batch: int) -> Grpo:
     temperature = at.number("temperature", default.temperature)
     if not temperature:
         raise at.error("temperature", "answers are sampled; set it above 0")
+    rewards = at.section("rewards")
+    rewards.only(tuple(default.rewards))
+    weights = {name: rewards.number(name, weight) for name, weight in default.rewards.items()}
+    if not any(weights.values()):
+        raise at.error("rewards", "all are 0 and nothing would be learnt; set one above 0")
     return Grpo(
         group=group,
         max_completion=at.whole("max_completion", default.max_completion),
         kl=at.number("kl", default.kl),
         temperature=temperature,
+        rewards=weights,
         vllm=at.flag("vllm", default.vllm),
     )
 

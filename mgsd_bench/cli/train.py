@@ -100,7 +100,6 @@ def recipes_command() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    _need("yaml")
     from mgsd_baselines.recipe import shipped_about
 
     table = Table("recipe", "what it is", pad_edge=False)
@@ -110,7 +109,6 @@ def recipes_command() -> None:
 
 
 def _load(recipe: str, overrides: list[str]) -> Recipe:
-    _need("yaml")
     from mgsd_baselines.recipe import load_recipe
 
     return load_recipe(recipe, overrides)

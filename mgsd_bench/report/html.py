@@ -43,7 +43,13 @@ _COSTS_NOTE = (
 
 
 def write_html(
-    out: Path, *, title: str, diagnosis: Json | None, runs: Sequence[Run], figures: Mapping[str, str]
+    out: Path,
+    *,
+    title: str,
+    diagnosis: Json | None,
+    runs: Sequence[Run],
+    figures: Mapping[str, str],
+    tables: Mapping[str, Sequence[Sequence[str]]] | None = None,
 ) -> None:
     """Write the report.
 
@@ -53,6 +59,7 @@ def write_html(
         diagnosis: what :func:`mgsd_bench.diagnosis.diagnose` found; the summary shows what there is of it.
         runs: the runs whose answers can be looked at, one by one.
         figures: SVG files by caption.
+        tables: further tables by caption; cells are text, the first row of each is its heading.
 
     Raises:
         UserError: a run is damaged.
@@ -63,7 +70,7 @@ def write_html(
     parts = {
         "title": _text(title),
         "about": _about(diagnosis, runs),
-        "summary": _summary(diagnosis) if diagnosis else "",
+        "summary": (_summary(diagnosis) if diagnosis else "") + _tables(tables or {}),
         "figures": _figures(figures),
         "style": style,
         "script": script,
@@ -234,6 +241,16 @@ def _facts(tasks: Mapping[str, Json]) -> str:
             counts = [f"{row[key]:,}" for key in ("tp", "fp", "fn")]
             rows.append([_text(f"{name}: {kind}"), *counts, _number(100 * row["f1"])])
     return _table(("", "right", "false", "missing", "F1"), rows)
+
+
+def _tables(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """Tables of text, each with its caption below it."""
+    shown = "".join(
+        _table([_text(cell) for cell in heading], [[_text(cell) for cell in row] for row in rows])
+        + f'<p class="note">{_text(caption)}</p>'
+        for caption, (heading, *rows) in tables.items()
+    )
+    return f'<section id="tables"><h2>Tables</h2>{shown}</section>' if shown else ""
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -71,11 +71,16 @@ class PaperTable:
         by_column = zip(*self.cells, strict=True)
         return ["/".join(dict.fromkeys(str(cell["n"]) for cell in column if cell)) or "–" for column in by_column]
 
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """The table as text, the intervals in brackets; the first row is the heading, the second has the counts."""
+        heading = ("model", *(f"{task} {level or 'all'}" if task else "macro" for task, level in self.columns))
+        rows = [(name, *map(_brief, cells)) for name, cells in zip(self.models, self.cells, strict=True)]
+        return (heading, ("n", *self.counts), *rows)
+
     def to_markdown(self) -> str:
         """A Markdown table with the intervals in brackets, and the notes below it."""
-        heading = ["model", *(f"{task} {level or 'all'}" if task else "macro" for task, level in self.columns)]
-        rows = [[name, *map(_brief, cells)] for name, cells in zip(self.models, self.cells, strict=True)]
-        return as_markdown([heading, ["n", *self.counts], *rows]) + "\n" + "\n".join(self.notes) + "\n"
+        return as_markdown(self.rows) + "\n" + "\n".join(self.notes) + "\n"
 
     def to_latex(self) -> str:
         """A ``tabular`` for the package booktabs, the intervals in a line of their own below the values."""
@@ -153,7 +158,7 @@ def paper_table(
     rows = [(name, d, measure) for name, d in zip(model_names(diagnoses), diagnoses, strict=True)]
     if baselines and measure == "e2e":
         rows += [(name, diagnoses[0], key) for key, name in BASELINES.items()]
-    cells = [tuple(estimate(_scope(d, *column), key) for column in columns) for _, d, key in rows]
+    cells = [tuple(estimate(scope_at(d, *column), key) for column in columns) for _, d, key in rows]
     shown = [i for i, of_row in enumerate(cells) if i < len(diagnoses) or any(of_row)]
     return PaperTable(
         measure,
@@ -303,7 +308,7 @@ _INNER = {"state": "f1", "perceive": "f1", "gap": "difference"}
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": "--", "−": "$-$"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": r"\textendash{}", "−": "$-$"},
 }
 
 
@@ -334,7 +339,8 @@ def _add_scopes(table: Table, diagnosis: Json, last: str, cells: Callable[[Json]
     return table
 
 
-def _scope(diagnosis: Json, task: str | None, level: int | None) -> Json | None:
+def scope_at(diagnosis: Json, task: str | None, level: int | None) -> Json | None:
+    """The figures of a level, of a task (level None) or of all tasks; None where the diagnosis has no such thing."""
     if task is None:
         macro: Json = diagnosis["macro"]
         return macro
