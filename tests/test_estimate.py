@@ -22,7 +22,10 @@ from mgsd_baselines.recipe import Lora, Recipe, load_recipe
 from mgsd_baselines.sizes import sizes_of, visual_tokens
 from mgsd_baselines.token_counts import Lengths, counter, measure
 
-SMALL = ["data.levels={frozenlake: [3], maze: [3], minibehaviour: [5]}", "data.count=6"]
+SMALL = [
+    "data.levels={frozenlake: [3], maze: [3], minibehaviour: [5]}",
+    *(f"{where}data.count=6" for where in ("", "stages.cold-start.", "stages.self-distill.")),
+]
 H100 = Hardware("H100", 200e12)
 
 # billions: vision tower, layers of the language model, embedding with the head, all
