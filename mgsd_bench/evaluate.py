@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.progress import RunProgress
 from mgsd_bench.prompts import Condition, PromptSet, load_prompts
 from mgsd_bench.runner import Question, answer_all, questions
-from mgsd_bench.runs import RunFolder
+from mgsd_bench.runs import RunFolder, Sample
 from mgsd_envs import Episode
 
 
@@ -44,8 +45,26 @@ class Evaluation:
     out: Path
 
 
-def evaluate(job: Evaluation, console: Console) -> tuple[dict[str, Any], Exit]:
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """In which order episodes are asked about, and when to stop.
+
+    Attributes:
+        episodes: ids of the episodes, block by block; each episode in one block.
+        enough: asked with all samples so far after each block but the last; True ends the run there.
+    """
+
+    episodes: Sequence[Sequence[str]]
+    enough: Callable[[list[Sample]], bool] = lambda samples: False
+
+
+def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[dict[str, Any], Exit]:
     """Run or resume an evaluation, and write its metrics.
+
+    Args:
+        job: what to run.
+        console: where to show progress.
+        blocks: ask block by block, and stop when there is enough; the run's status is then ``stopped``.
 
     Returns:
         The metrics, and ``Exit.ENGINE`` if requests failed, else ``Exit.OK``.
@@ -63,18 +82,51 @@ def evaluate(job: Evaluation, console: Console) -> tuple[dict[str, Any], Exit]:
     prompts = load_prompts(job.prompts, episodes, job.conditions)
     to_ask = questions(episodes, job.conditions, job.repeats)
     with RunFolder.open(job.out, _identity(job, episodes, prompts), episodes) as run:
-        missing = sum(question.key not in run.samples for question in to_ask)
-        if run.samples and missing:
-            console.print(f"resuming {job.out}: {len(run.samples)} of {len(to_ask)} answers are there", highlight=False)
-        if missing:
-            _ask(job, run, to_ask, prompts, console)
+        stages, stopped = _stages(to_ask, blocks), False
+        while stages and not stopped and all(question.key in run.samples for question in stages[0]):
+            stages = stages[1:]
+            stopped = _stops(run, stages, blocks)
+        if stages and not stopped:
+            if run.samples:
+                there = f"{len(run.samples)} of {len(to_ask)} answers are there"
+                console.print(f"resuming {job.out}: {there}", highlight=False)
+            stopped = _ask(job, run, stages, len(to_ask), blocks, prompts, console)
         summary = metrics.summarise(run.samples.values())
         run.write_metrics(summary)
-        run.write_record(status="errors" if summary["errors"] else "complete")
+        run.write_record(status="errors" if summary["errors"] else "stopped" if stopped else "complete")
     return summary, Exit.ENGINE if summary["errors"] else Exit.OK
 
 
-def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: PromptSet, console: Console) -> None:
+def _stages(to_ask: list[Question], blocks: Blocks | None) -> list[list[Question]]:
+    """All questions, block by block; within a block those that share their instructions stay neighbours."""
+    if blocks is None:
+        return [to_ask]
+    of: dict[tuple[str, str], list[Question]] = {}
+    for question in to_ask:
+        of.setdefault((question.condition, question.episode.id), []).append(question)
+    conditions = list(dict.fromkeys(question.condition for question in to_ask))
+    return [
+        [question for condition in conditions for episode in block for question in of[condition, episode]]
+        for block in blocks.episodes
+    ]
+
+
+def _stops(run: RunFolder, left: list[list[Question]], blocks: Blocks | None) -> bool:
+    return blocks is not None and bool(left) and blocks.enough(list(run.samples.values()))
+
+
+def _ask(
+    job: Evaluation,
+    run: RunFolder,
+    stages: list[list[Question]],
+    total: int,
+    blocks: Blocks | None,
+    prompts: PromptSet,
+    console: Console,
+) -> bool:
+    """Ask stage by stage; whether it stopped before the last."""
+    kept = f"answers are kept in {job.out}: run the same command again to go on"
+    stopped = False
     session = {**provenance.provenance(), "started": provenance.now(), "config": job.config.to_json()}
     if job.suite.origin is not None:
         session["origin"] = dict(job.suite.origin)
@@ -87,8 +139,12 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
             try:
-                with RunProgress(console, len(to_ask), len(run.samples), solved) as progress:
-                    answer_all(run, backend, to_ask, prompts, job.config.sampling.seed, progress.advance)
+                with RunProgress(console, total, len(run.samples), solved) as progress:
+                    for i, stage in enumerate(stages, 1):
+                        answer_all(run, backend, stage, prompts, job.config.sampling.seed, progress.advance)
+                        stopped = _stops(run, stages[i:], blocks)
+                        if stopped:
+                            break
             finally:
                 if isinstance(backend, Metered):  # what was spent is worth knowing however the session ends
                     session["usage"] = backend.usage()
@@ -96,12 +152,15 @@ def _ask(job: Evaluation, run: RunFolder, to_ask: list[Question], prompts: Promp
         status = "answered"
     except KeyboardInterrupt as stop:
         status = "interrupted"
-        raise UserError(f"interrupted; {_kept(job, run, to_ask)}", Exit.INTERRUPTED) from stop
+        raise UserError(f"interrupted; {len(run.samples)} of {total} {kept}", Exit.INTERRUPTED) from stop
     except EngineError as error:
-        raise UserError(f"the {job.backend} engine died: {error}; {_kept(job, run, to_ask)}", Exit.ENGINE) from error
+        raise UserError(
+            f"the {job.backend} engine died: {error}; {len(run.samples)} of {total} {kept}", Exit.ENGINE
+        ) from error
     finally:
         session["ended"] = provenance.now()
         run.write_record(status=status)
+    return stopped
 
 
 def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -> None:
@@ -112,10 +171,6 @@ def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -
                 f"--out {job.out}: was begun with other weights or settings of {job.config.model}; name another folder",
                 Exit.NOT_COMPARABLE,
             )
-
-
-def _kept(job: Evaluation, run: RunFolder, to_ask: list[Question]) -> str:
-    return f"{len(run.samples)} of {len(to_ask)} answers are kept in {job.out}: run the same command again to go on"
 
 
 def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> dict[str, Any]:

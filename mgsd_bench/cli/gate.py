@@ -1,0 +1,340 @@
+"""Commands that guard against regressions: gate, baseline, power, noise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgsd_bench.cli import options
+from mgsd_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from mgsd_bench.gate import Policy
+    from mgsd_bench.power import Design
+
+app = typer.Typer()
+baseline_app = typer.Typer(no_args_is_help=True, help="Keep finished runs as named baselines.")
+app.add_typer(baseline_app, name="baseline")
+
+_DIR = Path("baselines") / "gate"
+Folder = Annotated[Path, typer.Option("--dir", help="Folder with the named baselines.")]
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="YAML file; see docs/gate.md. Else the defaults.")]
+
+
+@app.command("gate")
+def gate_command(
+    baseline: Annotated[str, typer.Option("--baseline", help="Run folder, or name of a saved baseline.")],
+    candidate: Annotated[Path | None, typer.Option("--candidate", help="Finished run of the new checkpoint.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Ask this model first, just as the baseline was asked.")
+    ] = None,
+    policy: PolicyFile = None,
+    directory: Folder = _DIR,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="With --model: stop as soon as the decision is certain.")
+    ] = False,
+    backend: Annotated[
+        str | None, typer.Option("--backend", help="With --model: instead of the baseline's backend.")
+    ] = None,
+    base_url: options.BaseUrls = [],  # noqa: B006 (typer copies it)
+    out: Annotated[Path | None, typer.Option("--out", help="With --model: the candidate's run folder.")] = None,
+    engine: options.EngineArgs = [],  # noqa: B006
+    trust_remote_code: options.TrustRemoteCode = False,
+    inconclusive: Annotated[
+        str | None, typer.Option("--inconclusive", help="Count an undecided gate as pass or fail.")
+    ] = None,
+    verdict: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write the verdict here, not to verdict.json in its run."),
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Append a job summary to this file.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+) -> None:
+    """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
+    from rich.console import Console
+
+    from mgsd_bench.gate_baselines import find_baseline
+    from mgsd_bench.gate_runs import gate
+    from mgsd_bench.report.gate import gate_report, gate_table, headline, to_json, to_junit, to_markdown
+    from mgsd_bench.runs import read_run
+
+    if (model is None) == (candidate is None):
+        raise UserError("gate: give either --candidate or --model")
+    _only_with_model(model, sequential=sequential, backend=backend, base_url=base_url, out=out, engine=engine)
+    asked = _policy(policy, inconclusive)
+    before = find_baseline(baseline, directory)
+    console = Console(markup=False)
+    if candidate is not None:
+        after = read_run(candidate)
+        decision = gate(before, after, asked)
+    else:
+        from mgsd_bench.gate_candidate import evaluation_like, gate_model
+
+        name = str(model)
+        chosen = backend or str(before.record["identity"].get("backend"))
+        folder = out or Path("runs") / f"gate-{Path(name).name.replace(':', '-')}"
+        job = evaluation_like(
+            before, name, folder, asked, backend=chosen, trust_remote_code=trust_remote_code,
+            engine_args=options.engine_arguments(engine, chosen, base_url),
+        )  # fmt: skip
+        after, decision = gate_model(before, job, asked, console, sequential=sequential)
+    report = gate_report(before, after, asked, decision)
+    target = verdict or after.path / "verdict.json"
+    _write("--json", target, json.dumps(to_json(report), indent=2) + "\n")
+    if markdown is not None:
+        _append(markdown, to_markdown(report))
+    if junit is not None:
+        _write("--junit", junit, to_junit(report))
+    console.print(gate_table(report))
+    for note in decision.notes:
+        console.print(f"note: {_line(note)}", highlight=False, soft_wrap=True)
+    console.print(f"\n{headline(report)}", highlight=False, soft_wrap=True, style="bold")
+    console.print(f"verdict in {target}", highlight=False, soft_wrap=True)
+    raise typer.Exit(decision.exit_code(asked))
+
+
+@baseline_app.command("save")
+def save_command(
+    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    directory: Folder = _DIR,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a baseline of that name.")] = False,
+) -> None:
+    """Keep a run's answers and scores as a small folder to commit."""
+    from mgsd_bench.gate_baselines import save_baseline
+
+    target = save_baseline(run, name, directory, force=force)
+    size = sum(path.stat().st_size for path in target.iterdir())
+    typer.echo(f"{target}: {size / 1024:.0f} KiB")
+
+
+@baseline_app.command("list")
+def list_command(directory: Folder = _DIR) -> None:
+    """List the baselines."""
+    from rich.console import Console
+
+    from mgsd_bench.gate_baselines import list_baselines
+    from mgsd_bench.report.tables import as_terminal
+
+    rows = [["baseline", "model", "suite", "answers", "KiB"]]
+    for saved in list_baselines(directory):
+        run = saved.run
+        suite = run.record["identity"]["suite"]
+        rows.append([saved.name, run.model, suite, str(len(run.samples)), f"{saved.bytes / 1024:.0f}"])
+    Console(markup=False).print(as_terminal(rows))
+
+
+@baseline_app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(help="Name of a baseline, or a run folder.")], directory: Folder = _DIR
+) -> None:
+    """Show the figures of a baseline and what it was asked with."""
+    from rich.console import Console
+
+    from mgsd_bench.gate_baselines import find_baseline
+    from mgsd_bench.metrics import summarise
+    from mgsd_bench.report.tables import results_table
+
+    run = find_baseline(name, directory)
+    console = Console(markup=False)
+    for condition, of_it in summarise(run.samples)["conditions"].items():
+        console.print(results_table(condition, of_it, run.model))
+        console.print()
+    identity = run.record["identity"]
+    for key in ("suite", "episodes_digest", "prompts", "backend", "sampling", "pixels"):
+        console.print(f"{key}: {_line(json.dumps(identity.get(key)))}", highlight=False, soft_wrap=True)
+
+
+@app.command("power")
+def power_command(
+    runs: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--from", help="Two runs, to take the discordance from.", metavar="RUN RUN"),
+    ] = None,
+    discordance: Annotated[
+        list[float] | None,
+        typer.Option("--discordance", help="Percent of episodes that change by chance; repeatable.", min=0, max=100),
+    ] = None,
+    suite: options.SuiteName = "mgsd-v1",
+    policy: PolicyFile = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the table to this file, as CSV.")] = None,
+) -> None:
+    """How large a drop does a gate see, and how often does it pass what did not change?"""
+    from rich.console import Console
+
+    from mgsd_bench.power import design_of
+    from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.suites import get_suite
+
+    asked = _policy(policy, None)
+    if runs is not None and discordance:
+        raise UserError("power: give either --from or --discordance")
+    if runs is None:
+        of_suite = get_suite(suite)
+        designs = {f"{limit} a level": design_of(of_suite, limit) for limit in (10, 20, 50, 100)}
+        cases = [("assumed", share / 100, designs) for share in discordance or (2.0, 5.0, 10.0, 20.0, 30.0)]
+    else:
+        cases = _measured(runs, asked)
+    rows = _power_rows(cases, asked)
+    Console(markup=False).print(as_terminal(rows))
+    typer.echo(
+        f"\ndrop found: the smallest true drop, in points, that fails 4 gates out of 5 (margin "
+        f"{100 * asked.metrics[0].margin:g}, alpha {asked.alpha:g}, {len(asked.metrics)} metrics); pass: % of "
+        "metrics that hold when nothing changed; rule: % of false alarms of the rule 'fail if it is 2 points lower'"
+    )
+    if out is not None:
+        from mgsd_bench.report.tables import csv_text
+
+        _write("--out", out, "".join(",".join(csv_text(cell) for cell in row) + "\n" for row in rows))
+
+
+@app.command("noise")
+def noise_command(
+    runs: Annotated[
+        tuple[Path, Path] | None, typer.Option("--runs", help="Two runs of one checkpoint.", metavar="RUN RUN")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Run this model twice, the second time backwards.")
+    ] = None,
+    suite: options.SuiteName = "mgsd-v1",
+    tasks: options.Tasks = [],  # noqa: B006
+    levels: options.Levels = [],  # noqa: B006
+    condition: options.Conditions = ["visual", "symbolic"],  # noqa: B006
+    limit: options.Limit = None,
+    backend: options.Backend = "vllm",
+    base_url: options.BaseUrls = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the two runs.")] = None,
+    seed: options.Seed = 0,
+    prompts: options.Prompts = "default",
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    top_k: options.TopK = 0,
+    max_tokens: options.MaxTokens = 4096,
+    min_pixels: options.MinPixels = 65_536,
+    max_pixels: options.MaxPixels = 262_144,
+    engine: options.EngineArgs = [],  # noqa: B006
+    trust_remote_code: options.TrustRemoteCode = False,
+) -> None:
+    """How much do two runs of the same checkpoint differ? That is the engine's own noise."""
+    from rich.console import Console
+
+    from mgsd_bench.noise import noise, run_twice
+    from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.runs import read_run
+
+    console = Console(markup=False)
+    if model is not None and runs is None:
+        from mgsd_bench.cli.run import _job
+
+        job = _job(
+            model, options.choose_suite(suite, tasks, levels, None), condition, limit, backend,
+            out or Path("runs") / f"noise-{Path(model).name.replace(':', '-')}", 1, seed, prompts, temperature, top_p,
+            top_k, max_tokens, min_pixels, max_pixels, options.engine_arguments(engine, backend, base_url),
+            trust_remote_code,
+        )  # fmt: skip
+        runs = run_twice(job, console)
+    elif model is not None or runs is None:
+        raise UserError("noise: give either --runs or --model")
+    found = noise(*(read_run(path) for path in runs))
+    head = ["metric", "n", "first", "second", "change", "differ, %", "n differ", "texts differ, %"]
+    rows = [head]
+    for row in found["metrics"]:
+        figures = [f"{100 * row[key]:.1f}" for key in ("first", "second")]
+        rows.append(
+            [row["title"], str(row["n"]), *figures, f"{100 * row['change']:+.2f}", f"{100 * row['discordance']:.1f}",
+             str(row["differing"]), f"{100 * row['texts']:.1f}"]
+        )  # fmt: skip
+    console.print(as_terminal(rows))
+    target = runs[1] / "noise.json"
+    _write("--out", target, json.dumps(found, indent=2) + "\n")
+    console.print(f"\nnoise in {target}; a gate's margin must exceed it", highlight=False, soft_wrap=True)
+
+
+def _policy(path: Path | None, inconclusive: str | None) -> Policy:
+    from dataclasses import replace
+
+    from mgsd_bench.gate import Policy, Verdict
+
+    if path is None:
+        policy = Policy()
+    else:
+        from mgsd_bench.gate_policy import load_policy
+
+        policy = load_policy(path)
+    if inconclusive is None:
+        return policy
+    if inconclusive not in [verdict.value for verdict in Verdict]:
+        raise UserError(f"--inconclusive {inconclusive}: choose from pass, fail, inconclusive")
+    return replace(policy, inconclusive=Verdict(inconclusive))
+
+
+def _only_with_model(model: str | None, **given: Any) -> None:
+    for name, value in given.items():
+        if model is None and value:
+            option = "-M" if name == "engine" else f"--{name.replace('_', '-')}"
+            raise UserError(f"{option}: has a meaning with --model only; leave it out or give --model")
+
+
+def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float, dict[str, Design]]]:
+    """For each primary metric the discordance of two runs, and larger and smaller evaluations of the same mix."""
+    from mgsd_bench.gate_runs import METRICS, check, measure
+    from mgsd_bench.power import design_of_change
+    from mgsd_bench.runs import read_run
+
+    a, b = (read_run(path) for path in runs)
+    check(a, b, policy)
+    episodes = a.episodes()
+    cases = []
+    for rule in policy.metrics:
+        if METRICS[rule.metric].of == "facts":
+            continue  # differences of F1 are no losses and gains
+        found = measure(a, b, rule.metric, episodes).change
+        base = design_of_change(found)
+        designs = {f"{factor:g} x": base.scaled(factor) for factor in (0.25, 0.5, 1.0, 2.0, 4.0)}
+        cases.append((METRICS[rule.metric].title, found.discordance, designs))
+    return cases
+
+
+def _power_rows(cases: list[tuple[str, float, dict[str, Design]]], policy: Policy) -> list[list[str]]:
+    from mgsd_bench.power import chances, detectable_drop, fixed_rule_alarms
+
+    rule, count = policy.metrics[0], len(policy.metrics)
+    rows = [["discordance", "of", "episodes", "n", "drop found", "pass", "rule"]]
+    for name, share, designs in cases:
+        for size, design in designs.items():
+            found = detectable_drop(design, share, rule, policy.alpha, count)
+            same = chances(design, share, 0.0, rule, policy.alpha, count)
+            rows.append(
+                [f"{100 * share:.1f} %", name, size, str(design.n), "–" if found is None else f"{100 * found:.1f}",
+                 f"{100 * same.held:.0f}", f"{100 * fixed_rule_alarms(design, share, 0.02):.0f}"]
+            )  # fmt: skip
+    return rows
+
+
+def _write(option: str, path: Path, text: str) -> None:
+    from mgsd_bench.runs import write_whole
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written ({error.strerror or error})") from error
+
+
+def _append(path: Path, text: str) -> None:
+    """Add to a file that other steps of a job write to as well."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UserError(f"--markdown {path}: cannot be written ({error.strerror or error})") from error
+
+
+def _line(text: str) -> str:
+    from mgsd_bench.report.tables import one_line
+
+    return one_line(text)

@@ -1,0 +1,253 @@
+"""What a gate found, for the terminal, for a program, for a pull request and for a CI server.
+
+Names of models and episodes come from outside; each format has its own escape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from rich.table import Table
+
+from mgsd_bench.gate import Decision, FloorDecision, MetricDecision, Policy, Status, Verdict
+from mgsd_bench.gate_runs import METRICS, by_task, regressions
+from mgsd_bench.report.tables import as_markdown, markdown_text, one_line, plain_table
+from mgsd_bench.runs import Run
+
+Json = dict[str, Any]
+
+SHOWN_LEVELS = 5
+SHOWN_EPISODES = 8
+_MARK = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
+_HEAD = ("metric", "n", "baseline", "candidate", "change", "{} % bounds", "margin", "differ", "status", "p drop")
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """A decision with what a reader wants to see beside it; all formats are made from it alone.
+
+    Attributes:
+        decision: what was decided.
+        policy: what was asked.
+        baseline: the baseline's model and folder.
+        candidate: the candidate's.
+        suite: name of the suite.
+        digest: digest of the episodes.
+        tasks: for each primary metric the rows of :func:`mgsd_bench.gate_runs.by_task`.
+        worst: the levels that lost most, with their lost episodes.
+    """
+
+    decision: Decision
+    policy: Policy
+    baseline: tuple[str, str]
+    candidate: tuple[str, str]
+    suite: str
+    digest: str
+    tasks: dict[str, list[Json]]
+    worst: list[Json]
+
+
+def gate_report(baseline: Run, candidate: Run, policy: Policy, decision: Decision) -> GateReport:
+    """Gather a report from two runs; of a run that stopped early, the episodes that both have."""
+    common = {sample.key for sample in baseline.samples} & {sample.key for sample in candidate.samples}
+    ours, theirs = (
+        Run(run.path, run.record, [sample for sample in run.samples if sample.key in common])
+        for run in (baseline, candidate)
+    )
+    metrics = [rule.metric for rule in policy.metrics]
+    episodes = baseline.episodes() if any(METRICS[name].of == "facts" for name in metrics) else {}
+    worst = [row for name in metrics if METRICS[name].of != "facts" for row in regressions(ours, theirs, name)]
+    identity = baseline.record["identity"]
+    return GateReport(
+        decision=decision,
+        policy=policy,
+        baseline=(baseline.model, str(baseline.path)),
+        candidate=(candidate.model, str(candidate.path)),
+        suite=identity["suite"],
+        digest=identity["episodes_digest"],
+        tasks={name: by_task(ours, theirs, name, episodes) for name in metrics},
+        worst=sorted(worst, key=lambda row: -row["drop"]),
+    )
+
+
+def to_json(report: GateReport) -> Json:
+    """The content of ``verdict.json``."""
+    decision = report.decision
+    return {
+        "format": 1,
+        "verdict": decision.verdict.value,
+        "exit_code": int(decision.exit_code(report.policy)),
+        "episodes_needed": decision.episodes_needed,
+        "baseline": {"model": report.baseline[0], "run": report.baseline[1]},
+        "candidate": {"model": report.candidate[0], "run": report.candidate[1]},
+        "suite": report.suite,
+        "episodes_digest": report.digest,
+        "policy": report.policy.to_json(),
+        "metrics": [row.to_json() for row in decision.metrics],
+        "floors": [row.to_json() for row in decision.floors],
+        "tasks": report.tasks,
+        "regressions": report.worst,
+        "notes": list(decision.notes),
+    }
+
+
+def headline(report: GateReport) -> str:
+    """The verdict in one line, with its reason."""
+    decision = report.decision
+    dropped = [METRICS[row.rule.metric].title for row in decision.metrics if row.status == Status.DROPPED]
+    broken = [_floor_name(row) for row in decision.floors if row.status == Status.DROPPED]
+    if decision.verdict == Verdict.FAIL:
+        why = [f"{', '.join(dropped)} dropped"] if dropped else []
+        return f"FAIL: {'; '.join([*why, *(f'{name} is below its floor' for name in broken)])}"
+    if decision.verdict == Verdict.PASS:
+        return "PASS: no metric dropped by its margin"
+    needed, n = decision.episodes_needed, max((row.n for row in decision.metrics), default=0)
+    if needed is None:
+        floors = ", ".join(_floor_name(row) for row in decision.floors if row.status == Status.OPEN)
+        return f"INCONCLUSIVE: {floors} is below its floor, but not surely"
+    open_rows = ", ".join(METRICS[row.rule.metric].title for row in decision.metrics if row.status == Status.OPEN)
+    if needed > n:
+        return f"INCONCLUSIVE: {open_rows} is open; about {needed:,} episodes would decide, there are {n:,}"
+    return f"INCONCLUSIVE: {open_rows} is open: the change is too near the margin for {n:,} episodes"
+
+
+def gate_table(report: GateReport) -> Table:
+    """One row a primary metric and one a floor, for the terminal."""
+    short = {"baseline": "base", "candidate": "cand."}
+    head, *rows = [row[:-1] for row in _rows(report)]  # the p-value is in the other formats
+    head = [short.get(name, name) for name in head]
+    note = (
+        "\n%, changes in points. held: a drop of the margin is ruled out; dropped: a drop is proven (sign-flip test, "
+        "Holm); open: neither. differ: episodes that changed"
+    )
+    title = f"baseline: {report.baseline[0]}   candidate: {report.candidate[0]}   {report.suite}"
+    table = plain_table(title, note, head)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def to_markdown(report: GateReport) -> str:
+    """A job summary or comment on a pull request: verdict, figures, the worst regressions and their episodes."""
+    decision = report.decision
+    of = (report.candidate[0], report.baseline[0], report.suite, report.digest[:12])
+    names = [markdown_text(name) for name in of]
+    lines = [
+        f"## {_MARK[decision.verdict]} {markdown_text(headline(report))}",
+        "",
+        f"{names[0]} against {names[1]} on {names[2]} (episodes {names[3]})",
+        "",
+        as_markdown(_rows(report)),
+    ]
+    rows = [["task", "metric", "n", "baseline", "candidate", "worse", "better"]]
+    for name, of_metric in report.tasks.items():
+        for row in of_metric:
+            figures = [f"{100 * row[key]:.1f}" for key in ("baseline", "candidate")]
+            rows.append(
+                [row["task"], METRICS[name].title, str(row["n"]), *figures, str(row["worse"]), str(row["better"])]
+            )
+    lines += ["<details><summary>By task</summary>", "", as_markdown(rows), "</details>", ""]
+    if report.worst:
+        lines += ["<details><summary>Levels that lost most</summary>", ""]
+        for row in report.worst[:SHOWN_LEVELS]:
+            lines.append(f"- {_lost(row)}")
+        lines += ["", "</details>", ""]
+    lines += [f"- {markdown_text(note)}" for note in decision.notes]
+    return "\n".join(lines).rstrip().replace("@", "&#64;") + "\n"  # a name must not call anybody
+
+
+def to_junit(report: GateReport) -> str:
+    """JUnit XML: a test case a metric and a floor; dropped is a failure, open is skipped or as the policy counts it."""
+    decision = report.decision
+    undecided = report.policy.inconclusive
+    cases = [
+        *(
+            (f"metric {METRICS[row.rule.metric].title}", row.rule.metric, row.status, _sentence(row))
+            for row in decision.metrics
+        ),
+        *((f"floor {_floor_name(row)}", "", row.status, _floor_sentence(row)) for row in decision.floors),
+    ]
+    failed = [
+        status == Status.DROPPED or (status == Status.OPEN and undecided == Verdict.FAIL) for _, _, status, _ in cases
+    ]
+    skipped = [status == Status.OPEN and undecided == Verdict.INCONCLUSIVE for _, _, status, _ in cases]
+    counts = {"tests": str(len(cases)), "failures": str(sum(failed)), "errors": "0", "skipped": str(sum(skipped))}
+    root = ElementTree.Element("testsuites", {"name": "mgsd-bench gate", **counts})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _xml(f"{report.suite} {report.candidate[0]}"), **counts})
+    for (name, metric, _, text), bad, left_out in zip(cases, failed, skipped, strict=True):
+        case = ElementTree.SubElement(suite, "testcase", {"classname": "mgsd-bench.gate", "name": _xml(name)})
+        if bad:
+            failure = ElementTree.SubElement(case, "failure", {"message": _xml(text)})
+            worst = [row for row in report.worst if row["metric"] == metric][:SHOWN_LEVELS]
+            failure.text = _xml("; ".join(map(_plain_lost, worst)) or text)
+        elif left_out:
+            ElementTree.SubElement(case, "skipped", {"message": _xml(f"inconclusive: {text}")})
+        else:
+            ElementTree.SubElement(case, "system-out").text = _xml(text)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _rows(report: GateReport) -> list[list[str]]:
+    sure = f"{100 * (1 - report.policy.alpha):g}"
+    rows = [[name.format(sure) for name in _HEAD]]
+    rows += [
+        [
+            METRICS[row.rule.metric].title,
+            str(row.n),
+            f"{100 * row.baseline:.1f}",
+            f"{100 * row.candidate:.1f}",
+            f"{100 * row.change:+.1f}",
+            f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
+            f"{100 * row.rule.margin:g}",
+            f"{100 * row.discordance:.1f}",
+            row.status.value,
+            f"{row.p_drop:.3f}",
+        ]
+        for row in report.decision.metrics
+    ]
+    for floor in report.decision.floors:
+        bounds = f"{100 * floor.low:.1f} to {100 * floor.high:.1f}"
+        name = f"{_floor_name(floor)} ≥ {100 * floor.floor.minimum:g}"
+        rows.append([name, str(floor.n), "", f"{100 * floor.value:.1f}", "", bounds, "", "", floor.status.value, ""])
+    return rows
+
+
+def _sentence(row: MetricDecision) -> str:
+    return (
+        f"{100 * row.baseline:.1f} to {100 * row.candidate:.1f} %, change {100 * row.change:+.1f} points "
+        f"({100 * row.low:+.1f} to {100 * row.high:+.1f}), margin {100 * row.rule.margin:g}, n {row.n}: {row.status}"
+    )
+
+
+def _floor_sentence(row: FloorDecision) -> str:
+    return (
+        f"{100 * row.value:.1f} % ({100 * row.low:.1f} to {100 * row.high:.1f}), minimum "
+        f"{100 * row.floor.minimum:g}, n {row.n}: {row.status}"
+    )
+
+
+def _floor_name(row: FloorDecision) -> str:
+    where = [str(part) for part in (row.floor.task, row.floor.level) if part is not None]
+    return " ".join([METRICS[row.floor.metric].title, *where])
+
+
+def _lost(row: Json) -> str:
+    return markdown_text(_plain_lost(row))
+
+
+def _plain_lost(row: Json) -> str:
+    lost: Sequence[str] = row["lost"]
+    more = f" and {len(lost) - SHOWN_EPISODES} more" if len(lost) > SHOWN_EPISODES else ""
+    what = f"{row['task']} {row['level']}, {METRICS[row['metric']].title}: {100 * row['drop']:.1f} points of {row['n']}"
+    return one_line(f"{what}; lost {', '.join(lost[:SHOWN_EPISODES])}{more}")
+
+
+def _xml(text: str) -> str:
+    """One line without the characters that XML 1.0 does not have; ElementTree escapes the others."""
+    return "".join(
+        c for c in one_line(text) if c in "\t" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff"
+    )
