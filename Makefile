@@ -53,7 +53,7 @@ reproduce-tiny: $(READY)
 reproduce-table1 reproduce-diagnostics reproduce-ablations: reproduce-%: $(READY)
 	$(BIN)/mgsd-bench reproduce $* $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
-# the whole method at a size for two CPU cores, about two hours; the shipped checkpoints were made by it
+# the whole method at a size for a CPU, about an hour and a quarter on one core; the shipped checkpoints were made by it
 train-tiny: $(READY)
 	$(BIN)/mgsd-bench train tiny --out runs/train/tiny --resume
 
