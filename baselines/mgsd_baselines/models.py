@@ -58,19 +58,21 @@ def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedMo
     try:
         return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, ImportError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{name}: cannot be loaded as a vision-language model: {reason}") from error
+        raise _cannot_load(name, "a vision-language model", error) from error
 
 
 def load_processor(name: str) -> ProcessorMixin:
     """Tokenizer and image processor of a model, padding on the left as generation needs it.
 
     Raises:
-        TypeError: what was loaded has no image processor, so that training would see no pictures.
+        UserError: it cannot be loaded, or has no image processor, so that training would see no pictures.
     """
-    processor = AutoProcessor.from_pretrained(name, padding_side="left")
+    try:
+        processor = AutoProcessor.from_pretrained(name, padding_side="left")
+    except (OSError, ValueError, ImportError) as error:
+        raise _cannot_load(name, "tokenizer and image processor", error) from error
     if not isinstance(processor, ProcessorMixin):
-        raise TypeError(f"{name}: no image processor beside the tokenizer")
+        raise UserError(f"{name}: no image processor beside the tokenizer; name a vision-language model")
     return processor
 
 
@@ -113,3 +115,8 @@ def finish(trained: Path, base: str, processor: ProcessorMixin, out: Path, dtype
         model = load_model(str(trained), dtype=dtype, attention="sdpa")
     model.save_pretrained(out)
     processor.save_pretrained(out)
+
+
+def _cannot_load(name: str, what: str, error: Exception) -> UserError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return UserError(f"{name}: cannot be loaded as {what}: {reason}")

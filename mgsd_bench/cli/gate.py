@@ -227,9 +227,9 @@ def noise_command(
 
     console = Console(markup=False)
     if model is not None and runs is None:
-        from mgsd_bench.cli.run import _job
+        from mgsd_bench.cli.run import make_job
 
-        job = _job(
+        job = make_job(
             model, options.choose_suite(suite, tasks, levels, None), condition, limit, backend,
             out or Path("runs") / f"noise-{Path(model).name.replace(':', '-')}", 1, seed, prompts, temperature, top_p,
             top_k, max_tokens, min_pixels, max_pixels, options.engine_arguments(engine, backend, base_url),

@@ -49,7 +49,7 @@ def eval_command(
     trust_remote_code: options.TrustRemoteCode = False,
 ) -> None:
     """Ask a model every question of a suite and score the answers in the simulator."""
-    job = _job(
+    job = make_job(
         model, options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition, limit,
         backend, out, repeats, seed, prompts, temperature, top_p, top_k, max_tokens, min_pixels, max_pixels,
         options.engine_arguments(engine, backend, base_url), trust_remote_code,
@@ -74,7 +74,7 @@ def score_command(
     strict: options.Strict = False,
 ) -> None:
     """Score answers that were collected elsewhere."""
-    job = _job(
+    job = make_job(
         str(answers), options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
         limit, "recorded", out, repeats, 0, prompts, 0.0, 1.0, 0, 4096, 65_536, 262_144, {}, False,
     )  # fmt: skip
@@ -123,7 +123,7 @@ def diagnose_command(
     folders = list(runs or [])
     code = Exit.OK
     if model is not None:
-        job = _job(
+        job = make_job(
             model, options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
             limit, backend, out, repeats, seed, prompts, temperature, top_p, top_k, max_tokens, min_pixels, max_pixels,
             options.engine_arguments(engine, backend, base_url), trust_remote_code,
@@ -143,7 +143,7 @@ def diagnose_command(
         raise typer.Exit(code)
 
 
-def _job(
+def make_job(
     model: str,
     suite: Suite,
     condition: list[str],
@@ -162,6 +162,11 @@ def _job(
     engine: dict[str, Any],
     trust_remote_code: bool,
 ) -> Evaluation:
+    """What the options of a command that asks a model come to.
+
+    Raises:
+        UserError: the pixel limits contradict each other, or a condition is unknown.
+    """
     from mgsd_bench.backends import BackendConfig, Sampling
     from mgsd_bench.evaluate import Evaluation
 
