@@ -16,7 +16,7 @@ export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
 TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
-.PHONY: demo test lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke
+.PHONY: demo test gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke train-tiny-ablations
 
 demo: $(READY)
 	$(BIN)/mgsd-bench eval --model tiny-mgsd $(DEMO_QUESTIONS) --out $(DEMO)/tiny-mgsd
@@ -34,24 +34,9 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-# what the shipped tiny models do on the whole suite, beside the scripted ones: reports/tiny
-TINY_MODELS := tiny-base tiny-coldstart tiny-mgsd
-reproduce-tiny: $(READY)
-	@for model in $(TINY_MODELS); do \
-		$(BIN)/mgsd-bench diagnose --model $$model $(TINY_QUESTIONS) --out runs/tiny/$$model >/dev/null || exit $$?; \
-	done
-	@for model in random oracle; do \
-		$(BIN)/mgsd-bench diagnose --backend scripted --model $$model $(TINY_QUESTIONS) --out runs/tiny/$$model \
-			>/dev/null || exit $$?; \
-	done
-	$(BIN)/mgsd-bench report $(addprefix runs/tiny/,random $(TINY_MODELS) $(TINY_MORE) oracle) $(TINY_TABLES) \
-		--out reports/tiny/table.md
-	$(BIN)/mgsd-bench report $(addprefix runs/tiny/,random $(TINY_MODELS) $(TINY_MORE) oracle) $(TINY_TABLES) \
-		--out reports/tiny/table.csv
-
-# the tables of the paper, with what is at hand; DATA_ROOT names a folder with the published test sets
-reproduce-table1 reproduce-diagnostics reproduce-ablations: reproduce-%: $(READY)
-	$(BIN)/mgsd-bench reproduce $* $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
+# whole tables, with the models that are at hand; DATA_ROOT names a folder with the published test sets
+reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny: reproduce-%: $(READY)
+	$(BIN)/mgsd-bench table1 --config $* $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
 # the whole method at a size for a CPU, about an hour and a quarter on one core; the shipped checkpoints were made by it
 train-tiny: $(READY)
@@ -66,6 +51,20 @@ train-tiny-smoke: $(READY)
 			--limit 40 --out runs/smoke/$$stage >/dev/null || exit $$?; \
 	done
 	@cd runs/smoke && ../../$(BIN)/mgsd-bench report pretrain cold-start self-distill $(TINY_TABLES) --format md
+
+# variants of the second stage at tiny size, three seeds each, for `make reproduce-ablations`: 8 min each on one core
+ABLATIONS := $(foreach seed,0 1 2,$(addsuffix -$(seed),tiny-distill tiny-no-cold-start tiny-sampled tiny-shuffled))
+train-tiny-ablations: $(ABLATIONS:%=runs/ablations/%/eval/metrics.json)
+
+runs/ablations/%/eval/metrics.json: | $(READY)
+	variant=$*; $(BIN)/mgsd-bench train $${variant%-*} --out runs/ablations/$*/train --resume \
+		--set seed=$${variant##*-} --set stages.self-distill.trainer.max_steps=100 --set validation.count=0
+	$(BIN)/mgsd-bench diagnose --model runs/ablations/$*/train/self-distill $(TINY_QUESTIONS) --out runs/ablations/$*/eval
+
+# is the shipped tiny-mgsd still as good as its committed baseline?
+gate: $(READY)
+	rm -rf runs/gate
+	$(BIN)/mgsd-bench gate --model tiny-mgsd --baseline tiny-mgsd --policy baselines/gate/policy.yaml --out runs/gate
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgsd_bench.backends.checkpoints import locate
 from mgsd_bench.errors import UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 
-from mgsd_baselines.checkpoints import shipped
 from mgsd_baselines.phrases import phrases
 from mgsd_baselines.tiny import build_tiny
 
@@ -46,7 +46,7 @@ def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
                 initializer_range=0.02,
             )
         return str(folder)
-    return str(shipped(name) or name)
+    return locate(name)
 
 
 def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedModel:

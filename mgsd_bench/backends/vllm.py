@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from importlib.metadata import version
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from textwrap import shorten
 from threading import Event, Thread
 from time import perf_counter
 from types import TracebackType
@@ -27,6 +25,7 @@ from typing import IO, Any, cast
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
+from mgsd_bench.backends.vllm_log import reason_of, root_of, stderr_to
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 
@@ -42,7 +41,6 @@ _ENVIRONMENT = {  # each only where the user has not decided otherwise
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-_POINTER = re.compile("stack trace|root cause")
 _FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
 
 
@@ -65,12 +63,12 @@ def open_backend(config: BackendConfig) -> VllmBackend:
     quiet = os.environ["VLLM_LOGGING_LEVEL"] == "ERROR"
     # closed with the backend: the engine's processes write to it as long as they live
     log = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115
-    with _stderr_to(log) if log else nullcontext():
+    with stderr_to(log) if log else nullcontext():
         heal_torchvision()
         try:
             from vllm import LLM
         except Exception as error:
-            raise UserError(f"vllm is installed but does not load: {_reason(error)}", Exit.ENGINE) from error
+            raise UserError(f"vllm is installed but does not load: {reason_of(error)}", Exit.ENGINE) from error
         arguments = _engine_arguments(config)
         try:
             llm = LLM(**arguments)
@@ -116,7 +114,7 @@ class VllmBackend(Backend):
             self._engine.abort_request([self._submit(question)])
         except Exception as error:
             self.close()
-            raise UserError(f"--model {self._config.model}: takes no image prompts: {_reason(error)}") from error
+            raise UserError(f"--model {self._config.model}: takes no image prompts: {reason_of(error)}") from error
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: engine and library versions, what was loaded and how, and on what hardware."""
@@ -170,7 +168,7 @@ class VllmBackend(Backend):
                         live[self._submit(request)] = request, start
                     except Exception as error:
                         self._recover(request, error)
-                        yield Response(request.key, "", "error", error=_reason(_root(error)))
+                        yield Response(request.key, "", "error", error=reason_of(root_of(error)))
                 outputs = self._step() if live else []
                 end = perf_counter()
                 for output in outputs:
@@ -241,7 +239,7 @@ class VllmBackend(Backend):
         try:
             outputs: list[Any] = self._engine.step()
         except Exception as error:  # a step serves all requests at once, so none of them survives it
-            raise EngineError(_reason(error, self._log)) from error
+            raise EngineError(reason_of(error, self._log)) from error
         return outputs
 
     def _recover(self, request: Request, error: Exception) -> None:
@@ -256,7 +254,7 @@ class VllmBackend(Backend):
                 # engine, which never got it, and the next request with the same image would fail as well.
                 self.llm.reset_mm_cache()
         except EngineDeadError as dead:
-            raise EngineError(_reason(dead, self._log)) from dead
+            raise EngineError(reason_of(dead, self._log)) from dead
 
 
 def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
@@ -313,7 +311,7 @@ def _pixel_limits(config: BackendConfig, revision: str | None) -> dict[str, Any]
 
 def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log: IO[bytes] | None = None) -> UserError:
     """What to tell a user whose model or engine argument vLLM did not accept."""
-    reason = _reason(error, log)
+    reason = reason_of(error, log)
     if "trust_remote_code" in str(error) and not config.trust_remote_code:
         return UserError(
             f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
@@ -324,34 +322,6 @@ def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log
         if key in about:
             return UserError(f"-M {key}={value}: {reason}")
     return UserError(f"--model {config.model}: {what}: {reason}", code)
-
-
-def _reason(error: Exception, log: IO[bytes] | None = None) -> str:
-    """One line on what went wrong; where the exception only points at the output, the cause that stands there."""
-    text = str(error.errors()[0]["msg"]) if hasattr(error, "errors") else str(error)
-    if log and _POINTER.search(text):
-        text = (
-            _logged_error(log) or "the engine process died without a word; it may have been killed for want of memory"
-        )
-    text = shorten(text.removeprefix("Value error, "), 300, placeholder=" ...")
-    return text if " " in text else f"{type(error).__name__}: {text}"  # a bare word, as of KeyError, says little
-
-
-def _root(error: BaseException) -> Exception:
-    """The exception that others were raised from: what is wrong, rather than what could not be done."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error if isinstance(error, Exception) else RuntimeError(str(error))
-
-
-def _logged_error(log: IO[bytes]) -> str | None:
-    """The message of the last exception in a log that does not point at another one itself."""
-    size = os.fstat(log.fileno()).st_size
-    # read without moving the position that the engine's processes write at
-    tail = os.pread(log.fileno(), 2**20, max(0, size - 2**20)).decode(errors="replace")
-    messages = re.findall(r"\b[A-Za-z_][\w.]*(?:Error|Exception): (.+)", tail)
-    causes = [str(message) for message in messages if not _POINTER.search(message)]
-    return causes[-1] if causes else None
 
 
 def _response(request: Request, output: Any, seconds: float) -> Response:
@@ -382,20 +352,6 @@ def _wake_on_death(client: Any, closed: Event) -> None:
                 return
 
     Thread(target=watch, name="mgsd-engine-watch", daemon=True).start()
-
-
-@contextmanager
-def _stderr_to(file: IO[bytes]) -> Iterator[None]:
-    """Send file descriptor 2 of this process, and of those it starts meanwhile, to a file."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Commands that make whole tables: table1, reproduce."""
+"""The command that makes whole tables: table1."""
 
 from __future__ import annotations
 
@@ -24,38 +24,16 @@ Overrides = Annotated[
 
 @app.command("table1")
 def table1_command(
-    config: Annotated[str, typer.Option("--config", help="A YAML file, or table1, diagnostics, ablations.")] = "table1",
+    config: Annotated[
+        str, typer.Option("--config", help="A YAML file, or table1, diagnostics, ablations, tiny.")
+    ] = "table1",
     data_root: options.DataRoot = None,
     out: Out = None,
     rows: Rows = [],  # noqa: B006 (typer copies it)
     limit: options.Limit = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Measure every row of the paper's main table whose model is at hand, beside what was published."""
-    _make(config, data_root, out, rows, limit, overrides)
-
-
-@app.command("reproduce")
-def reproduce_command(
-    config: Annotated[str, typer.Argument(help="A YAML file, or table1, diagnostics, ablations.", metavar="TABLE")],
-    data_root: options.DataRoot = None,
-    out: Out = None,
-    rows: Rows = [],  # noqa: B006
-    limit: options.Limit = None,
-    overrides: Overrides = [],  # noqa: B006
-) -> None:
-    """Make any table from its configuration; `table1` is the one of the main results."""
-    _make(config, data_root, out, rows, limit, overrides)
-
-
-def _make(
-    config: str, data_root: Path | None, out: Path | None, rows: list[str], limit: int | None, overrides: list[str]
-) -> None:
-    """Measure and write a report.
-
-    Raises:
-        typer.Exit: a row failed, or requests did.
-    """
+    """Measure every row of a table whose model is at hand, beside what was published."""
     from dataclasses import replace
 
     from rich.console import Console

@@ -127,7 +127,7 @@ def load_plan(path_or_name: str, overrides: Sequence[str] = ()) -> Plan:
     """Read and check a configuration.
 
     Args:
-        path_or_name: a YAML file, or the name of a shipped one: ``table1``, ``diagnostics`` or ``ablations``.
+        path_or_name: a YAML file, or the name of a shipped one, of :data:`SHIPPED`.
         overrides: ``key.path=value`` with YAML values, applied in order.
 
     Raises:
@@ -172,7 +172,8 @@ def find_config(path_or_name: str) -> Path:
     return shipped_folder("published").parent / f"{path_or_name}.yaml"
 
 
-SHIPPED = ("table1", "diagnostics", "ablations")
+SHIPPED = ("table1", "diagnostics", "ablations", "tiny")
+"""The configurations that come with the project."""
 
 _SAMPLING = tuple(field.name for field in fields(Sampling))
 _SETTINGS = (

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +14,19 @@ from mgsd_bench.torchvision_compat import heal_torchvision
 from scipy.stats import chi2
 
 from mgsd_baselines.spans import SPANS, cuts
-from mgsd_baselines.tiny import build_tiny
 
 torch = pytest.importorskip("torch")
 heal_torchvision()
 pytest.importorskip("torchvision")
 pytest.importorskip("trl")
 
-from distilling import Gradients, answer_with, config_of, disturb, lora, one_thread, rows_of, trainer_of  # noqa: E402
+from distilling import Gradients, answer_with, config_of, disturb, lora, rows_of  # noqa: E402
+
 from mgsd_baselines import distill  # noqa: E402
-from mgsd_baselines.distill import SelfDistillTrainer  # noqa: E402
 from mgsd_baselines.divergence import Head, compare, divergence, sampled_divergence  # noqa: E402
-from mgsd_baselines.models import load_model, load_processor  # noqa: E402
 from mgsd_baselines.recipe import Distill, load_recipe  # noqa: E402
 
 WEIGHTS = {"state": 0.5, "route": 1.0, "plan": 3.0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def processor(folder: Path) -> Any:
-    return load_processor(str(folder))
-
-
-@pytest.fixture(scope="module")
-def base(folder: Path) -> Any:
-    return load_model(str(folder), dtype=torch.float32, attention="sdpa")
-
-
-@pytest.fixture
-def make(processor: Any, tmp_path: Path) -> Callable[..., SelfDistillTrainer]:
-    return partial(trainer_of, processor, tmp_path / "out")
 
 
 # --- the loss against a plain reference

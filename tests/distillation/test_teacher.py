@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +14,6 @@ from mgsd_bench.torchvision_compat import heal_torchvision
 from mgsd_baselines.recipe import Teacher
 from mgsd_baselines.rows import make_row, reference_answer
 from mgsd_baselines.teacher import shuffled, tell, told
-from mgsd_baselines.tiny import build_tiny
 from mgsd_envs import Episode, generate, get_task
 
 torch = pytest.importorskip("torch")
@@ -24,38 +21,10 @@ heal_torchvision()
 pytest.importorskip("torchvision")
 pytest.importorskip("trl")
 
-from distilling import Row, answer_with, ids_of, lora, one_thread, rows_of, trainer_of  # noqa: E402
+from distilling import Row, answer_with, ids_of, lora, rows_of  # noqa: E402
+
 from mgsd_baselines.adapters import KeptWeights, without_adapter  # noqa: E402
-from mgsd_baselines.distill import SelfDistillTrainer  # noqa: E402
-from mgsd_baselines.models import load_model, load_processor  # noqa: E402
 from mgsd_baselines.tally import judge  # noqa: E402
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def processor(folder: Path) -> Any:
-    return load_processor(str(folder))
-
-
-@pytest.fixture(scope="module")
-def base(folder: Path) -> Any:
-    return load_model(str(folder), dtype=torch.float32, attention="sdpa")
-
-
-@pytest.fixture
-def make(processor: Any, tmp_path: Path) -> Callable[..., SelfDistillTrainer]:
-    return partial(trainer_of, processor, tmp_path / "out")
-
 
 # --- what the teacher is told
 
