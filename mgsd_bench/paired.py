@@ -14,6 +14,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from mgsd_bench.statistics import Groups
 
@@ -145,11 +146,8 @@ def lower_bound(of: Change, alpha: float) -> float:
     score = _Score.of(of)
     if score.p(1.0) > alpha:
         return -1.0
-    low, high = -1.0, of.mean  # the p-value is at most alpha at low, at least 1/2 at high
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if score.p(-middle) <= alpha else (low, middle)
-    return low
+    # the p-value is at most alpha at a drop of 1, and at least 1/2 at the observed change
+    return float(brentq(lambda change: score.p(-change) - alpha, -1.0, of.mean, xtol=1e-12))
 
 
 def upper_bound(of: Change, alpha: float) -> float:
