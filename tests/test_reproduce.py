@@ -300,10 +300,18 @@ def test_wrong_names_are_one_line(config: Path) -> None:
         table1(config, "--rows", "orakel")
 
 
-@pytest.mark.parametrize("name", ["table1", "diagnostics", "ablations"])
-def test_shipped_configurations(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("table1", ["tiny", "paper"]),
+        ("diagnostics", ["tiny", "paper"]),
+        ("ablations", ["tiny", "paper"]),
+        ("tiny", ["family"]),
+    ],
+)
+def test_shipped_configurations(name: str, tables: list[str]) -> None:
     plan = load_plan(name)
-    assert [table.name for table in plan.tables] == ["tiny", "paper"]
+    assert [table.name for table in plan.tables] == tables
     known = {figure.model for figure in load_published()}
     for row in (row for table in plan.tables for row in table.rows):
         assert row.published is None or row.published in known
@@ -325,3 +333,9 @@ def test_diagnostics_rest_on_the_runs_of_the_main_table() -> None:
         rows = {row.name: row for row in first.rows}
         assert all(rows[row.name] == row for row in second.rows)
         assert (first.suite, first.external, first.image) == (second.suite, second.external, second.image)
+
+
+def test_rows_by_name_bring_along_what_they_show(config: Path, tmp_path: Path) -> None:
+    output = table1(config, "--rows", "told", "--limit", "1")
+    assert "2 rows measured, 0 skipped, 0 failed" in output
+    assert "oracle" not in (tmp_path / "reports/small/small.md").read_text()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mgsd_bench.cli import options
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit
 
 app = typer.Typer()
 
@@ -34,35 +34,28 @@ def table1_command(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Measure every row of a table whose model is at hand, beside what was published."""
-    from dataclasses import replace
-
     from rich.console import Console
 
     from mgsd_baselines.published import load_published
-    from mgsd_bench.reproduce.plan import load_plan
+    from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.reproduce.plan import load_plan, narrow
     from mgsd_bench.reproduce.report import tables_of, write_report
     from mgsd_bench.reproduce.rows import measure
 
-    plan, published = load_plan(config, overrides), load_published()
-    only = options.split_list(rows)
-    known = {row.name for table in plan.tables for row in table.rows}
-    for name in only:
-        if name not in known:
-            raise UserError(f"--rows {name}: no row of {plan.name}; it has {', '.join(sorted(known))}")
+    plan, published = narrow(load_plan(config, overrides), options.split_list(rows), limit), load_published()
     console = Console(markup=False)
-    tables = plan.tables if limit is None else [replace(table, limit=limit) for table in plan.tables]
-    outcomes = [measure(plan, table, console, data_root=data_root, only=only) for table in tables]
+    outcomes = [measure(plan, table, console, data_root) for table in plan.tables]
     folder = out or Path("reports") / plan.name
     files = write_report(plan, outcomes, published, folder)
     for outcome in outcomes:
-        console.print(f"\n{outcome.table.title}", style="bold")
         for shown in tables_of(outcome, levels=False):
-            console.print(shown.to_markdown(), highlight=False, soft_wrap=True)
+            console.print(f"\n{outcome.table.title}: {shown.notes[0]}", style="bold", highlight=False, soft_wrap=True)
+            console.print(as_terminal(shown.rows))
     rows_of_all = [row for outcome in outcomes for row in outcome.rows]
     counts = {why: sum(getattr(row, why) is not None for row in rows_of_all) for why in ("skipped", "failed")}
     measured = sum(len(outcome.shown) for outcome in outcomes)
     console.print(
-        f"{measured} rows measured, {counts['skipped']} skipped, {counts['failed']} failed; report in {files[0]}",
+        f"\n{measured} rows measured, {counts['skipped']} skipped, {counts['failed']} failed; report in {files[0]}",
         highlight=False,
         soft_wrap=True,
     )

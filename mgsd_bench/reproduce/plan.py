@@ -6,8 +6,8 @@ configuration ``extends``; what a row does not say comes from ``defaults``, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +152,30 @@ def load_plan(path_or_name: str, overrides: Sequence[str] = ()) -> Plan:
         html=top.flag("html", True),
         tables=tuple(_table(name, tables.section(name), top) for name in tables.values),
     )
+
+
+def narrow(plan: Plan, names: Collection[str], limit: int | None) -> Plan:
+    """The plan with these rows alone, those whose answers they show included, and so many episodes a level.
+
+    Args:
+        plan: what to narrow.
+        names: of rows; all if empty.
+        limit: episodes a level; those of the tables if None.
+
+    Raises:
+        UserError: the plan has no such row.
+    """
+    known = {row.name for table in plan.tables for row in table.rows}
+    for name in names:
+        if name not in known:
+            raise UserError(f"--rows {name}: no row of {plan.name}; it has {', '.join(sorted(known))}")
+    tables = []
+    for table in plan.tables:
+        wanted = {name for row in table.rows if row.name in names for name in (row.name, row.text_of)}
+        rows = tuple(row for row in table.rows if row.name in wanted) if names else table.rows
+        if rows:
+            tables.append(replace(table, rows=rows, limit=table.limit if limit is None else limit))
+    return replace(plan, tables=tuple(tables))
 
 
 def find_config(path_or_name: str) -> Path:

@@ -65,9 +65,7 @@ class Outcome:
         return [measured for measured in self.rows if measured.diagnosis is not None]
 
 
-def measure(
-    plan: Plan, table: Table, console: Console, *, data_root: Path | None = None, only: Collection[str] = ()
-) -> Outcome:
+def measure(plan: Plan, table: Table, console: Console, data_root: Path | None = None) -> Outcome:
     """Measure the rows of one table; a row that is finished is read and not asked again.
 
     Args:
@@ -75,7 +73,6 @@ def measure(
         table: the table.
         console: where progress is told.
         data_root: folder with others' test sets.
-        only: names of the rows to measure, besides the finished runs; all if empty.
 
     Raises:
         UserError: the suite cannot be made or read, or (exit code ``INTERRUPTED``) the user stopped.
@@ -84,7 +81,7 @@ def measure(
     rows: dict[str, Measured] = {}
     for row in table.rows:
         console.print(f"{table.name}/{row.name}", highlight=False)
-        rows[row.name] = measured = _measure(plan, table, row, suite, no_suite, rows, console, only)
+        rows[row.name] = measured = _measure(plan, table, row, suite, no_suite, rows, console)
         for word, reason in (("skipped", measured.skipped), ("failed", measured.failed)):
             if reason:
                 console.print(f"  {word}: {reason}", highlight=False, soft_wrap=True)
@@ -117,12 +114,9 @@ def _measure(
     no_suite: str | None,
     before: dict[str, Measured],
     console: Console,
-    only: Collection[str],
 ) -> Measured:
     if row.finished is not None:
         return _guarded(row, lambda: _finished(row, before))
-    if only and row.name not in only:
-        return Measured(row, skipped="not among --rows")
     if row.text_of is not None:
         return _from_text(row, before[row.text_of])
     reason = no_suite if suite is None else _not_at_hand(row)
