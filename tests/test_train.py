@@ -147,7 +147,7 @@ def test_another_rank_cannot_go_on(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere: cannot be loaded as a vision-language model"):
+    with pytest.raises(UserError, match="model nowhere: no such folder, nor the name of a model"):
         train(smoke("start=nowhere"), tmp_path / "out", report=lambda line: None)
 
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mgsd_bench.backends.checkpoints import locate
+from mgsd_bench.backends.checkpoints import check_model, locate
 from mgsd_bench.errors import UserError
 from mgsd_bench.torchvision_compat import heal_torchvision
 
@@ -55,6 +55,7 @@ def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedMo
     Raises:
         UserError: there is no such model, or it takes no images.
     """
+    check_model(name, said="model")
     try:
         return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, ImportError) as error:
@@ -67,6 +68,7 @@ def load_processor(name: str) -> ProcessorMixin:
     Raises:
         UserError: it cannot be loaded, or has no image processor, so that training would see no pictures.
     """
+    check_model(name, said="model")
     try:
         processor = AutoProcessor.from_pretrained(name, padding_side="left")
     except (OSError, ValueError, ImportError) as error:

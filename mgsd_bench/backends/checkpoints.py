@@ -25,8 +25,16 @@ def locate(model: str) -> str:
     return str(shipped(model) or model)
 
 
-def check_model(model: str, revision: str | None = None, token: str | bool | None = None) -> None:
-    """Make sure that ``--model`` names a checkpoint folder, or a model that the hub or its local cache has.
+def check_model(
+    model: str, revision: str | None = None, token: str | bool | None = None, *, said: str = "--model"
+) -> None:
+    """Make sure that this names a checkpoint folder, or a model that the hub or its local cache has.
+
+    Args:
+        model: a folder or a hub name.
+        revision: of the model on the hub.
+        token: for the hub.
+        said: where the user named it.
 
     Raises:
         UserError: it does not.
@@ -34,21 +42,21 @@ def check_model(model: str, revision: str | None = None, token: str | bool | Non
     path = Path(model)
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(f"--model {model}: no config.json in this folder; name a checkpoint's own folder")
+            raise UserError(f"{said} {model}: no config.json in this folder; name a checkpoint's own folder")
     elif path.exists():
-        raise UserError(f"--model {model}: this is a file; name the checkpoint's folder")
+        raise UserError(f"{said} {model}: this is a file; name the checkpoint's folder")
     elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
         from mgsd_baselines.checkpoints import shipped_names
 
         known = ", ".join(("Qwen/Qwen3-VL-4B-Instruct", *shipped_names()))
-        raise UserError(f"--model {model}: no such folder, nor the name of a model such as {known}")
+        raise UserError(f"{said} {model}: no such folder, nor the name of a model such as {known}")
     elif "VLLM_USE_MODELSCOPE" not in os.environ and checkpoint_folder(model, revision) is None:
         from huggingface_hub import HfApi
 
         try:  # libraries that download retry for minutes before they say the same
             HfApi(token=token).model_info(model, revision=revision, timeout=10)
         except Exception as error:
-            raise UserError(f"--model {model}: no such folder, and not on the hub: {error}") from error
+            raise UserError(f"{said} {model}: no such folder, and not on the hub: {error}") from error
 
 
 def checkpoint_folder(model: str, revision: str | None = None) -> Path | None:
