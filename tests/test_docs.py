@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -62,6 +63,31 @@ def test_python(page: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{code}\n{done.stderr}"
         for shown in re.findall(r"^print.*?#\s([('A-Z].*)$", code, re.MULTILINE):
             assert shown.split(":")[0] in done.stdout
+
+
+@pytest.mark.data
+def test_prompts_from_a_checkout_laid_out_as_the_authors(tmp_path: Path, data_root: Path) -> None:
+    (block,) = [text for text in blocks(ROOT / "docs" / "reproducing.md", "text") if text.startswith("cd MGSD")]
+    for name in re.findall(r"\S+/opcd_student_\w+\.txt", block):
+        path = tmp_path / "MGSD" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("Find a way.\n<TEST-IMAGE>")
+    for task in ("Frozenlake", "Maze", "MiniBehaviour"):
+        path = tmp_path / "MGSD" / "evaluate" / "modality_gap_eval" / "prompts" / f"text_student_{task}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("Find a way:\n<TEXT-STATE>")
+    (tmp_path / "sets").symlink_to(data_root)
+    command = block.rstrip().replace("mgsd-bench", f"{shlex.quote(sys.executable)} -m mgsd_bench")
+    done = subprocess.run(
+        ["bash", "-euc", f"{command} --rows straight --limit 2 --set figures=false --set html=false"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads((tmp_path / "runs" / "authors" / "paper" / "straight" / "run.json").read_text())
+    assert "authors" in json.dumps(run)
+    assert "prompts authors" in (tmp_path / "reports" / "authors" / "table1.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
