@@ -17,6 +17,7 @@ from mgsd_bench.progress import RunProgress
 from mgsd_bench.prompts import Condition, PromptSet, load_prompts
 from mgsd_bench.runner import Question, answer_all, questions
 from mgsd_bench.runs import RunFolder, Sample
+from mgsd_bench.scoring import SCORER_VERSION
 from mgsd_envs import Episode
 
 
@@ -74,7 +75,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     """
     if job.repeats < 1:
         raise UserError(f"--repeats {job.repeats}: must be at least 1")
-    if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend != "scripted":
+    if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
         raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
     episodes = suites.episodes(job.suite)
     if job.limit is not None:
@@ -191,6 +192,7 @@ def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> d
         "model": job.config.model,
         "sampling": asdict(job.config.sampling),
         "pixels": [job.config.min_pixels, job.config.max_pixels],
+        "scorer": SCORER_VERSION,
     }
 
 

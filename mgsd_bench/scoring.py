@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from mgsd_bench.backends import Response
 
 
+SCORER_VERSION = 1
+"""Recorded with every run; runs of two versions are not comparable.
+
+Raise it whenever the same text can get another outcome, plan or facts: by a change here, in
+:mod:`mgsd_bench.answers`, or in the rules or the reading of a task.
+"""
+
+
 class Outcome(StrEnum):
     """What became of one question; a closed set. Every question asked is in every denominator."""
 
