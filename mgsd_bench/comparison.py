@@ -19,7 +19,7 @@ def read_comparable(paths: Sequence[Path], condition: str) -> list[Run]:
 
     Raises:
         UserError: a run is missing, unfinished or damaged, lacks the condition, or (exit code ``NOT_COMPARABLE``) saw
-            other episodes or prompts than the first.
+            other episodes or prompts than the first, or was scored by another version.
     """
     runs = [read_run(path) for path in paths]
     first = _asked(runs[0], condition)
@@ -38,6 +38,13 @@ def read_comparable(paths: Sequence[Path], condition: str) -> list[Run]:
             )
         if asked != first:
             raise UserError(f"{run.path}: other prompts or images than {paths[0]}", Exit.NOT_COMPARABLE)
+        scorers = [other.record["identity"]["scorer"] for other in (run, runs[0])]
+        if scorers[0] != scorers[1]:
+            raise UserError(
+                f"{run.path}: scored by version {scorers[0]}, {paths[0]} by {scorers[1]}; score both alike, with "
+                "`mgsd-bench score --answers RUN/samples.jsonl`",
+                Exit.NOT_COMPARABLE,
+            )
     return runs
 
 

@@ -121,7 +121,11 @@ def _check(runs: Sequence[Run]) -> Run:
     first = runs[0]
     for run in runs:
         identity = run.record["identity"]
-        for key, what in (("episodes_digest", "other episodes"), ("model", "another model")):
+        for key, what in (
+            ("episodes_digest", "other episodes"),
+            ("model", "another model"),
+            ("scorer", "another scorer"),
+        ):
             if identity[key] != first.record["identity"][key]:
                 raise UserError(f"{run.path}: {what} than {first.path}", Exit.NOT_COMPARABLE)
         if run.record["status"] not in ("complete", "errors"):

@@ -14,7 +14,8 @@ from mgsd_bench.runs import EPISODES, Run, ordered, read_run, write_whole
 
 FOLDER = Path("baselines") / "gate"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_KEPT = ("versions", "git", "backend", "started")
+_KEPT = ("versions", "git", "backend")
+_OF_THE_MACHINE = ("model", "hardware")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,10 @@ def find_baseline(name: str, folder: Path = FOLDER) -> Run:
     if _NAME.fullmatch(name) and (folder / name / "run.json").is_file():
         return read_run(folder / name)
     known = ", ".join(names(folder)) or "none"
-    raise UserError(f"--baseline {name}: no run there, and no baseline of that name in {folder} (there are: {known})")
+    raise UserError(
+        f"--baseline {name}: no run there, and no baseline of that name in {folder} (there are: {known}); name another "
+        "folder of baselines with --dir"
+    )
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -95,12 +99,11 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     if target.exists() and not force:
         raise UserError(f"{target}: exists; give another name, or --force to overwrite it")
     samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
-    sessions = [{key: session[key] for key in _KEPT if key in session} for session in run.record["sessions"]]
     texts = {
         EPISODES: (path / EPISODES).read_text(encoding="utf-8"),
         "samples.jsonl": b"".join(sample.to_line() for sample in samples).decode(),
         "metrics.json": _pretty(summarise(samples)),
-        "run.json": _pretty({**run.record, "sessions": sessions}),  # last: without it the folder is no run
+        "run.json": _pretty(_without_machine(run)),  # last: without it the folder is no run
     }
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -109,6 +112,18 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
+
+
+def _without_machine(run: Run) -> dict[str, Any]:
+    """A run's record without times, command line, hardware and the folders of one machine."""
+    identity = run.record["identity"]
+    sessions = [{key: session[key] for key in _KEPT if key in session} for session in run.record["sessions"]]
+    for session in sessions:
+        session["backend"] = {
+            key: value for key, value in session.get("backend", {}).items() if key not in _OF_THE_MACHINE
+        }
+    model = run.model if Path(identity["model"]).is_absolute() else identity["model"]
+    return {**run.record, "identity": {**identity, "model": model}, "sessions": sessions}
 
 
 def _pretty(data: Any) -> str:

@@ -11,12 +11,14 @@ from rich.console import Console
 
 from mgsd_bench import suites
 from mgsd_bench.backends import BackendConfig, Sampling
+from mgsd_bench.backends.checkpoints import fingerprint, locate
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluate import Blocks, Evaluation, evaluate
 from mgsd_bench.gate import Decision, Policy, Verdict
 from mgsd_bench.gate_runs import METRICS, check, decide_part, measure
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs import Run, Sample, read_run
+from mgsd_bench.scoring import SCORER_VERSION
 from mgsd_bench.sequential import blocks, sequential_decision
 from mgsd_bench.suites import Part, Suite
 from mgsd_envs import Episode
@@ -45,7 +47,8 @@ def evaluation_like(
 
     Raises:
         UserError: the baseline's record lacks a setting, it has none of the conditions, it showed pictures that are not
-            ours, or (``NOT_COMPARABLE``) its prompts have changed since.
+            ours, servers are named to a backend that asks none, or (``NOT_COMPARABLE``) its prompts or the scorer have
+            changed since.
     """
     identity = baseline.record["identity"]
     asked = {sample.condition for sample in baseline.samples}
@@ -71,6 +74,14 @@ def evaluation_like(
         engine = backend or str(identity["backend"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{baseline.path / 'run.json'}: lacks a setting of the run ({error}); save it anew") from error
+    if "base_url" in config.engine_args and engine != "openai":
+        raise UserError(f"--base-url: {engine}, the backend of {baseline.path}, asks no server; add --backend openai")
+    if identity["scorer"] != SCORER_VERSION:
+        raise UserError(
+            f"{baseline.path}: scored by version {identity['scorer']}, answers are now scored by {SCORER_VERSION}; "
+            "make the baseline anew",
+            Exit.NOT_COMPARABLE,
+        )
     suite = _suite(baseline, theme)
     conditions = [condition for condition in CONDITIONS if condition in wanted]
     episodes = suites.episodes(suite)
@@ -115,9 +126,11 @@ def gate_model(
         The candidate's run, which is not complete if it stopped early, and the decision.
 
     Raises:
-        UserError: the runs cannot be compared, or (``ENGINE``) requests failed.
+        UserError: the runs cannot be compared, the run folder holds answers of other weights (``NOT_COMPARABLE``), or
+            requests failed (``ENGINE``).
     """
     _usable_baseline(baseline, policy)
+    _same_weights(job)
     if not sequential:
         _, code = evaluate(job, console)
         candidate = read_run(job.out)
@@ -184,6 +197,20 @@ def _only(run: Run, part: frozenset[str]) -> Run:
 def _usable_baseline(baseline: Run, policy: Policy) -> None:
     """Find out before a GPU is used that the baseline will not do."""
     check(baseline, baseline, policy)
+
+
+def _same_weights(job: Evaluation) -> None:
+    """Refuse answers that a checkpoint gave before it was trained on; for a finished run no engine would look."""
+    folder = Path(locate(job.config.model))
+    if job.backend not in ("vllm", "hf") or not folder.is_dir() or not (job.out / "run.json").is_file():
+        return
+    run = read_run(job.out)
+    known = {session["backend"].get("fingerprint") for session in run.record["sessions"]} - {None}
+    if run.samples and known and known != {fingerprint(folder)}:
+        raise UserError(
+            f"--out {job.out}: holds answers of other weights of {job.config.model}; delete it, or name another folder",
+            Exit.NOT_COMPARABLE,
+        )
 
 
 def _no_errors(candidate: Run, policy: Policy, code: Exit) -> None:

@@ -95,8 +95,12 @@ def check(baseline: Run, candidate: Run, policy: Policy) -> list[str]:
         if ours.get(key) != theirs.get(key):
             where = _difference(ours.get(key), theirs.get(key))
             raise _refusal(candidate, f"other {what} than {baseline.path} ({where}); ask both models alike")
-    if ours.get("scorer") != theirs.get("scorer"):
-        raise _refusal(candidate, f"scored by version {theirs.get('scorer')}, {baseline.path} by {ours.get('scorer')}")
+    if ours["scorer"] != theirs["scorer"]:
+        raise _refusal(
+            candidate,
+            f"scored by version {theirs['scorer']}, {baseline.path} by {ours['scorer']}; score both alike, with "
+            "`mgsd-bench score --answers RUN/samples.jsonl`",
+        )
     for condition in dict.fromkeys(METRICS[name].condition for name in policy.names):
         _same_questions(baseline, candidate, condition)
     _enough(baseline, policy)

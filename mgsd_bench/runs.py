@@ -281,7 +281,8 @@ def _read_record(path: Path) -> dict[str, Any]:
             "identity": {"suite": str(), "model": str(), "digest": str(), "episodes_digest": str()},
             "sessions": [*_],
         }:
-            return dict(record)
+            # the scorer was at version 1 until runs began to record it
+            return {**record, "identity": {**record["identity"], "scorer": record["identity"].get("scorer", 1)}}
     raise UserError(f"{path} was not written by this version of mgsd-bench; name another folder")
 
 

@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from mgsd_bench.backends import BackendConfig, Sampling
-from mgsd_bench.cli import app
+from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.evaluate import Evaluation, evaluate
-from mgsd_bench.gate import Measured, MetricRule, Policy, decide
-from mgsd_bench.gate_baselines import save_baseline
+from mgsd_bench.gate import Policy
 from mgsd_bench.gate_runs import gate
-from mgsd_bench.paired import Change
-from mgsd_bench.report.gate import GateReport, gate_report, to_junit, to_markdown
-from mgsd_bench.runs import Run, read_run
-from mgsd_bench.suites import get_suite, select
-from rich.console import Console
-from typer.testing import CliRunner
+from mgsd_bench.runs import read_run
 
-LOOSE = "metrics: {e2e: 10, plan_on_gt: 10}\nlimits: {min_episodes: 1}\n"
-
-
-def make(folder: Path, model: str, limit: int = 25, **changes: Any) -> Path:
-    """A run of a scripted model on lakes and mazes."""
-    suite = select(get_suite("mgsd-v1"), ["frozenlake", "maze"], [3, 4])
-    config = BackendConfig(
-        model, Sampling(seed=changes.pop("seed", 0), max_tokens=changes.pop("max_tokens", 4096)),
-        max_pixels=changes.pop("max_pixels", 262_144),
-    )  # fmt: skip
-    job = Evaluation(suite, limit, ["visual", "symbolic"], 1, "default", "scripted", config, folder)
-    evaluate(replace(job, **changes), Console(quiet=True))
-    return folder
+from gating import LOOSE, call, copy, edit, make
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +23,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make(folder / "old", "noisy-planning:0.1")
     make(folder / "worse", "noisy-planning:0.6")
     return folder
-
-
-def call(*words: object, code: int = 0) -> str:
-    """Run a command in this process; its output, or the one line of its refusal."""
-    done = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(done.exception, UserError):
-        assert int(done.exception.code) == code, done.exception
-        assert "\n" not in str(done.exception)
-        return str(done.exception)
-    assert done.exit_code == code, done.output + repr(done.exception)
-    return done.output
-
-
-def copy(run: Path, to: Path) -> Path:
-    shutil.copytree(run, to)
-    return to
-
-
-def edit(run: Path, **identity: Any) -> Path:
-    record = json.loads((run / "run.json").read_text())
-    record["identity"].update(identity)
-    (run / "run.json").write_text(json.dumps(record))
-    return run
 
 
 # --- verdicts ---
@@ -163,6 +116,8 @@ def test_options_that_do_not_go_together(runs: Path) -> None:
     assert "no baseline of that name" in call("gate", "--baseline", "nobody", "--candidate", old, code=2)
     assert "either --from or" in call("power", "--from", old, old, "--discordance", 5, code=2)
     assert "either --runs or --model" in call("noise", code=2)
+    asked = ("gate", "--baseline", old, "--model", "oracle", "--base-url", "http://localhost:8000")
+    assert "add --backend openai" in call(*asked, code=2)
 
 
 # --- asking the candidate ---
@@ -215,143 +170,24 @@ def test_a_model_is_not_asked_if_the_baseline_will_not_do(runs: Path, tmp_path: 
     assert not (tmp_path / "x").exists()
 
 
-# --- baselines ---
-
-
-def test_baselines(runs: Path, tmp_path: Path) -> None:
-    folder = ("--dir", tmp_path / "kept")
-    call("baseline", "save", runs / "old", "v1", *folder)
-    kept = tmp_path / "kept" / "v1"
-    assert sorted(path.name for path in kept.iterdir()) == [
-        "episodes.jsonl", "metrics.json", "run.json", "samples.jsonl",
-    ]  # fmt: skip
-    assert json.loads((kept / "metrics.json").read_text()) == json.loads((runs / "old" / "metrics.json").read_text())
-    assert str(tmp_path) not in (kept / "run.json").read_text()
-    assert "v1" in call("baseline", "list", *folder)
-    assert "episodes_digest" in call("baseline", "show", "v1", *folder)
-    call("gate", "--baseline", "v1", "--candidate", runs / "worse", *folder, "--json", tmp_path / "v.json", code=1)
-    assert "exists" in call("baseline", "save", runs / "old", "v1", *folder, code=2)
-    assert "not a name" in call("baseline", "save", runs / "old", "../v1", *folder, code=2)
-    before = {path.name: path.read_bytes() for path in kept.iterdir()}
-    call("baseline", "save", runs / "old", "v1", "--force", *folder)
-    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
-
-
-def test_the_order_of_answers_leaves_no_trace_in_a_baseline(runs: Path, tmp_path: Path) -> None:
-    other = copy(runs / "old", tmp_path / "other")
-    lines = (other / "samples.jsonl").read_bytes().splitlines(keepends=True)
-    (other / "samples.jsonl").write_bytes(b"".join(reversed(lines)))
-    folders = [save_baseline(run, name, tmp_path) for run, name in ((runs / "old", "a"), (other, "b"))]
-    assert folders[0].joinpath("samples.jsonl").read_bytes() == folders[1].joinpath("samples.jsonl").read_bytes()
-
-
-def test_an_unfinished_run_is_no_baseline(runs: Path, tmp_path: Path) -> None:
-    half = copy(runs / "old", tmp_path / "half")
-    record = json.loads((half / "run.json").read_text())
-    (half / "run.json").write_text(json.dumps({**record, "status": "running"}))
-    assert "not finished" in call("baseline", "save", half, "x", "--dir", tmp_path, code=3)
-
-
-# --- reports ---
-
-
-def test_markdown_and_junit(runs: Path, tmp_path: Path) -> None:
-    summary, junit = tmp_path / "summary.md", tmp_path / "junit.xml"
-    summary.write_text("# before\n")
-    call(
-        "gate", "--baseline", runs / "old", "--candidate", runs / "worse", "--json", tmp_path / "v.json",
-        "--markdown", summary, "--junit", junit, code=1,
-    )  # fmt: skip
-    text = summary.read_text()
-    assert text.startswith("# before\n## ❌ FAIL: E2E, Plan-on-GT dropped\n")
-    assert "| metric | n | baseline | candidate | change |" in text
-    assert "Levels that lost most" in text
-    assert text.count("<details>") == text.count("</details>") == 2
-    root = ElementTree.fromstring(junit.read_text())
-    assert root.attrib == {"name": "mgsd-bench gate", "tests": "3", "failures": "2", "errors": "0", "skipped": "0"}
-    assert [case.attrib["name"] for case in root.iter("testcase")] == [
-        "metric E2E", "metric State F1", "metric Plan-on-GT",
-    ]  # fmt: skip
-
-
-def small_report() -> GateReport:
-    n, policy = 600, Policy(metrics=(MetricRule("e2e", 0.03, 0.015), MetricRule("plan_on_gt", 0.05, 0.025)))
-    weights = np.full(n, 1 / n)
-    lost = Change(np.concatenate([np.full(36, -1.0), np.full(6, 1.0), np.zeros(n - 42)]), weights)
-    same = Change(np.zeros(n), weights)
-    measured = {"e2e": Measured(0.8, 0.75, lost), "plan_on_gt": Measured(0.9, 0.9, same)}
-    row = {"task": "maze", "n": n, "baseline": 0.8, "candidate": 0.75, "worse": 36, "better": 6}
-    worst = [{"metric": "e2e", "task": "maze", "level": 5, "n": 100, "drop": 0.1, "lost": ["maze/5/0001"]}]
-    decision = decide(measured, policy, notes=["backend differs"])
-    return GateReport(
-        decision, policy, ("old", "runs/old"), ("new", "runs/new"), "mgsd-v1", "ab12" * 16, {"e2e": [row]}, worst
-    )
-
-
-def test_markdown_to_the_letter() -> None:
-    assert to_markdown(small_report()) == (
-        """\
-## ❌ FAIL: E2E dropped
-
-new against old on mgsd-v1 (episodes ab12ab12ab12)
-
-| metric | n | baseline | candidate | change | 95 % bounds | margin | differ | status | p drop |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| E2E | 600 | 80.0 | 75.0 | -5.0 | -7.0 to -3.2 | 3 | 7.0 | dropped | 0.000 |
-| Plan-on-GT | 600 | 90.0 | 90.0 | +0.0 | -0.5 to +0.5 | 5 | 0.0 | held | 1.000 |
-
-<details><summary>By task</summary>
-
-| task | metric | n | baseline | candidate | worse | better |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: |
-| maze | E2E | 600 | 80.0 | 75.0 | 36 | 6 |
-
-</details>
-
-<details><summary>Levels that lost most</summary>
-
-- maze 5, E2E: 10.0 points of 100; lost maze/5/0001
-
-</details>
-
-- backend differs
-"""
-    )
-
-
-def test_junit_to_the_letter() -> None:
-    assert to_junit(small_report()) == (
-        """\
-<?xml version="1.0" encoding="utf-8"?>
-<testsuites name="mgsd-bench gate" tests="2" failures="1" errors="0" skipped="0">
-  <testsuite name="mgsd-v1 new" tests="2" failures="1" errors="0" skipped="0">
-    <testcase classname="mgsd-bench.gate" name="metric E2E">
-      <failure message="80.0 to 75.0 %, change -5.0 points (-7.0 to -3.2), margin 3, n 600: dropped">\
-maze 5, E2E: 10.0 points of 100; lost maze/5/0001</failure>
-    </testcase>
-    <testcase classname="mgsd-bench.gate" name="metric Plan-on-GT">
-      <system-out>90.0 to 90.0 %, change +0.0 points (-0.5 to +0.5), margin 5, n 600: held</system-out>
-    </testcase>
-  </testsuite>
-</testsuites>
-"""
-    )
-
-
-def test_names_from_outside_stay_text(runs: Path) -> None:
-    def named(run: Run, name: str) -> Run:
-        return replace(run, record={**run.record, "identity": {**run.record["identity"], "model": name}})
-
-    evil = '<img src=x>|`a`\n# b\x1b[31m\x00 & @team "c" ]]>'
-    before, after = read_run(runs / "old"), named(read_run(runs / "worse"), evil)
-    report = gate_report(before, after, Policy(), gate(before, after, Policy()))
-    text, xml = to_markdown(report), to_junit(report)
-    assert r"\<img src=x\>\|\`a\` \# b" in text
-    assert "@" not in text
-    assert "\x1b" not in text + xml
-    assert "\n# b" not in text
-    (suite,) = ElementTree.fromstring(xml)
-    assert "<img src=x>" in suite.attrib["name"]
+def test_answers_of_other_weights_are_not_taken_for_the_candidates(runs: Path, tmp_path: Path) -> None:
+    """Nothing is left to ask of a finished run, so no engine would notice that the checkpoint is another by now."""
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text("{}")
+    before, after, policy = (tmp_path / name for name in ("before", "after", "gate.yaml"))
+    policy.write_text(LOOSE)
+    options = ("--policy", policy, "--out", after)
+    call("gate", "--baseline", runs / "old", "--model", "noisy-planning:0.1", *options)
+    edit(copy(runs / "old", before), backend="vllm")
+    edit(after, backend="vllm", model=str(checkpoint))
+    record = json.loads((after / "run.json").read_text())
+    record["sessions"][0]["backend"] = {"engine": "vllm", "fingerprint": fingerprint(checkpoint)}
+    (after / "run.json").write_text(json.dumps(record))
+    words = ("gate", "--baseline", before, "--model", checkpoint, *options)
+    assert "PASS" in call(*words)
+    (checkpoint / "config.json").write_text('{"trained": "more"}')
+    assert "holds answers of other weights" in call(*words, code=3)
 
 
 # --- power and noise ---

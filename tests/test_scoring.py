@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from hashlib import sha256
+
 import pytest
+from mgsd_bench.answers import write_plan
 from mgsd_bench.backends import Response
-from mgsd_bench.scoring import Outcome, score
+from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.scoring import SCORER_VERSION, Outcome, score
+from mgsd_bench.suites import episodes, get_suite
 
 from mgsd_envs import Episode, get_task, make_episode
 
@@ -64,3 +71,18 @@ def test_stated_facts_are_read_where_they_were_asked_for(episode: Episode) -> No
 def test_perceive_asks_for_the_state_alone(episode: Episode, answer: str, finish: str, outcome: Outcome) -> None:
     scored = score(episode, "perceive", Response("k", answer, finish))  # type: ignore[arg-type]
     assert (scored.outcome, scored.plan) == (outcome, None)
+
+
+def test_the_version_goes_up_when_the_same_answers_come_out_otherwise() -> None:
+    """If this fails for a good reason, raise SCORER_VERSION, and put the new pair here."""
+    digest = sha256()
+    for episode in episodes(get_suite("smoke")):
+        task = get_task(episode.task)
+        state, plan = task.describe(episode.state), f"<answer>{write_plan(episode.plan)}</answer>"
+        for text in (f"{state}\n{plan}", plan, state, f"<think>{plan}</think>", plan[:-9], "<answer>URDL</answer>"):
+            for condition in CONDITIONS:
+                for reason in ("stop", "length"):
+                    found = asdict(score(episode, condition, Response("k", text, reason)))  # type: ignore[arg-type]
+                    line = json.dumps({**found, "facts": sorted(map(str, found["facts"]))}, sort_keys=True)
+                    digest.update(line.encode())
+    assert (SCORER_VERSION, digest.hexdigest()[:16]) == (1, "3f89f7d61b261f66")

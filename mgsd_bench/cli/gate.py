@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,44 +56,25 @@ def gate_command(
     """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
     from rich.console import Console
 
-    from mgsd_bench.gate_baselines import find_baseline
-    from mgsd_bench.gate_runs import gate
-    from mgsd_bench.report.gate import gate_report, gate_table, headline, to_json, to_junit, to_markdown
-    from mgsd_bench.runs import read_run
+    from mgsd_bench.gate_job import GateJob, run_gate
+    from mgsd_bench.report.gate import headline, show, to_json, to_junit, to_markdown
 
-    if (model is None) == (candidate is None):
-        raise UserError("gate: give either --candidate or --model")
-    _only_with_model(model, sequential=sequential, backend=backend, base_url=base_url, out=out, engine=engine)
-    asked = _policy(policy, inconclusive)
-    before = find_baseline(baseline, directory)
+    job = GateJob(
+        baseline, candidate, model, policy, inconclusive, directory, sequential, backend, out,
+        options.engine_arguments(engine, backend or "openai", base_url), trust_remote_code,
+    )  # fmt: skip
     console = Console(markup=False)
-    if candidate is not None:
-        after = read_run(candidate)
-        decision = gate(before, after, asked)
-    else:
-        from mgsd_bench.gate_candidate import evaluation_like, gate_model
-
-        name = str(model)
-        chosen = backend or str(before.record["identity"].get("backend"))
-        folder = out or Path("runs") / f"gate-{Path(name).name.replace(':', '-')}"
-        job = evaluation_like(
-            before, name, folder, asked, backend=chosen, trust_remote_code=trust_remote_code,
-            engine_args=options.engine_arguments(engine, chosen, base_url),
-        )  # fmt: skip
-        after, decision = gate_model(before, job, asked, console, sequential=sequential)
-    report = gate_report(before, after, asked, decision)
-    target = verdict or after.path / "verdict.json"
+    report = run_gate(job, console)
+    target = verdict or Path(report.candidate[1]) / "verdict.json"
     _write("--json", target, json.dumps(to_json(report), indent=2) + "\n")
     if markdown is not None:
         _append(markdown, to_markdown(report))
     if junit is not None:
         _write("--junit", junit, to_junit(report))
-    console.print(gate_table(report))
-    for note in decision.notes:
-        console.print(f"note: {_line(note)}", highlight=False, soft_wrap=True)
+    show(report, console)
     console.print(f"\n{headline(report)}", highlight=False, soft_wrap=True, style="bold")
     console.print(f"verdict in {target}", highlight=False, soft_wrap=True)
-    raise typer.Exit(decision.exit_code(asked))
+    raise typer.Exit(report.exit_code)
 
 
 @baseline_app.command("save")
@@ -165,11 +146,12 @@ def power_command(
     """How large a drop does a gate see, and how often does it pass what did not change?"""
     from rich.console import Console
 
+    from mgsd_bench.gate_job import choose_policy
     from mgsd_bench.power import design_of
     from mgsd_bench.report.tables import as_terminal
     from mgsd_bench.suites import get_suite
 
-    asked = _policy(policy, None)
+    asked = choose_policy(policy)
     if runs is not None and discordance:
         raise UserError("power: give either --from or --discordance")
     if runs is None:
@@ -251,31 +233,6 @@ def noise_command(
     target = runs[1] / "noise.json"
     _write("--out", target, json.dumps(found, indent=2) + "\n")
     console.print(f"\nnoise in {target}; a gate's margin must exceed it", highlight=False, soft_wrap=True)
-
-
-def _policy(path: Path | None, inconclusive: str | None) -> Policy:
-    from dataclasses import replace
-
-    from mgsd_bench.gate import Policy, Verdict
-
-    if path is None:
-        policy = Policy()
-    else:
-        from mgsd_bench.gate_policy import load_policy
-
-        policy = load_policy(path)
-    if inconclusive is None:
-        return policy
-    if inconclusive not in [verdict.value for verdict in Verdict]:
-        raise UserError(f"--inconclusive {inconclusive}: choose from pass, fail, inconclusive")
-    return replace(policy, inconclusive=Verdict(inconclusive))
-
-
-def _only_with_model(model: str | None, **given: Any) -> None:
-    for name, value in given.items():
-        if model is None and value:
-            option = "-M" if name == "engine" else f"--{name.replace('_', '-')}"
-            raise UserError(f"{option}: has a meaning with --model only; leave it out or give --model")
 
 
 def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float, dict[str, Design]]]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from rich.console import Console
 from rich.table import Table
 
+from mgsd_bench.errors import Exit
 from mgsd_bench.gate import Decision, FloorDecision, MetricDecision, Policy, Status, Verdict
 from mgsd_bench.gate_runs import METRICS, by_task, regressions
 from mgsd_bench.report.tables import as_markdown, markdown_text, one_line, plain_table
@@ -49,6 +51,11 @@ class GateReport:
     tasks: dict[str, list[Json]]
     worst: list[Json]
 
+    @property
+    def exit_code(self) -> Exit:
+        """0 pass, 1 fail, 4 inconclusive (or what the policy counts that as)."""
+        return self.decision.exit_code(self.policy)
+
 
 def gate_report(baseline: Run, candidate: Run, policy: Policy, decision: Decision) -> GateReport:
     """Gather a report from two runs; of a run that stopped early, the episodes that both have."""
@@ -79,7 +86,7 @@ def to_json(report: GateReport) -> Json:
     return {
         "format": 1,
         "verdict": decision.verdict.value,
-        "exit_code": int(decision.exit_code(report.policy)),
+        "exit_code": int(report.exit_code),
         "episodes_needed": decision.episodes_needed,
         "baseline": {"model": report.baseline[0], "run": report.baseline[1]},
         "candidate": {"model": report.candidate[0], "run": report.candidate[1]},
@@ -112,6 +119,14 @@ def headline(report: GateReport) -> str:
     if needed > n:
         return f"INCONCLUSIVE: {open_rows} is open; about {needed:,} episodes would decide, there are {n:,}"
     return f"INCONCLUSIVE: {open_rows} is open: the change is too near the margin for {n:,} episodes"
+
+
+def show(report: GateReport, console: Console) -> None:
+    """Print the figures, the levels that lost most and the notes."""
+    console.print(gate_table(report))
+    lines = [*map(_lost, report.worst[:SHOWN_LEVELS]), *(f"note: {one_line(x)}" for x in report.decision.notes)]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def gate_table(report: GateReport) -> Table:
@@ -152,8 +167,7 @@ def to_markdown(report: GateReport) -> str:
     lines += ["<details><summary>By task</summary>", "", as_markdown(rows), "</details>", ""]
     if report.worst:
         lines += ["<details><summary>Levels that lost most</summary>", ""]
-        for row in report.worst[:SHOWN_LEVELS]:
-            lines.append(f"- {_lost(row)}")
+        lines += [f"- {markdown_text(_lost(row))}" for row in report.worst[:SHOWN_LEVELS]]
         lines += ["", "</details>", ""]
     lines += [f"- {markdown_text(note)}" for note in decision.notes]
     return "\n".join(lines).rstrip().replace("@", "&#64;") + "\n"  # a name must not call anybody
@@ -182,7 +196,7 @@ def to_junit(report: GateReport) -> str:
         if bad:
             failure = ElementTree.SubElement(case, "failure", {"message": _xml(text)})
             worst = [row for row in report.worst if row["metric"] == metric][:SHOWN_LEVELS]
-            failure.text = _xml("; ".join(map(_plain_lost, worst)) or text)
+            failure.text = _xml("; ".join(map(_lost, worst)) or text)
         elif left_out:
             ElementTree.SubElement(case, "skipped", {"message": _xml(f"inconclusive: {text}")})
         else:
@@ -236,10 +250,6 @@ def _floor_name(row: FloorDecision) -> str:
 
 
 def _lost(row: Json) -> str:
-    return markdown_text(_plain_lost(row))
-
-
-def _plain_lost(row: Json) -> str:
     lost: Sequence[str] = row["lost"]
     more = f" and {len(lost) - SHOWN_EPISODES} more" if len(lost) > SHOWN_EPISODES else ""
     what = f"{row['task']} {row['level']}, {METRICS[row['metric']].title}: {100 * row['drop']:.1f} points of {row['n']}"
