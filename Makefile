@@ -79,6 +79,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/external_suites.py
 	$(BIN)/python benchmarks/coverage.py --quick
 	$(BIN)/python benchmarks/validity.py --repetitions 50
+	$(BIN)/python benchmarks/gate_simulation.py --repetitions 50 --workers 2
 
 # full-size models with random weights; needs one 80 GB GPU
 bench-gpu: $(READY)

@@ -27,7 +27,7 @@ from mgsd_baselines.checkpoints import shipped_folder
 
 Json = dict[str, Any]
 
-NOISES = (0.0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12)
+NOISES = (0.0, 0.02, 0.04, 0.08, 0.12, 0.16, 0.2, 0.3)
 SEED = 20260606
 
 
@@ -70,7 +70,14 @@ def draw(found: Sequence[tuple[float, Json]], out: Path) -> None:
                 [100 * (row["change"] - row["low"]) for row in rows],
                 [100 * (row["high"] - row["change"]) for row in rows],
             ]
-            ax.errorbar(range(len(found)), ys, spans, color=COLOURS[i], marker=MARKERS[i], label=METRICS[metric].title)
+            ax.errorbar(
+                [x + 0.12 * (i - 1) for x in range(len(found))],
+                ys,
+                spans,
+                color=COLOURS[i],
+                marker=MARKERS[i],
+                label=METRICS[metric].title,
+            )
         ax.set_xticks(range(len(found)), [f"{100 * noise:g} %\n{verdict['verdict']}" for noise, verdict in found])
         ax.axhline(0, color=GREY, linewidth=0.6)
         ax.set_ylabel("change, points")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer()
 
@@ -37,7 +41,6 @@ def table1_command(
     from rich.console import Console
 
     from mgsd_baselines.published import load_published
-    from mgsd_bench.report.tables import as_terminal
     from mgsd_bench.reproduce.plan import load_plan, narrow
     from mgsd_bench.reproduce.report import tables_of, write_report
     from mgsd_bench.reproduce.rows import measure
@@ -50,7 +53,7 @@ def table1_command(
     for outcome in outcomes:
         for shown in tables_of(outcome, levels=False):
             console.print(f"\n{outcome.table.title}: {shown.notes[0]}", style="bold", highlight=False, soft_wrap=True)
-            console.print(as_terminal(shown.rows))
+            _print_whole(shown.rows, console)
     rows_of_all = [row for outcome in outcomes for row in outcome.rows]
     counts = {why: sum(getattr(row, why) is not None for row in rows_of_all) for why in ("skipped", "failed")}
     measured = sum(len(outcome.shown) for outcome in outcomes)
@@ -62,3 +65,15 @@ def table1_command(
     if counts["failed"] or any(row.errors for row in rows_of_all):
         console.print("run the same command again to retry what failed", style="red", highlight=False)
         raise typer.Exit(Exit.ENGINE)
+
+
+def _print_whole(rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Show a table at its full width; a narrower terminal breaks its lines, and none of it is left out."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    from mgsd_bench.report.tables import as_terminal
+
+    table = as_terminal(rows)
+    width = Measurement.get(console, console.options.update(width=10_000), table).maximum
+    Console(file=console.file, width=max(width, console.width)).print(table)
