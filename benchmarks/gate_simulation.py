@@ -130,7 +130,7 @@ def predicted_row(case: tuple[float, int], repetitions: int) -> list[str]:
             early[sequential(values, per_level, policy)[0].metrics[0].status] += 1
         expected = chances(design, d, drop, rule)
         for status, chance in ((Status.DROPPED, expected.dropped), (Status.HELD, expected.held)):
-            cells.append(f"{chance:.2f} {fixed[status] / repetitions:.2f} {early[status] / repetitions:.2f}")
+            cells.append(f"{chance:.2f} / {fixed[status] / repetitions:.2f} / {early[status] / repetitions:.2f}")
     return [f"{d:.0%}", str(len(weight)), *cells]
 
 
@@ -142,7 +142,8 @@ def main() -> None:
     args = parser.parse_args()
     cases = list(product(DISCORDANCES, SIZES))
     policy = Policy()
-    print(f"{args.repetitions} simulated pairs of runs a cell; margin 3 points, tolerance 1.5, alpha 5 %, 5 looks.")
+    print("# The gate, simulated\n")
+    print(f"{args.repetitions} pairs of runs a row. Margin 3 points, tolerance 1.5, alpha 5 %, 5 looks; n: episodes.")
     head = ("discordance", "n", "fail", "fail, sequential", "pass", "pass, sequential", "episodes saved")
     with ProcessPoolExecutor(args.workers) as pool:
         for title, drop, uneven in (

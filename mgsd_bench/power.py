@@ -1,22 +1,30 @@
 """What a gate can see: its chance to pass and to fail by number of episodes, and the smallest drop it will find.
 
-Counted, not simulated: every number of losses and gains with its probability, through the gate's own tests. Episodes of
-unequal weight enter by their effective number 1 / sum(weight²) (Kish 1965) and by the heaviest one's weight.
+Counted, not simulated: every number of losses and gains with its probability, through the gate's own tests. Where few
+episodes change, they are counted for each weight by itself; else episodes of unequal weight enter by their effective
+number 1 / sum(weight²) (Kish 1965) and by the heaviest one's weight.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mgsd_bench.gate import MetricRule
 from mgsd_bench.paired import ENUMERATED, Change, Floats, restricted_discordance
 from mgsd_bench.suites import Suite
 
+COUNTED = 20
+"""Up to so many expected changes are counted weight by weight."""
+
 _NEGLIGIBLE = 1e-9
+_RARE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +32,30 @@ class Design:
     """The episodes of an evaluation, as far as power depends on them.
 
     Attributes:
-        n: how many there are.
-        effective: as many episodes of equal weight say as much, 1 / sum(weight²).
-        heaviest: weight of the heaviest one.
+        groups: for each weight that episodes have in the macro average, how many have it, and the weight.
     """
 
-    n: int
-    effective: float
-    heaviest: float
+    groups: tuple[tuple[int, float], ...]
+
+    @property
+    def n(self) -> int:
+        """How many episodes there are."""
+        return sum(count for count, _ in self.groups)
+
+    @property
+    def effective(self) -> float:
+        """As many episodes of equal weight say as much, 1 / sum(weight²)."""
+        return 1 / sum(count * weight**2 for count, weight in self.groups)
+
+    @property
+    def heaviest(self) -> float:
+        """Weight of the heaviest one."""
+        return max(weight for _, weight in self.groups)
 
     def scaled(self, factor: float) -> Design:
         """The same mix with ``factor`` times as many episodes."""
-        return Design(max(1, round(self.n * factor)), self.effective * factor, self.heaviest / factor)
+        counts = (max(1, round(count * factor)) for count, _ in self.groups)
+        return Design(tuple((new, w * old / new) for new, (old, w) in zip(counts, self.groups, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +76,13 @@ def design_of(suite: Suite, limit: int | None = None) -> Design:
     tasks: dict[str, int] = {}
     for part in suite.parts:
         tasks[part.task] = tasks.get(part.task, 0) + (part.count if limit is None else min(limit, part.count))
-    return _design(list(tasks.values()))
+    return Design(tuple((count, 1 / count / len(tasks)) for count in tasks.values()))
 
 
 def design_of_change(of: Change) -> Design:
     """The design of an evaluation that was made."""
-    return Design(len(of.values), 1 / float(np.square(of.weights).sum()), of.heaviest)
-
-
-def _design(counts: list[int]) -> Design:
-    squares = sum(1 / count for count in counts) / len(counts) ** 2
-    return Design(sum(counts), 1 / squares, 1 / min(counts) / len(counts))
+    weights, counts = np.unique(np.round(of.weights, 12), return_counts=True)
+    return Design(tuple(zip(counts.tolist(), weights.tolist(), strict=True)))
 
 
 def chances(
@@ -87,14 +103,12 @@ def chances(
     """
     if not (0 <= discordance <= 1 and 0 <= drop <= 1 - discordance / 2):
         raise ValueError(f"discordance {discordance}, drop {drop}: not possible together")
-    n = max(1, round(design.effective))
     lost, won = discordance / 2 + drop, discordance / 2
-    losses, gains, probability = _outcomes(n, lost, won)
-    change = (gains - losses) / n
-    held = _margin_p(losses, gains, n, design.heaviest, rule.margin) <= alpha
-    sign = _sign_p(losses, gains)
-    dropped = ~held & (sign <= alpha / metrics) & (-change >= rule.tolerance - 1e-12)
-    return Chances(float(probability[held].sum()), float(probability[dropped].sum()))
+    count = _counted if design.n * (lost + won) <= COUNTED else _effective
+    of = count(design, lost, won)
+    held = _margin_p(of, design.heaviest, rule.margin) <= alpha
+    dropped = ~held & (of.sign_p <= alpha / metrics) & (-of.change >= rule.tolerance - 1e-12)
+    return Chances(float(of.probability[held].sum()), float(of.probability[dropped].sum()))
 
 
 def detectable_drop(
@@ -111,10 +125,23 @@ def detectable_drop(
     return high
 
 
-def _outcomes(n: int, lost: float, won: float) -> tuple[Floats, Floats, Floats]:
-    """All numbers of losses and gains that are likely, with their probabilities."""
+@dataclass(frozen=True, slots=True)
+class _Outcomes:
+    """What may come of an evaluation, an entry each."""
+
+    change: Floats
+    discordance: Floats
+    variance: Floats
+    unhurt: NDArray[np.bool_]  # nothing got worse
+    sign_p: Floats  # mgsd_bench.paired.drop_p
+    probability: Floats
+
+
+def _effective(design: Design, lost: float, won: float) -> _Outcomes:
+    """All likely numbers of losses and gains, as if all episodes had the same weight."""
     from scipy.stats import binom
 
+    n = max(1, round(design.effective))
     ranges = [
         np.arange(int(binom.ppf(_NEGLIGIBLE, n, share)), int(binom.ppf(1 - _NEGLIGIBLE, n, share)) + 1)
         for share in (lost, won)
@@ -123,29 +150,58 @@ def _outcomes(n: int, lost: float, won: float) -> tuple[Floats, Floats, Floats]:
     possible = losses + gains <= n
     losses, gains = losses[possible], gains[possible]
     rest = won / (1 - lost) if lost < 1 else 0.0
-    probability = binom.pmf(losses, n, lost) * binom.pmf(gains, n - losses, min(1.0, rest))
-    return losses, gains, np.asarray(probability, float)
-
-
-def _sign_p(losses: Floats, gains: Floats) -> Floats:
-    """:func:`mgsd_bench.paired.drop_p` with equal weights."""
-    from scipy.stats import binom
-
+    probability = np.asarray(binom.pmf(losses, n, lost) * binom.pmf(gains, n - losses, min(1.0, rest)), float)
     both = losses + gains
     at_least = binom.sf(losses - 1, both, 0.5)
     mid = at_least - binom.pmf(losses, both, 0.5) / 2
-    p: Floats = np.where(both == 0, 1.0, np.where(both <= ENUMERATED, at_least, mid))
-    return p
+    sign_p = np.where(both == 0, 1.0, np.where(both <= ENUMERATED, at_least, mid))
+    return _Outcomes((gains - losses) / n, both / n, both / n**2, losses == 0, sign_p, probability)
 
 
-def _margin_p(losses: Floats, gains: Floats, n: int, heaviest: float, margin: float) -> Floats:
-    """:func:`mgsd_bench.paired.noninferiority_p` with equal weights."""
+def _counted(design: Design, lost: float, won: float) -> _Outcomes:
+    """All likely numbers of losses and gains among the episodes of each weight."""
+    from scipy.stats import binom
+
+    counts, weights = zip(*design.groups, strict=True)
+    chance = [binom.pmf(np.arange(count + 1), count, lost + won) for count in counts]
+    columns: list[tuple[Floats, ...]] = []
+    for changed in product(*(np.flatnonzero(of > _RARE).tolist() for of in chance)):
+        likely = math.prod(float(of[k]) for of, k in zip(chance, changed, strict=True))
+        if likely < _RARE:
+            continue
+        losses, sign_p = _signs(changed, weights)
+        among = [binom.pmf(np.arange(k + 1), k, lost / (lost + won) if lost else 0.0) for k in changed]
+        probability = likely * np.prod([of[number] for of, number in zip(among, losses, strict=True)], axis=0)
+        change = sum(w * (k - 2.0 * number) for w, k, number in zip(weights, changed, losses, strict=True))
+        share, variance = (sum(w**i * k for w, k in zip(weights, changed, strict=True)) for i in (1, 2))
+        same = np.ones(len(sign_p))
+        columns.append((change, share * same, variance * same, losses.sum(0) == 0, sign_p, probability))
+    return _Outcomes(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+@lru_cache(2**14)
+def _signs(changed: tuple[int, ...], weights: tuple[float, ...]) -> tuple[NDArray[np.int64], Floats]:
+    """All numbers of losses (groups, outcomes) among changed episodes, and the sign-flip test's p-value of each."""
+    from scipy.stats import binom
+
+    losses = np.indices([k + 1 for k in changed]).reshape(len(changed), -1)
+    drop = np.asarray(weights) @ (2.0 * losses - np.asarray(changed)[:, None])
+    chance = np.prod([binom.pmf(number, k, 0.5) for number, k in zip(losses, changed, strict=True)], axis=0)
+    order = np.argsort(-drop)
+    upper = np.concatenate([[0.0], np.cumsum(chance[order])])
+    at_least, above = (upper[np.searchsorted(-drop[order], -drop + tie, "right")] for tie in (1e-12, -1e-12))
+    return losses, at_least if sum(changed) <= ENUMERATED else (at_least + above) / 2
+
+
+def _margin_p(of: _Outcomes, heaviest: float, margin: float) -> Floats:
+    """:func:`mgsd_bench.paired.noninferiority_p` of right and wrong answers."""
     from scipy.special import ndtr
 
-    a, b = losses / n, gains / n
-    variance = (a + b) / n + heaviest * np.maximum(0.0, restricted_discordance(a, b, -margin) - a - b)
-    p: Floats = ndtr(-(b - a + margin) / np.sqrt(np.maximum(variance, 1e-300)))
-    return np.where(losses == 0, np.maximum(p, np.exp(-np.maximum(0.0, b - a + margin) / heaviest)), p)
+    losses, gains = (of.discordance - of.change) / 2, (of.discordance + of.change) / 2
+    unseen = np.maximum(0.0, restricted_discordance(losses, gains, -margin) - of.discordance)
+    distance = of.change + margin
+    p: Floats = ndtr(-distance / np.sqrt(np.maximum(of.variance + heaviest * unseen, 1e-300)))
+    return np.where(of.unhurt, np.maximum(p, np.exp(-np.maximum(0.0, distance) / heaviest)), p)
 
 
 def fixed_rule_alarms(design: Design, discordance: float, points: float) -> float:

@@ -80,7 +80,7 @@ new against old on mgsd-v1 (episodes ab12ab12ab12)
 
 <details><summary>Levels that lost most</summary>
 
-- maze 5, E2E: 10.0 points of 100; lost maze/5/0001
+- maze 5, E2E: -10.0 points in 100; lost maze/5/0001
 
 </details>
 
@@ -97,7 +97,7 @@ def test_junit_to_the_letter() -> None:
   <testsuite name="mgsd-v1 new" tests="2" failures="1" errors="0" skipped="0">
     <testcase classname="mgsd-bench.gate" name="metric E2E">
       <failure message="80.0 to 75.0 %, change -5.0 points (-7.0 to -3.2), margin 3, n 600: dropped">\
-maze 5, E2E: 10.0 points of 100; lost maze/5/0001</failure>
+maze 5, E2E: -10.0 points in 100; lost maze/5/0001</failure>
     </testcase>
     <testcase classname="mgsd-bench.gate" name="metric Plan-on-GT">
       <system-out>90.0 to 90.0 %, change +0.0 points (-0.5 to +0.5), margin 5, n 600: held</system-out>

@@ -74,7 +74,7 @@ def test_verdicts(runs: Path, pytester: pytest.Pytester) -> None:
             "*_ test_fail _*",
             "FAIL: E2E, Plan-on-GT dropped",
             "*E2E *dropped*",
-            "*frozenlake *E2E: * points of 25; lost *",
+            "*frozenlake *E2E: * points in 25; lost *",
             f"answers in {runs / 'worse'}",
             "*_ test_undecided _*",
             "INCONCLUSIVE: E2E is open*",

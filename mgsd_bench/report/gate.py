@@ -226,7 +226,8 @@ def _rows(report: GateReport) -> list[list[str]]:
     for floor in report.decision.floors:
         bounds = f"{100 * floor.low:.1f} to {100 * floor.high:.1f}"
         name = f"{_floor_name(floor)} ≥ {100 * floor.floor.minimum:g}"
-        rows.append([name, str(floor.n), "", f"{100 * floor.value:.1f}", "", bounds, "", "", floor.status.value, ""])
+        value, status = f"{100 * floor.value:.1f}", floor.status.value
+        rows.append([name, str(floor.n), "–", value, "–", bounds, "–", "–", status, "–"])
     return rows
 
 
@@ -252,7 +253,9 @@ def _floor_name(row: FloorDecision) -> str:
 def _lost(row: Json) -> str:
     lost: Sequence[str] = row["lost"]
     more = f" and {len(lost) - SHOWN_EPISODES} more" if len(lost) > SHOWN_EPISODES else ""
-    what = f"{row['task']} {row['level']}, {METRICS[row['metric']].title}: {100 * row['drop']:.1f} points of {row['n']}"
+    what = (
+        f"{row['task']} {row['level']}, {METRICS[row['metric']].title}: {-100 * row['drop']:.1f} points in {row['n']}"
+    )
     return one_line(f"{what}; lost {', '.join(lost[:SHOWN_EPISODES])}{more}")
 
 
