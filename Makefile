@@ -52,7 +52,7 @@ train-tiny-smoke: $(READY)
 	done
 	@cd runs/smoke && ../../$(BIN)/mgsd-bench report pretrain cold-start self-distill $(TINY_TABLES) --format md
 
-# variants of the second stage at tiny size, three seeds each, for `make reproduce-ablations`: 8 min each on one core
+# variants of the second stage at tiny size, three seeds each, for `make reproduce-ablations`: 8 to 14 min each on one core
 ABLATIONS := $(foreach seed,0 1 2,$(addsuffix -$(seed),tiny-distill tiny-no-cold-start tiny-sampled tiny-shuffled))
 train-tiny-ablations: $(ABLATIONS:%=runs/ablations/%/eval/metrics.json)
 
