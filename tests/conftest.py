@@ -1,6 +1,8 @@
 """Shared fixtures and the profile of the property tests."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,16 @@ from hypothesis import settings
 settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_reach_children() -> Iterator[None]:
+    """Started in the background by a shell, pytest ignores SIGINT, and so would the processes that tests interrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
