@@ -335,6 +335,15 @@ def test_diagnostics_rest_on_the_runs_of_the_main_table() -> None:
         assert (first.suite, first.external, first.image) == (second.suite, second.external, second.image)
 
 
+def test_nothing_measured_leaves_an_earlier_report_alone(config: Path, tmp_path: Path) -> None:
+    table1(config, "--rows", "oracle")
+    before = (tmp_path / "reports/small/small.md").read_bytes()
+    output = table1(config, "--set", with_rows("none"))
+    assert "no finished run at runs/nowhere/*; made by `make them`" in output
+    assert "0 rows measured, 1 skipped, 0 failed; no row was measured, so reports/small is left as it is" in output
+    assert (tmp_path / "reports/small/small.md").read_bytes() == before
+
+
 def test_rows_by_name_bring_along_what_they_show(config: Path, tmp_path: Path) -> None:
     output = table1(config, "--rows", "told", "--limit", "1")
     assert "2 rows measured, 0 skipped, 0 failed" in output

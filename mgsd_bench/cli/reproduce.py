@@ -48,17 +48,19 @@ def table1_command(
     plan, published = narrow(load_plan(config, overrides), options.split_list(rows), limit), load_published()
     console = Console(markup=False)
     outcomes = [measure(plan, table, console, data_root) for table in plan.tables]
+    rows_of_all = [row for outcome in outcomes for row in outcome.rows]
+    counts = {why: sum(getattr(row, why) is not None for row in rows_of_all) for why in ("skipped", "failed")}
+    measured = sum(len(outcome.shown) for outcome in outcomes)
     folder = out or Path("reports") / plan.name
-    files = write_report(plan, outcomes, published, folder)
+    said = f"no row was measured, so {folder} is left as it is"
+    if measured:
+        said = f"report in {write_report(plan, outcomes, published, folder)[0]}"
     for outcome in outcomes:
         for shown in tables_of(outcome, levels=False):
             console.print(f"\n{outcome.table.title}: {shown.notes[0]}", style="bold", highlight=False, soft_wrap=True)
             _print_whole(shown.rows, console)
-    rows_of_all = [row for outcome in outcomes for row in outcome.rows]
-    counts = {why: sum(getattr(row, why) is not None for row in rows_of_all) for why in ("skipped", "failed")}
-    measured = sum(len(outcome.shown) for outcome in outcomes)
     console.print(
-        f"\n{measured} rows measured, {counts['skipped']} skipped, {counts['failed']} failed; report in {files[0]}",
+        f"\n{measured} rows measured, {counts['skipped']} skipped, {counts['failed']} failed; {said}",
         highlight=False,
         soft_wrap=True,
     )
