@@ -8,8 +8,9 @@ from typing import Any
 
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.metrics import per_episode, summarise
+from mgsd_bench.paired import two_sided_p
 from mgsd_bench.runs import Run, read_run
-from mgsd_bench.statistics import holm, macro, mcnemar, paired_difference
+from mgsd_bench.statistics import holm, macro, paired_difference
 
 Json = dict[str, Any]
 
@@ -63,8 +64,9 @@ def compare(a: Run, b: Run, condition: str) -> Json:
 
     Returns:
         JSON values: for each task and for the macro average the accuracies, their difference (b minus a) with its
-        interval, the episodes that only one of the two solved, McNemar's mid-p and, over the tasks, Holm's adjusted
-        p; and the ids of the episodes that regressed and improved. With repeats an episode counts by its mean.
+        interval, the episodes that only one of the two solved, the p-value of no change
+        (:func:`mgsd_bench.paired.two_sided_p`) and, over the tasks, Holm's adjusted p; and the ids of the episodes that
+        regressed and improved. With repeats an episode counts by its mean.
     """
     values_a, values_b = (_by_task(run, condition) for run in (a, b))
     rows = [_row(task, [values_a[task]], [values_b[task]]) for task in values_a]
@@ -110,7 +112,7 @@ def _row(task: str, a: list[ByLevel], b: list[ByLevel]) -> Json:
         "difference": paired_difference(groups_a, groups_b).to_json(),
         "only_a": only_a,
         "only_b": only_b,
-        "mid_p": round(mcnemar(only_a, only_b).mid_p, 6),
+        "mid_p": round(two_sided_p(groups_a, groups_b), 6),
     }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from mgsd_bench.statistics import Groups
+from mgsd_bench.statistics import Groups, mcnemar
 
 Floats = NDArray[np.float64]
 
@@ -115,6 +115,22 @@ def drop_p(of: Change) -> float:
         signs = np.array(list(product((-1.0, 1.0), repeat=len(amounts))))
         return float(np.mean(signs @ amounts >= drop - 1e-9 * amounts.sum()))
     return _saddlepoint(amounts, drop)
+
+
+def two_sided_p(baseline: Groups, candidate: Groups) -> float:
+    """Two-sided p-value of "nothing changed" between two runs on the same episodes.
+
+    Of one task it is McNemar's mid-p; of several it is the sign-flip test of :func:`drop_p`, twice the smaller side, in
+    which an episode counts by its weight in the macro average, so that it speaks of the average's change.
+
+    Args:
+        baseline: as of :func:`change`.
+        candidate: as of :func:`change`.
+    """
+    of = change(baseline, candidate)
+    if len(baseline) == 1:
+        return mcnemar(int(np.sum(of.values < 0)), int(np.sum(of.values > 0))).mid_p
+    return min(1.0, 2 * min(drop_p(of), drop_p(of.reversed())))
 
 
 def noninferiority_p(of: Change, margin: float) -> float:

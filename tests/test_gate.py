@@ -33,6 +33,7 @@ from mgsd_bench.paired import (
     lower_bound,
     noninferiority_p,
     restricted_discordance,
+    two_sided_p,
     upper_bound,
 )
 from mgsd_bench.sequential import SPENDING, blocks, nominal_levels, sequential_decision, spent
@@ -95,6 +96,19 @@ def test_drop_p_of_unequal_weights_agrees_with_all_signs(seed: int) -> None:
     above, at = np.mean(signs @ amounts > drop + 1e-9), np.mean(abs(signs @ amounts - drop) < 1e-9)
     found = drop_p(Change(values, amounts / amounts.sum()))
     assert above + at / 2 - 0.002 <= found <= 1.25 * (above + at / 2) + 0.002
+
+
+def test_the_p_value_of_a_macro_average_weighs_the_tasks() -> None:
+    """One task with many episodes lost, one with few won as much: the average did not change."""
+    before = [[[1.0] * 30 + [0.0] * 270], [[1.0] * 2 + [0.0] * 28]]
+    after = [[[0.0] * 30 + [0.0] * 270], [[1.0] * 5 + [0.0] * 25]]
+    assert two_sided_p(before[:1], after[:1]) < 1e-6
+    assert two_sided_p(before, after) > 0.1
+    assert two_sided_p(after, before) == pytest.approx(two_sided_p(before, after))
+    assert two_sided_p(before, before) == 1.0
+    even = [[[1.0] * 30 + [0.0] * 10]] * 2, [[[0.0] * 20 + [1.0] * 20]] * 2
+    pooled = two_sided_p([[even[0][0][0] * 2]], [[even[1][0][0] * 2]])
+    assert two_sided_p(*even) == pytest.approx(pooled, rel=0.05, abs=1e-6)
 
 
 @given(changes)

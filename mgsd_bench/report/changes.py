@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 CAPTION = (
     "\nacc.: solved, %; change: b minus a in points with its paired 95 % interval; only a, only b: episodes that only "
-    "one of them solved; p: McNemar's mid-p, over the tasks adjusted by Holm"
+    "one of them solved; p: McNemar's mid-p, over the tasks adjusted by Holm; macro: sign-flip test"
 )
 
 
