@@ -344,6 +344,14 @@ def test_nothing_measured_leaves_an_earlier_report_alone(config: Path, tmp_path:
     assert (tmp_path / "reports/small/small.md").read_bytes() == before
 
 
+def test_a_table_wider_than_the_terminal_is_shown_whole(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    wide = ("tables.first.layout=measures", "tables.first.measures=[state, plan_on_gt, e2e, gap]")
+    output = table1(config, "--set", wide[0], "--set", wide[1], "--rows", "oracle,blind")
+    assert "…" not in output
+    assert all(any(line.startswith(name) for line in output.splitlines()) for name in ("oracle ", "blind | plan "))
+
+
 def test_rows_by_name_bring_along_what_they_show(config: Path, tmp_path: Path) -> None:
     output = table1(config, "--rows", "told", "--limit", "1")
     assert "2 rows measured, 0 skipped, 0 failed" in output
