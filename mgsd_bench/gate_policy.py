@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mgsd_bench.errors import UserError
 from mgsd_bench.gate import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.gate_runs import METRICS
@@ -66,10 +68,6 @@ def load_policy(path: Path) -> Policy:
 
 
 def _load(path: Path) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise UserError(f"--policy {path}: reading YAML needs PyYAML; pip install pyyaml") from None
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,15 +9,17 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from inspect_ai.log import EvalLog, read_eval_log
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.inspect_tasks import read_output
 from mgsd_bench.runs import write_whole
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog
 
 _OPTIONS = ("suite", "tasks", "levels", "limit", "prompts", "theme", "data_root", "image")
 
@@ -29,9 +31,11 @@ def convert(paths: list[Path], out: Path) -> list[str]:
         The ``mgsd-bench score`` command, with the options that the logs were made with.
 
     Raises:
-        UserError: a log cannot be read, is not of these tasks, has the condition of an earlier one or was made with
-            other options; or the file cannot be written.
+        UserError: inspect_ai is not installed; a log cannot be read, is not of these tasks, has the condition of an
+            earlier one or was made with other options; or the file cannot be written.
     """
+    if find_spec("inspect_ai") is None:
+        raise UserError("inspect_ai is not installed: pip install 'mgsd-bench[inspect]'")
     logs: dict[str, EvalLog] = {}
     for path in paths:
         log, condition = _read(path)
@@ -53,6 +57,8 @@ def convert(paths: list[Path], out: Path) -> list[str]:
 
 
 def _read(path: Path) -> tuple[EvalLog, str]:
+    from inspect_ai.log import read_eval_log
+
     try:
         log = read_eval_log(str(path))
     except Exception as error:  # inspect and its file systems raise what they like
@@ -70,6 +76,8 @@ def _settings(log: EvalLog) -> dict[str, Any]:
 
 
 def _rows(condition: str, log: EvalLog) -> Iterator[dict[str, Any]]:
+    from mgsd_bench.inspect_tasks import read_output
+
     for sample in log.samples or []:
         response = read_output(sample.output)
         if response.error is None:

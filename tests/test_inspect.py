@@ -375,3 +375,9 @@ def test_the_documentation_names_what_there_is() -> None:
     assert set(re.findall(r"mgsd_bench/(\w+) ", text)) <= set(get_args(Condition))
     listed = {task.name for task in list_tasks("mgsd_bench/inspect_tasks.py", root_dir=ROOT)}
     assert listed <= set(CONDITIONS)
+
+
+def test_without_inspect_a_conversion_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mgsd_bench.inspect_answers.find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"^inspect_ai is not installed: pip install 'mgsd-bench\[inspect\]'$"):
+        convert([tmp_path / "a.eval"], tmp_path / "a.jsonl")

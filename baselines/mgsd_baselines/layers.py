@@ -7,7 +7,7 @@ option that set it, so that a message can name it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -197,16 +197,49 @@ def read_layer(path: Path) -> Layers:
     return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]})
 
 
+def read_extended(
+    path: Path, find: Callable[[str, Path], Path], *, whole: Collection[str] = (), own: Collection[str] = ()
+) -> Layers:
+    """A file's values over those of the file that its key ``extends`` names, and so on; the key itself is left out.
+
+    Args:
+        path: the file.
+        find: the file that a name stands for, given the folder of the file that extends it.
+        whole: as in :meth:`Layers.over`.
+        own: outermost keys that are not taken over.
+
+    Raises:
+        UserError: a file cannot be read or found, or extends itself.
+    """
+    return _extended(path, find, whole, own, ())
+
+
+def _extended(
+    path: Path, find: Callable[[str, Path], Path], whole: Collection[str], own: Collection[str], seen: tuple[Path, ...]
+) -> Layers:
+    here = path.resolve()
+    if here in seen:
+        raise UserError(f"{path}: extends: goes round in a circle; remove one of {', '.join(p.stem for p in seen)}")
+    layers = read_layer(path)
+    parent = layers.section().optional_text("extends")
+    above = Layers({k: v for k, v in layers.values.items() if k != "extends"}, layers.origins)
+    if parent is None:
+        return above
+    try:
+        found = find(parent, path.parent)
+    except UserError as error:
+        raise UserError(f"{path}: extends: {error}") from error
+    below = _extended(found, find, whole, own, (*seen, here))
+    return above.over(Layers({k: v for k, v in below.values.items() if k not in own}, below.origins), whole)
+
+
 def parse_yaml(text: str, origin: str) -> Any:
     """Parse YAML with safe types only; ``1e-4`` is a number, and a key that occurs twice is an error.
 
     Raises:
-        UserError: PyYAML is not installed, or the text is not such YAML; ``origin`` is what the message names.
+        UserError: the text is not such YAML; ``origin`` is what the message names.
     """
-    try:
-        import yaml
-    except ImportError as error:
-        raise UserError("PyYAML is not installed: pip install 'mgsd-bench[train]'") from error
+    import yaml
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

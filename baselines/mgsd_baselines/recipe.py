@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mgsd_bench.errors import UserError
 
 from mgsd_baselines.checkpoints import shipped_folder
-from mgsd_baselines.layers import Layers, read_layer, suggest
+from mgsd_baselines.layers import read_extended, read_layer, suggest
 
 Method = Literal["sft", "distill", "grpo"]
 Context = Literal["state+plan", "state", "plan", "none"]
@@ -256,7 +256,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     from mgsd_baselines.recipe_reader import read_recipe
 
     path = find_recipe(path_or_name)
-    layers = _extended(path, ())
+    layers = read_extended(path, find_recipe, whole=WHOLE, own=("name", "about"))
     for pair in overrides:
         layers = layers.assign(pair, known="stages")
     return read_recipe(path.stem, layers)
@@ -292,22 +292,3 @@ def shipped_about() -> dict[str, str]:
 def recipes_dir() -> Path:
     """The folder of the shipped recipes: ``baselines/recipes`` of a checkout, or their copy in an installed package."""
     return shipped_folder("recipes")
-
-
-def _extended(path: Path, seen: tuple[Path, ...]) -> Layers:
-    """The file's values over those of the recipes it extends."""
-    here = path.resolve()
-    if here in seen:
-        raise UserError(f"{path}: extends: goes round in a circle; remove one of {', '.join(p.stem for p in seen)}")
-    layers = read_layer(path)
-    parent = layers.section().optional_text("extends")
-    own = Layers({k: v for k, v in layers.values.items() if k != "extends"}, layers.origins)
-    if parent is None:
-        return own
-    try:
-        found = find_recipe(parent, path.parent)
-    except UserError as error:
-        raise UserError(f"{path}: extends: {error}") from error
-    below = _extended(found, (*seen, here))
-    unnamed = {k: v for k, v in below.values.items() if k not in ("name", "about")}
-    return own.over(Layers(unnamed, below.origins), WHOLE)

@@ -66,11 +66,11 @@ def gate_command(
     console = Console(markup=False)
     report = run_gate(job, console)
     target = verdict or Path(report.candidate[1]) / "verdict.json"
-    _write("--json", target, json.dumps(to_json(report), indent=2) + "\n")
+    options.write("--json", target, json.dumps(to_json(report), indent=2) + "\n")
     if markdown is not None:
         _append(markdown, to_markdown(report))
     if junit is not None:
-        _write("--junit", junit, to_junit(report))
+        options.write("--junit", junit, to_junit(report))
     show(report, console)
     console.print(f"\n{headline(report)}", highlight=False, soft_wrap=True, style="bold")
     console.print(f"verdict in {target}", highlight=False, soft_wrap=True)
@@ -170,7 +170,7 @@ def power_command(
     if out is not None:
         from mgsd_bench.report.tables import csv_text
 
-        _write("--out", out, "".join(",".join(csv_text(cell) for cell in row) + "\n" for row in rows))
+        options.write("--out", out, "".join(",".join(csv_text(cell) for cell in row) + "\n" for row in rows))
 
 
 @app.command("noise")
@@ -231,7 +231,7 @@ def noise_command(
         )  # fmt: skip
     console.print(as_terminal(rows))
     target = runs[1] / "noise.json"
-    _write("--out", target, json.dumps(found, indent=2) + "\n")
+    options.write("--out", target, json.dumps(found, indent=2) + "\n")
     console.print(f"\nnoise in {target}; a gate's margin must exceed it", highlight=False, soft_wrap=True)
 
 
@@ -269,16 +269,6 @@ def _power_rows(cases: list[tuple[str, float, dict[str, Design]]], policy: Polic
                  f"{100 * same.held:.0f}", f"{100 * fixed_rule_alarms(design, share, 0.02):.0f}"]
             )  # fmt: skip
     return rows
-
-
-def _write(option: str, path: Path, text: str) -> None:
-    from mgsd_bench.runs import write_whole
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-    except OSError as error:
-        raise UserError(f"{option} {path}: cannot be written ({error.strerror or error})") from error
 
 
 def _append(path: Path, text: str) -> None:

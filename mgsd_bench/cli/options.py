@@ -168,3 +168,18 @@ def key_values(pairs: list[str]) -> dict[str, Any]:
         except ValueError:
             found[key] = value  # a bare word is a string
     return found
+
+
+def write(option: str, path: Path, text: str) -> None:
+    """Write a whole file that an option names; missing folders are made.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    from mgsd_bench.runs import write_whole
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written ({error.strerror or error})") from error

@@ -65,7 +65,7 @@ def report_command(
     shown = measures or [BY_CONDITION[condition]]
     text = write_tables([paper_table(diagnoses, name, levels=not totals) for name in shown], chosen)
     if out:
-        _write(out, text)
+        options.write("--out", out, text)
     else:
         typer.echo(text, nl=False)
 
@@ -119,14 +119,4 @@ def compare_command(
                 console.print(f"{len(episodes)} {word}: {', '.join(episodes[:8])}{more}", highlight=False)
         console.print()
     if out:
-        _write(out, json.dumps(found, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    from mgsd_bench.runs import write_whole
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-    except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror or error})") from error
+        options.write("--out", out, json.dumps(found, indent=2) + "\n")

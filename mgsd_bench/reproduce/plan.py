@@ -18,7 +18,7 @@ from mgsd_bench.prompts import CONDITIONS, Condition
 from mgsd_bench.report.tables import MEASURES
 
 if TYPE_CHECKING:
-    from mgsd_baselines.layers import Layers, Section
+    from mgsd_baselines.layers import Section
 
 LAYOUTS = ("levels", "tasks", "measures", "summary")
 """A table a measure, with a column for each level or task; or one of all measures, with a row for each task or not."""
@@ -133,8 +133,10 @@ def load_plan(path_or_name: str, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         UserError: there is no such file, or something in it is wrong; one line with file, key and remedy.
     """
+    from mgsd_baselines.layers import read_extended
+
     path = find_config(path_or_name)
-    layers = _extended(path, ())
+    layers = read_extended(path, _below)
     for pair in overrides:
         layers = layers.assign(pair, known=pair.partition(".")[0] if pair.startswith(("models.", "tables.")) else "")
     top = layers.section()
@@ -210,21 +212,12 @@ _TABLE = (
 )  # fmt: skip
 
 
-def _extended(path: Path, seen: tuple[Path, ...]) -> Layers:
-    """The file's values over those of the file it extends, which lies beside it or is a shipped one."""
-    from mgsd_baselines.layers import Layers, read_layer
-
-    if path.resolve() in seen:
-        raise UserError(f"{path}: extends: goes round in a circle; remove it")
-    layers = read_layer(path)
-    below = layers.section().optional_text("extends")
-    own = Layers({key: value for key, value in layers.values.items() if key != "extends"}, layers.origins)
-    if below is None:
-        return own
-    beside, shipped = path.parent / below, find_config(SHIPPED[0]).parent / below
+def _below(name: str, folder: Path) -> Path:
+    """The file that a configuration extends: one beside it, or a shipped one."""
+    beside, shipped = folder / name, find_config(SHIPPED[0]).parent / name
     if not beside.is_file() and not shipped.is_file():
-        raise layers.section().error("extends", f"{beside} is not there; name a file beside this one")
-    return own.over(_extended(beside if beside.is_file() else shipped, (*seen, path.resolve())), ())
+        raise UserError(f"{beside} is not there; name a file beside this one")
+    return beside if beside.is_file() else shipped
 
 
 def _paragraphs(section: Section) -> tuple[str, ...]:

@@ -8,8 +8,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from mgsd_bench.diagnosis import diagnose
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.report.tables import estimate
+from mgsd_bench.reproduce.at_hand import why_not
 from mgsd_bench.reproduce.plan import SHOWN, Plan, Row, Table
 from mgsd_bench.runs import Run, read_run
 
@@ -119,16 +121,10 @@ def _measure(
         return _guarded(row, lambda: _finished(row, before))
     if row.text_of is not None:
         return _from_text(row, before[row.text_of])
-    reason = no_suite if suite is None else _not_at_hand(row)
+    reason = no_suite if suite is None else why_not(row)
     if reason is not None or suite is None:
         return Measured(row, skipped=reason)
     return _guarded(row, lambda: _asked(plan, table, row, suite, console))
-
-
-def _not_at_hand(row: Row) -> str | None:
-    from mgsd_bench.reproduce.at_hand import why_not
-
-    return why_not(row)
 
 
 def _guarded(row: Row, work: Callable[[], Measured]) -> Measured:
@@ -151,7 +147,7 @@ def _asked(plan: Plan, table: Table, row: Row, suite: Suite, console: Console) -
     job = Evaluation(suite, table.limit, list(row.conditions), row.repeats, row.prompts, row.backend, config, folder)
     summary, _ = evaluate(job, console)
     run = read_run(folder)
-    return Measured(row, (run,), {**_diagnosis([run]), "model": row.label}, errors=summary["errors"])
+    return Measured(row, (run,), {**diagnose([run]), "model": row.label}, errors=summary["errors"])
 
 
 def _from_text(row: Row, source: Measured) -> Measured:
@@ -163,7 +159,7 @@ def _from_text(row: Row, source: Measured) -> Measured:
         replace(run, samples=[replace(s, condition="visual") for s in run.samples if s.condition == "symbolic"])
         for run in source.runs
     ]
-    diagnosis = _diagnosis(texts)
+    diagnosis = diagnose(texts)
     errors = sum(sample.outcome == "error" for run in texts for sample in run.samples)
     return Measured(row, source.runs, {**_reduced(diagnosis, _OF_TEXT), "model": row.label}, errors=errors)
 
@@ -181,14 +177,8 @@ def _finished(row: Row, before: dict[str, Measured]) -> Measured:
     first = next((measured.runs[0].path for measured in before.values() if measured.runs), folders[0])
     runs = read_comparable([first, *folders], "visual")[1:]
     errors = sum(sample.outcome == "error" for run in runs for sample in run.samples)
-    diagnoses = [_diagnosis([run]) for run in runs]
+    diagnoses = [diagnose([run]) for run in runs]
     return Measured(row, tuple(runs), {**pooled(diagnoses), "model": row.label}, errors=errors)
-
-
-def _diagnosis(runs: Sequence[Run]) -> Json:
-    from mgsd_bench.diagnosis import diagnose
-
-    return diagnose(runs)
 
 
 def pooled(diagnoses: Sequence[Json]) -> Json:

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("vllm")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.engine

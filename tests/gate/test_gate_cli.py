@@ -8,22 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gating import LOOSE, call, copy, edit, make
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.gate import Policy
 from mgsd_bench.gate_runs import gate
 from mgsd_bench.runs import read_run
-
-from gating import LOOSE, call, copy, edit, make
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    make(folder / "old", "noisy-planning:0.1")
-    make(folder / "worse", "noisy-planning:0.6")
-    return folder
-
 
 # --- verdicts ---
 

@@ -400,7 +400,7 @@ def test_a_policy_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_policy_in_the_documentation_is_the_default(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "gate.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "gate.md").read_text()
     path = tmp_path / "gate.yaml"
     path.write_text(page.partition("\n## Policy\n")[2].split("```yaml\n")[1].split("```")[0])
     assert load_policy(path) == Policy()

@@ -5,20 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
+from gating import LOOSE, call, copy, edit
 from mgsd_bench.gate_baselines import save_baseline
 from mgsd_bench.runs import read_run
 from mgsd_bench.scoring import SCORER_VERSION
-
-from gating import LOOSE, call, copy, edit, make
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    make(folder / "old", "noisy-planning:0.1")
-    make(folder / "worse", "noisy-planning:0.6")
-    return folder
 
 
 def test_baselines(runs: Path, tmp_path: Path) -> None:

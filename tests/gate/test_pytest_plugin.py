@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from gating import LOOSE, make
 
 pytest_plugins = "pytester"

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-
 from gating import LOOSE, make
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 WORKFLOW = ROOT / ".github" / "workflows" / "gate.yml"
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]

@@ -7,22 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
+from gating import call
 from mgsd_bench.gate import Measured, MetricRule, Policy, decide
 from mgsd_bench.gate_runs import gate
 from mgsd_bench.paired import Change
 from mgsd_bench.report.gate import GateReport, gate_report, to_junit, to_markdown
 from mgsd_bench.runs import Run, read_run
-
-from gating import call, make
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    make(folder / "old", "noisy-planning:0.1")
-    make(folder / "worse", "noisy-planning:0.6")
-    return folder
 
 
 def test_markdown_and_junit(runs: Path, tmp_path: Path) -> None:
