@@ -13,15 +13,12 @@ from mgsd_bench.report.tables import (
     as_markdown,
     as_terminal,
     attribution_table,
-    csv_text,
     diagnosis_table,
-    latex_text,
-    markdown_text,
     model_names,
-    one_line,
     paper_table,
     results_table,
 )
+from mgsd_bench.report.text import csv_text, latex_text, markdown_text, one_line
 from rich.console import Console, RenderableType
 
 GOLDEN = Path(__file__).parent / "golden"

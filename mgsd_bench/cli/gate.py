@@ -168,9 +168,9 @@ def power_command(
         "metrics that hold when nothing changed; rule: % of false alarms of the rule 'fail if it is 2 points lower'"
     )
     if out is not None:
-        from mgsd_bench.report.tables import csv_text
+        from mgsd_bench.report.text import as_csv, csv_text
 
-        options.write("--out", out, "".join(",".join(csv_text(cell) for cell in row) + "\n" for row in rows))
+        options.write("--out", out, as_csv(map(csv_text, row) for row in rows))
 
 
 @app.command("noise")
@@ -282,6 +282,6 @@ def _append(path: Path, text: str) -> None:
 
 
 def _line(text: str) -> str:
-    from mgsd_bench.report.tables import one_line
+    from mgsd_bench.report.text import one_line
 
     return one_line(text)

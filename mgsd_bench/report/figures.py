@@ -28,7 +28,8 @@ from mgsd_bench.report.plotting import (
     WIDTH,
     style,
 )
-from mgsd_bench.report.tables import ATTRIBUTIONS, estimate, model_names, one_line, task_names
+from mgsd_bench.report.tables import ATTRIBUTIONS, estimate, model_names, task_names
+from mgsd_bench.report.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

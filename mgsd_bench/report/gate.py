@@ -16,7 +16,8 @@ from rich.table import Table
 from mgsd_bench.errors import Exit
 from mgsd_bench.gate import Decision, FloorDecision, MetricDecision, Policy, Status, Verdict
 from mgsd_bench.gate_runs import METRICS, by_task, regressions
-from mgsd_bench.report.tables import as_markdown, markdown_text, one_line, plain_table
+from mgsd_bench.report.tables import as_markdown, plain_table
+from mgsd_bench.report.text import markdown_text, one_line
 from mgsd_bench.runs import Run
 
 Json = dict[str, Any]

@@ -5,9 +5,6 @@ Names of models come from outside: each format has its own escape, and no name c
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mgsd_bench.diagnostics import Attribution
+from mgsd_bench.report.text import as_csv, csv_text, latex_text, markdown_text, one_line
 
 Json = dict[str, Any]
 
@@ -111,9 +109,7 @@ class PaperTable:
 
         ``scope`` is level, task or macro: keep one of them before adding anything up.
         """
-        out = io.StringIO(newline="")
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
+        rows: list[Sequence[object]] = [CSV_COLUMNS]
         for name, cells in zip(self.models, self.cells, strict=True):
             for (task, level), cell in zip(self.columns, cells, strict=True):
                 if cell is None:
@@ -121,10 +117,8 @@ class PaperTable:
                 scope = "macro" if task is None else "task" if level is None else "level"
                 place = (csv_text(task or ""), "" if level is None else level)
                 figures = (f"{cell[key]:.6f}" for key in ("value", "low", "high"))
-                writer.writerow(
-                    [csv_text(name), csv_text(self.suite), self.measure, scope, *place, *figures, cell["n"]]
-                )
-        return out.getvalue()
+                rows.append([csv_text(name), csv_text(self.suite), self.measure, scope, *place, *figures, cell["n"]])
+        return as_csv(rows)
 
 
 def write_tables(tables: Sequence[PaperTable], output_format: str) -> str:
@@ -282,34 +276,7 @@ def as_markdown(rows: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def one_line(text: str) -> str:
-    """Text without control characters and line breaks, so that it is safe in a terminal and in a table."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or "?"
-
-
-def markdown_text(text: str) -> str:
-    """Text that Markdown shows as it is; an underscore inside a word is left alone, as Markdown leaves it."""
-    return re.sub(r"[\\`*\[\]<>|~#$&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
-
-
-def latex_text(text: str) -> str:
-    """Text that LaTeX sets as it is."""
-    safe = "".join(_LATEX.get(c, c) for c in one_line(text))
-    return re.sub(r"-(?=-)", "-{}", safe)  # else two hyphens would become a dash
-
-
-def csv_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe before it."""
-    clean = one_line(text) if text else ""
-    return f"'{clean}" if clean.startswith(("=", "+", "-", "@")) else clean
-
-
 _INNER = {"state": "f1", "perceive": "f1", "gap": "difference"}
-_LATEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": r"\textendash{}", "−": "$-$"},
-}
 
 
 def plain_table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, csv_text, estimate, latex_text, scope_at
+from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, estimate, scope_at
+from mgsd_bench.report.text import as_csv, csv_text, latex_text
 from mgsd_bench.reproduce.beside import Line
 from mgsd_bench.reproduce.rows import Outcome
 
@@ -139,14 +138,12 @@ def brief(cell: Json | None, *, signed: bool = False) -> str:
 
 def measured_csv(outcomes: Sequence[Outcome]) -> str:
     """Every measured figure of all tables, a row each, as shares of 1; ``spread`` is over ``runs`` runs."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("table", *CSV_COLUMNS, "runs", "spread"))
+    rows: list[tuple[object, ...]] = [("table", *CSV_COLUMNS, "runs", "spread")]
     for outcome in outcomes:
         for measured in outcome.shown:
             for measure in outcome.table.measures:
-                writer.writerows(_csv_rows(outcome.table.name, measured.diagnosis or {}, measure, len(measured.runs)))
-    return out.getvalue()
+                rows += _csv_rows(outcome.table.name, measured.diagnosis or {}, measure, len(measured.runs))
+    return as_csv(rows)
 
 
 def _csv_rows(table: str, diagnosis: Json, measure: str, runs: int) -> list[tuple[object, ...]]:
@@ -165,9 +162,7 @@ def _csv_rows(table: str, diagnosis: Json, measure: str, runs: int) -> list[tupl
 
 def beside_csv(lines: Sequence[tuple[str, Line]]) -> str:
     """Every published figure of the rows of all tables, in percent and points; lines with the name of their table."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(BESIDE_COLUMNS)
+    rows: list[tuple[object, ...]] = [BESIDE_COLUMNS]
     for table, line in lines:
         f = line.figure
         about = (f.paper, f.arxiv, f.where, f.model, f.task or "", "" if f.level is None else f.level, f.metric or "")
@@ -176,8 +171,8 @@ def beside_csv(lines: Sequence[tuple[str, Line]]) -> str:
         texts = [csv_text(text) if isinstance(text, str) else text for text in (table, line.label, *about)]
         same = "" if line.measured is None else "yes" if line.same_protocol else "no"
         reason = csv_text("; ".join(line.reasons))
-        writer.writerow((*texts, *status, *_percents(line.measured), n, *_percents(line.difference), same, reason))
-    return out.getvalue()
+        rows.append((*texts, *status, *_percents(line.measured), n, *_percents(line.difference), same, reason))
+    return as_csv(rows)
 
 
 def _percents(cell: Json | None) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.report.tables import PaperTable, estimate, markdown_text, paper_table
+from mgsd_bench.report.tables import PaperTable, estimate, paper_table
+from mgsd_bench.report.text import markdown_text
 from mgsd_bench.reproduce.beside import Line, beside
 from mgsd_bench.reproduce.grid import Grid, beside_csv, beside_grid, measured_csv, measures_grid, published_grid
 from mgsd_bench.reproduce.plan import Plan
