@@ -13,9 +13,10 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from mgsd_bench.statistics import Estimate, fact_values, macro, mcnemar, paired_difference, proportion
 from numpy.typing import NDArray
 from scipy.stats import binom
+
+from mgsd_bench.statistics.intervals import Estimate, fact_values, macro, mcnemar, paired_difference, proportion
 
 Floats = NDArray[np.float64]
 

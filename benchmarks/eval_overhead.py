@@ -17,11 +17,11 @@ from statistics import median
 from typing import Any, cast
 
 import numpy as np
-from mgsd_bench.backends import BackendConfig, Request, Sampling
-from mgsd_bench.backends.vllm import VllmBackend, open_backend
 from PIL import Image
 
-from mgsd_baselines.tiny import build_tiny
+from mgsd_baselines.tiny.build import build_tiny
+from mgsd_bench.backends import BackendConfig, Request, Sampling
+from mgsd_bench.backends.vllm import VllmBackend, open_backend
 
 TEXT = (
     "You see a grid of ice. The elf starts somewhere, the gift is the goal, and holes must be avoided. "

@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.external_suites import outline
-
+from mgsd_bench.suites.external import outline
 from mgsd_envs import Episode, Mix, generate, get_task, trace
 from mgsd_envs.grid import LETTERS
 

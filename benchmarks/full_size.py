@@ -20,21 +20,23 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mgsd_bench.provenance import provenance
-from mgsd_bench.torchvision_compat import heal_torchvision
+from mgsd_bench.backends.torchvision_compat import patch_torchvision
+from mgsd_bench.runs.provenance import provenance
 
-heal_torchvision()
+patch_torchvision()
 
 import torch  # noqa: E402
 from transformers import TrainerCallback  # noqa: E402
 
 from full_size_table import HEAD, Found, cells  # noqa: E402
-from mgsd_baselines import data, distill, models, sft, train  # noqa: E402
-from mgsd_baselines.callbacks import quiet  # noqa: E402
-from mgsd_baselines.estimate import GIB, Hardware, hardware_for, memory_of, peak_of, seconds_of  # noqa: E402
+from mgsd_baselines.data import dataset as data  # noqa: E402
+from mgsd_baselines.data.examples import Row  # noqa: E402
+from mgsd_baselines.estimate.estimate import GIB, Hardware, hardware_for, memory_of, peak_of, seconds_of  # noqa: E402
+from mgsd_baselines.estimate.token_counts import Lengths, measure  # noqa: E402
 from mgsd_baselines.recipe import Recipe, Stage, load_recipe  # noqa: E402
-from mgsd_baselines.rows import Row  # noqa: E402
-from mgsd_baselines.token_counts import Lengths, measure  # noqa: E402
+from mgsd_baselines.training import models, sft, train  # noqa: E402
+from mgsd_baselines.training import self_distill as distill  # noqa: E402
+from mgsd_baselines.training.callbacks import quiet  # noqa: E402
 from plain_losses import PlainDistill, PlainSFT  # noqa: E402
 from stand_ins import StandIn, stand_in  # noqa: E402
 

@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.gate_runs import METRICS
+from mgsd_bench.gate.measurement import METRICS
+from mgsd_bench.package_data import shipped_folder
 from mgsd_bench.report.figures import save
 from mgsd_bench.report.plotting import COLOURS, GREY, MARKERS, new, style
 from mgsd_bench.report.tables import as_markdown
-
-from mgsd_baselines.checkpoints import shipped_folder
 
 Json = dict[str, Any]
 

@@ -16,11 +16,13 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from mgsd_bench.gate import Decision, Measured, MetricRule, Policy, Status, Verdict, decide
-from mgsd_bench.paired import Change
-from mgsd_bench.power import chances, design_of_change
-from mgsd_bench.sequential import sequential_decision
 from numpy.typing import NDArray
+
+from mgsd_bench.gate.decision import Decision, Measured, Status, decide
+from mgsd_bench.gate.policy import MetricRule, Policy, Verdict
+from mgsd_bench.gate.power import chances, design_of_change
+from mgsd_bench.gate.sequential import sequential_decision
+from mgsd_bench.statistics.paired import Change
 
 Floats = NDArray[np.float64]
 

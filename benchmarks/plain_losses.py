@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from mgsd_bench.torchvision_compat import heal_torchvision
+from mgsd_bench.backends.torchvision_compat import patch_torchvision
 
-heal_torchvision()
+patch_torchvision()
 
 from torch import Tensor  # noqa: E402
 from torch.nn.functional import cross_entropy, linear  # noqa: E402
 
-from mgsd_baselines import distill, sft  # noqa: E402
+from mgsd_baselines.training import self_distill as distill  # noqa: E402
+from mgsd_baselines.training import sft  # noqa: E402
 
 
 class PlainSFT(sft.SortedSFTTrainer):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from statistics import median
 
-from mgsd_bench.answers import parse_plan, write_plan
+from mgsd_bench.answers.plans import parse_plan, write_plan
 from mgsd_bench.backends import Response
-from mgsd_bench.scoring import score
-from mgsd_bench.suites import episodes, get_suite, thin
-
+from mgsd_bench.runs.scoring import score
+from mgsd_bench.suites.suite import episodes, get_suite, thin
 from mgsd_envs import get_task, rollout
 
 ROUNDS = 7

@@ -7,13 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.torchvision_compat import heal_torchvision
+from mgsd_baselines.estimate.sizes import RELEASED, Sizes, sizes_of
+from mgsd_baselines.tiny.build import build_tiny
+from mgsd_baselines.training.models import load_processor
+from mgsd_bench.backends.torchvision_compat import patch_torchvision
 
-from mgsd_baselines.models import load_processor
-from mgsd_baselines.sizes import RELEASED, Sizes, sizes_of
-from mgsd_baselines.tiny import build_tiny
-
-heal_torchvision()
+patch_torchvision()
 
 import torch  # noqa: E402
 from transformers import AutoModelForImageTextToText, AutoTokenizer, Qwen2Tokenizer, Qwen3VLConfig  # noqa: E402

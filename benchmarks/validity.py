@@ -13,11 +13,11 @@ import argparse
 from collections import Counter
 from itertools import product
 
+from mgsd_bench.analysis.diagnosis import Case, faults
 from mgsd_bench.backends import Request
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
-from mgsd_bench.diagnosis import Case, faults
-from mgsd_bench.runner import Question, request_seed, score_response
-from mgsd_bench.suites import Episode, episodes, get_suite, thin
+from mgsd_bench.runs.runner import Question, request_seed, score_response
+from mgsd_bench.suites.suite import Episode, episodes, get_suite, thin
 
 GRID = tuple(product((0.02, 0.1, 0.3), (0.05, 0.3), (0.05, 0.2)))
 SINGLE = {"perception": Faults(perception=0.1), "planning": Faults(planning=0.3), "format": Faults(format=0.2)}

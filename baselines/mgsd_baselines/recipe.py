@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mgsd_bench.config import read_extended, read_layer, suggest
 from mgsd_bench.errors import UserError
-
-from mgsd_baselines.checkpoints import shipped_folder
-from mgsd_baselines.layers import read_extended, read_layer, suggest
+from mgsd_bench.package_data import shipped_folder
 
 Method = Literal["sft", "distill", "grpo"]
 Context = Literal["state+plan", "state", "plan", "none"]
@@ -253,7 +252,7 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         UserError: there is no such recipe, or something in it is wrong; one line with file, key and remedy.
     """
-    from mgsd_baselines.recipe_reader import read_recipe
+    from mgsd_baselines.recipe_file import read_recipe
 
     path = find_recipe(path_or_name)
     layers = read_extended(path, find_recipe, whole=WHOLE, own=("name", "about"))

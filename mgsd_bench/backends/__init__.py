@@ -113,6 +113,11 @@ class BackendConfig:
         return {**asdict(self), "engine_args": dict(self.engine_args)}
 
 
+def request_key(episode: str, condition: str, repeat: int) -> str:
+    """What names a question, its request and its sample within a run."""
+    return f"{episode}/{condition}/{repeat}"
+
+
 class Backend(AbstractContextManager["Backend"], Protocol):
     """A model that answers requests.
 

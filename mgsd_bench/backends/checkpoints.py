@@ -20,7 +20,7 @@ def locate(model: str) -> str:
     """
     if Path(model).exists():
         return model
-    from mgsd_baselines.checkpoints import shipped
+    from mgsd_bench.package_data import shipped
 
     return str(shipped(model) or model)
 
@@ -46,7 +46,7 @@ def check_model(
     elif path.exists():
         raise UserError(f"{said} {model}: this is a file; name the checkpoint's folder")
     elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
-        from mgsd_baselines.checkpoints import shipped_names
+        from mgsd_bench.package_data import shipped_names
 
         known = ", ".join(("Qwen/Qwen3-VL-4B-Instruct", *shipped_names()))
         raise UserError(f"{said} {model}: no such folder, nor the name of a model such as {known}")

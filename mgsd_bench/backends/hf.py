@@ -23,9 +23,9 @@ from typing import Any, Self, cast
 from mgsd_bench.backends import BackendConfig, EngineError, FinishReason, Request, Response, Sampling
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.decoding import GumbelDecoder
+from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.backends.vllm import PROMPT_TOKENS
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.torchvision_compat import heal_torchvision
 
 ARGUMENTS = ("attn_implementation", "batch_size", "device", "dtype", "max_model_len", "revision")
 """What ``-M`` may set."""
@@ -54,7 +54,7 @@ def open_backend(config: BackendConfig) -> TransformersBackend:
     revision = arguments.get("revision")
     config = replace(config, model=locate(config.model))
     check_model(config.model, revision)
-    heal_torchvision()
+    patch_torchvision()
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 

@@ -16,9 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response
+from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key
 from mgsd_bench.errors import UserError
-from mgsd_bench.runs import sample_key
 
 
 def open_backend(config: BackendConfig) -> RecordedBackend:
@@ -50,7 +49,7 @@ def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
         raise UserError(f"{path}:{number}: not JSON ({error})") from error
     match row:
         case {"episode": str(episode), "text": str(text)}:
-            key = sample_key(episode, str(row.get("condition", "visual")), row.get("repeat", 0))
+            key = request_key(episode, str(row.get("condition", "visual")), row.get("repeat", 0))
             reason: FinishReason = "length" if row.get("finish_reason") == "length" else "stop"
             return key, Response(key, text, reason, row.get("prompt_tokens"), row.get("completion_tokens"))
     raise UserError(f"{path}:{number}: an answer needs the texts episode and text")

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mgsd_bench.answers import write_plan
+from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_IMAGE

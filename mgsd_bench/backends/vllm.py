@@ -25,9 +25,9 @@ from typing import IO, Any, cast
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
+from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.backends.vllm_log import reason_of, root_of, stderr_to
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.torchvision_compat import heal_torchvision
 
 PROMPT_TOKENS = 8192
 """Longest prompt, in tokens, that ``max_model_len`` leaves room for unless the user sets it."""
@@ -64,7 +64,7 @@ def open_backend(config: BackendConfig) -> VllmBackend:
     # closed with the backend: the engine's processes write to it as long as they live
     log = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115
     with stderr_to(log) if log else nullcontext():
-        heal_torchvision()
+        patch_torchvision()
         try:
             from vllm import LLM
         except Exception as error:

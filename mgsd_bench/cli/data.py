@@ -46,18 +46,20 @@ def generate_command(
     ] = "folder",
 ) -> None:
     """Write a suite's episodes, or new ones, with their pictures, states and solutions."""
-    from mgsd_bench import export, suites
+    from mgsd_bench.suites import export
+    from mgsd_bench.suites import suite as suites
+    from mgsd_bench.suites.choose import numbers, split_list
 
     if output_format not in ("folder", "hf"):
         raise UserError(f"--format {output_format}: choose folder or hf")
     if count is None:
-        chosen = options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict)
+        chosen = options.suite_of(suite, tasks, levels, theme, data_root, image, strict=strict)
     elif data_root is not None:
         raise UserError("--count: makes new episodes; leave out --data-root")
     else:
         chosen = suites.custom(
-            options.split_list(tasks),
-            options.numbers(levels),
+            split_list(tasks),
+            numbers(levels),
             count,
             split=split,
             stream=stream,
@@ -92,12 +94,12 @@ def show_command(
     """Draw one episode, in our own look, with a plan over it."""
     from rich.console import Console
 
-    from mgsd_bench.answers import read_plan, write_plan
+    from mgsd_bench.answers.plans import read_plan, write_plan
     from mgsd_bench.report.drawing import draw_plan, to_terminal
-    from mgsd_bench.suites import find_episode
+    from mgsd_bench.suites.suite import find_episode
     from mgsd_envs import get_task, rollout
 
-    episode = find_episode(options.choose_suite(suite, [], [], theme, data_root), episode_id)
+    episode = find_episode(options.suite_of(suite, [], [], theme, data_root), episode_id)
     actions = episode.plan if plan is None else read_plan(plan)
     if actions is None:
         raise UserError(f"--plan {plan}: not a plan; write letters such as RDD, or U,PICK,DROP")
@@ -140,6 +142,6 @@ def tiny_command(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random weights.")] = 0,
 ) -> None:
     """Build a tiny Qwen3-VL with random weights, its processor and tokenizer; needs no network."""
-    from mgsd_baselines.tiny import build_tiny
+    from mgsd_baselines.tiny.build import build_tiny
 
     typer.echo(f"tiny Qwen3-VL in {build_tiny(out, seed=seed)}")

@@ -12,8 +12,8 @@ from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from mgsd_bench.gate import Policy
-    from mgsd_bench.power import Design
+    from mgsd_bench.gate.policy import Policy
+    from mgsd_bench.gate.power import Design
 
 app = typer.Typer()
 baseline_app = typer.Typer(no_args_is_help=True, help="Keep finished runs as named baselines.")
@@ -56,7 +56,7 @@ def gate_command(
     """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
     from rich.console import Console
 
-    from mgsd_bench.gate_job import GateJob, run_gate
+    from mgsd_bench.gate.job import GateJob, run_gate
     from mgsd_bench.report.gate import headline, show, to_json, to_junit, to_markdown
 
     job = GateJob(
@@ -85,7 +85,7 @@ def save_command(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a baseline of that name.")] = False,
 ) -> None:
     """Keep a run's answers and scores as a small folder to commit."""
-    from mgsd_bench.gate_baselines import save_baseline
+    from mgsd_bench.gate.baselines import save_baseline
 
     target = save_baseline(run, name, directory, force=force)
     size = sum(path.stat().st_size for path in target.iterdir())
@@ -97,7 +97,7 @@ def list_command(directory: Folder = _DIR) -> None:
     """List the baselines."""
     from rich.console import Console
 
-    from mgsd_bench.gate_baselines import list_baselines
+    from mgsd_bench.gate.baselines import list_baselines
     from mgsd_bench.report.tables import as_terminal
 
     rows = [["baseline", "model", "suite", "answers", "KiB"]]
@@ -115,8 +115,8 @@ def show_command(
     """Show the figures of a baseline and what it was asked with."""
     from rich.console import Console
 
-    from mgsd_bench.gate_baselines import find_baseline
-    from mgsd_bench.metrics import summarise
+    from mgsd_bench.analysis.metrics import summarise
+    from mgsd_bench.gate.baselines import find_baseline
     from mgsd_bench.report.tables import results_table
 
     run = find_baseline(name, directory)
@@ -146,10 +146,10 @@ def power_command(
     """How large a drop does a gate see, and how often does it pass what did not change?"""
     from rich.console import Console
 
-    from mgsd_bench.gate_job import choose_policy
-    from mgsd_bench.power import design_of
+    from mgsd_bench.gate.job import choose_policy
+    from mgsd_bench.gate.power import design_of
     from mgsd_bench.report.tables import as_terminal
-    from mgsd_bench.suites import get_suite
+    from mgsd_bench.suites.suite import get_suite
 
     asked = choose_policy(policy)
     if runs is not None and discordance:
@@ -203,16 +203,16 @@ def noise_command(
     """How much do two runs of the same checkpoint differ? That is the engine's own noise."""
     from rich.console import Console
 
-    from mgsd_bench.noise import noise, run_twice
+    from mgsd_bench.gate.noise import noise, run_twice
     from mgsd_bench.report.tables import as_terminal
-    from mgsd_bench.runs import read_run
+    from mgsd_bench.runs.run import read_run
 
     console = Console(markup=False)
     if model is not None and runs is None:
         from mgsd_bench.cli.run import make_job
 
         job = make_job(
-            model, options.choose_suite(suite, tasks, levels, None), condition, limit, backend,
+            model, options.suite_of(suite, tasks, levels, None), condition, limit, backend,
             out or Path("runs") / f"noise-{Path(model).name.replace(':', '-')}", 1, seed, prompts, temperature, top_p,
             top_k, max_tokens, min_pixels, max_pixels, options.engine_arguments(engine, backend, base_url),
             trust_remote_code,
@@ -237,9 +237,9 @@ def noise_command(
 
 def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float, dict[str, Design]]]:
     """For each primary metric the discordance of two runs, and larger and smaller evaluations of the same mix."""
-    from mgsd_bench.gate_runs import METRICS, check, measure
-    from mgsd_bench.power import design_of_change
-    from mgsd_bench.runs import read_run
+    from mgsd_bench.gate.measurement import METRICS, check, measure
+    from mgsd_bench.gate.power import design_of_change
+    from mgsd_bench.runs.run import read_run
 
     a, b = (read_run(path) for path in runs)
     check(a, b, policy)
@@ -256,7 +256,7 @@ def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float,
 
 
 def _power_rows(cases: list[tuple[str, float, dict[str, Design]]], policy: Policy) -> list[list[str]]:
-    from mgsd_bench.power import chances, detectable_drop, fixed_rule_alarms
+    from mgsd_bench.gate.power import chances, detectable_drop, fixed_rule_alarms
 
     rule, count = policy.metrics[0], len(policy.metrics)
     rows = [["discordance", "of", "episodes", "n", "drop found", "pass", "rule"]]

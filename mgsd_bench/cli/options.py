@@ -12,7 +12,7 @@ from mgsd_bench.errors import UserError
 
 if TYPE_CHECKING:
     from mgsd_bench.prompts import Condition
-    from mgsd_bench.suites import Suite
+    from mgsd_bench.suites.suite import Suite
 
 Tasks = Annotated[
     list[str], typer.Option("--tasks", help="Only these tasks; comma-separated or repeated.", metavar="NAMES")
@@ -67,7 +67,7 @@ TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run 
 OneCondition = Annotated[str, typer.Option("--condition", help="Which condition to show.")]
 
 
-def choose_suite(
+def suite_of(
     name: str,
     tasks: list[str],
     levels: list[str],
@@ -77,47 +77,12 @@ def choose_suite(
     *,
     strict: bool = False,
 ) -> Suite:
-    """The suite that the options name, cut to their tasks and levels; what is found of an external one goes to stderr.
+    """The suite that the options name; what there is to know of an external one goes to stderr."""
+    from mgsd_bench.suites.choose import choose_suite
 
-    Raises:
-        UserError: one of them names nothing there is, or an external suite cannot be read.
-    """
-    from mgsd_bench.external_suites import EXTERNAL, load, outline
-    from mgsd_bench.report.audit import notes
-    from mgsd_bench.suites import get_suite, select, with_theme
-
-    external = name in EXTERNAL
-    suite = select(outline(name) if external else get_suite(name), split_list(tasks), numbers(levels))
-    if theme is not None:
-        suite = with_theme(suite, theme)
-    if not external:
-        for option, given in (("--data-root", data_root), ("--image", image), ("--strict", strict)):
-            if given:
-                raise UserError(f"{option}: suite {name} is made, not read; leave it out or name {', '.join(EXTERNAL)}")
-        return suite
-    if data_root is None:
-        raise UserError(f"--suite {name}: is read from a folder; name it with --data-root DIR (docs/external-data.md)")
-    suite, loaded = load(suite, data_root, image or "classic", strict=strict)
-    for note in notes(suite, loaded):
-        typer.echo(note, err=True)
-    return suite
-
-
-def split_list(values: list[str]) -> list[str]:
-    """The items of a comma-separated, repeatable option."""
-    return [item.strip() for value in values for item in value.split(",") if item.strip()]
-
-
-def numbers(values: list[str]) -> list[int]:
-    """The numbers of ``--levels``.
-
-    Raises:
-        UserError: one is no whole number.
-    """
-    try:
-        return [int(item) for item in split_list(values)]
-    except ValueError as error:
-        raise UserError(f"--levels {','.join(values)}: levels are whole numbers, for example 3,4") from error
+    return choose_suite(
+        name, tasks, levels, theme, data_root, image, strict=strict, on_note=lambda note: typer.echo(note, err=True)
+    )
 
 
 def conditions(values: list[str]) -> list[Condition]:
@@ -127,6 +92,7 @@ def conditions(values: list[str]) -> list[Condition]:
         UserError: one is unknown, or there is none.
     """
     from mgsd_bench.prompts import CONDITIONS
+    from mgsd_bench.suites.choose import split_list
 
     known: dict[str, Condition] = {condition: condition for condition in CONDITIONS}
     chosen = split_list(values)
@@ -176,7 +142,7 @@ def write(option: str, path: Path, text: str) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    from mgsd_bench.runs import write_whole
+    from mgsd_bench.files import write_whole
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,12 +40,13 @@ def table1_command(
     """Measure every row of a table whose model is at hand, beside what was published."""
     from rich.console import Console
 
-    from mgsd_baselines.published import load_published
-    from mgsd_bench.reproduce.plan import load_plan, narrow
-    from mgsd_bench.reproduce.report import tables_of, write_report
-    from mgsd_bench.reproduce.rows import measure
+    from mgsd_bench.reproduce.config import load_plan, narrow
+    from mgsd_bench.reproduce.published import load_published
+    from mgsd_bench.reproduce.results import measure
+    from mgsd_bench.reproduce.write import tables_of, write_report
+    from mgsd_bench.suites.choose import split_list
 
-    plan, published = narrow(load_plan(config, overrides), options.split_list(rows), limit), load_published()
+    plan, published = narrow(load_plan(config, overrides), split_list(rows), limit), load_published()
     console = Console(markup=False)
     outcomes = [measure(plan, table, console, data_root) for table in plan.tables]
     rows_of_all = [row for outcome in outcomes for row in outcome.rows]

@@ -12,7 +12,7 @@ from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from mgsd_bench.runs import Run
+    from mgsd_bench.runs.run import Run
 
 app = typer.Typer()
 
@@ -39,8 +39,8 @@ def report_command(
     """Put the results of several runs side by side, as a table or as a whole report."""
     from rich.console import Console
 
-    from mgsd_bench.comparison import read_comparable, side_by_side
-    from mgsd_bench.diagnosis import diagnose
+    from mgsd_bench.analysis.comparison import read_comparable, side_by_side
+    from mgsd_bench.analysis.diagnosis import diagnose
     from mgsd_bench.report.tables import MEASURES, as_terminal, comparison, paper_table, write_tables
 
     chosen = output_format or (out.suffix.removeprefix(".") if out else "text")
@@ -102,7 +102,7 @@ def compare_command(
     """Compare runs question by question: paired differences, and who regressed."""
     from rich.console import Console
 
-    from mgsd_bench.comparison import compare, read_comparable
+    from mgsd_bench.analysis.comparison import compare, read_comparable
     from mgsd_bench.report.changes import comparison_table
 
     if len(runs) < 2:

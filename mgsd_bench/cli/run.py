@@ -11,8 +11,8 @@ from mgsd_bench.cli import options
 from mgsd_bench.errors import Exit, UserError
 
 if TYPE_CHECKING:
-    from mgsd_bench.evaluate import Evaluation
-    from mgsd_bench.suites import Suite
+    from mgsd_bench.evaluation.evaluate import Evaluation
+    from mgsd_bench.suites.suite import Suite
 
 app = typer.Typer()
 
@@ -50,7 +50,7 @@ def eval_command(
 ) -> None:
     """Ask a model every question of a suite and score the answers in the simulator."""
     job = make_job(
-        model, options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition, limit,
+        model, options.suite_of(suite, tasks, levels, theme, data_root, image, strict=strict), condition, limit,
         backend, out, repeats, seed, prompts, temperature, top_p, top_k, max_tokens, min_pixels, max_pixels,
         options.engine_arguments(engine, backend, base_url), trust_remote_code,
     )  # fmt: skip
@@ -75,7 +75,7 @@ def score_command(
 ) -> None:
     """Score answers that were collected elsewhere."""
     job = make_job(
-        str(answers), options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
+        str(answers), options.suite_of(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
         limit, "recorded", out, repeats, 0, prompts, 0.0, 1.0, 0, 4096, 65_536, 262_144, {}, False,
     )  # fmt: skip
     _evaluate(job)
@@ -114,9 +114,10 @@ def diagnose_command(
 
     from rich.console import Console
 
-    from mgsd_bench.diagnosis import diagnose
+    from mgsd_bench.analysis.diagnosis import diagnose
+    from mgsd_bench.files import write_whole
     from mgsd_bench.report.tables import attribution_table, diagnosis_table
-    from mgsd_bench.runs import read_run, write_whole
+    from mgsd_bench.runs.run import read_run
 
     if (model is None) == (not runs):
         raise UserError("diagnose: give either run folders or --model")
@@ -124,7 +125,7 @@ def diagnose_command(
     code = Exit.OK
     if model is not None:
         job = make_job(
-            model, options.choose_suite(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
+            model, options.suite_of(suite, tasks, levels, theme, data_root, image, strict=strict), condition,
             limit, backend, out, repeats, seed, prompts, temperature, top_p, top_k, max_tokens, min_pixels, max_pixels,
             options.engine_arguments(engine, backend, base_url), trust_remote_code,
         )  # fmt: skip
@@ -168,7 +169,7 @@ def make_job(
         UserError: the pixel limits contradict each other, or a condition is unknown.
     """
     from mgsd_bench.backends import BackendConfig, Sampling
-    from mgsd_bench.evaluate import Evaluation
+    from mgsd_bench.evaluation.evaluate import Evaluation
 
     if min_pixels > max_pixels:
         raise UserError(f"--min-pixels {min_pixels}: must not exceed --max-pixels {max_pixels}")
@@ -192,7 +193,7 @@ def _evaluate(job: Evaluation, *, tables: bool = True) -> Exit:
     """
     from rich.console import Console
 
-    from mgsd_bench.evaluate import evaluate
+    from mgsd_bench.evaluation.evaluate import evaluate
     from mgsd_bench.report.tables import results_table
 
     console = Console(markup=False)

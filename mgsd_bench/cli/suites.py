@@ -23,8 +23,8 @@ def suites_command(context: typer.Context) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mgsd_bench.external_suites import EXTERNAL, outline
-    from mgsd_bench.suites import SUITES, digest, episodes
+    from mgsd_bench.suites.external import EXTERNAL, outline
+    from mgsd_bench.suites.suite import SUITES, digest, episodes
 
     table = Table("suite", "episodes", "split", "what it is", "digest", pad_edge=False)
     for suite in SUITES.values():
@@ -49,9 +49,9 @@ def verify_command(
     """Read every external test set under a folder and tell what is wrong with it."""
     from rich.console import Console
 
-    from mgsd_bench.external_sets import SETS, Shelf
-    from mgsd_bench.external_suites import IMAGES, refuse
     from mgsd_bench.report.audit import audit_table, finding_lines
+    from mgsd_bench.suites.external import IMAGES, refuse
+    from mgsd_bench.suites.external_sets import SETS, Shelf
 
     shown = image or "classic"
     if shown not in IMAGES:

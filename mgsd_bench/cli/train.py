@@ -65,7 +65,7 @@ def run_command(
         _show_estimates(chosen, devices, teraflops)
         return
     _need("accelerate", "datasets", "peft", "torch", "transformers", "trl")
-    from mgsd_baselines.train import train
+    from mgsd_baselines.training.train import train
 
     folder = out or Path("runs") / "train" / chosen.name
     try:
@@ -85,7 +85,7 @@ def data_command(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Write the rows of one stage with their pictures, for other trainers."""
-    from mgsd_baselines.exports import FORMATS, export
+    from mgsd_baselines.data.exports import FORMATS, export
 
     known = {name: name for name in FORMATS}
     if output_format not in known:
@@ -123,8 +123,8 @@ def _need(*packages: str) -> None:
 def _show_estimates(recipe: Recipe, devices: int, teraflops: float | None) -> None:
     from rich.console import Console
 
-    from mgsd_baselines.estimate import estimate
-    from mgsd_baselines.estimate_table import data_table, needs_table, notes
+    from mgsd_baselines.estimate.estimate import estimate
+    from mgsd_baselines.estimate.table import data_table, needs_table, notes
 
     estimates = estimate(recipe, devices=devices, teraflops=teraflops)
     console = Console(markup=False)

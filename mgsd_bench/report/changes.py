@@ -17,7 +17,7 @@ CAPTION = (
 
 
 def comparison_table(comparison: Json) -> Table:
-    """A row a task and one for the macro average, of what :func:`mgsd_bench.comparison.compare` found."""
+    """A row a task and one for the macro average, of what :func:`mgsd_bench.analysis.comparison.compare` found."""
     title = f"a: {comparison['a']}   b: {comparison['b']}   {comparison['condition']}"
     columns = ("task", "n", "a acc.", "b acc.", "change", "95 %", "only a", "only b", "p")
     table = plain_table(title, CAPTION, columns)

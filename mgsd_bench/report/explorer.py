@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from mgsd_bench.diagnostics import attribute, stated_facts
+from mgsd_bench.analysis.attribution import attribute, stated_facts
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_FACTS
-from mgsd_bench.runs import Run, Sample
+from mgsd_bench.runs.run import Run
+from mgsd_bench.runs.sample import Sample
 from mgsd_envs import Cell, Episode, Fact, Picture, Task, get_task, trace
 from mgsd_envs.grid import MOVES
 

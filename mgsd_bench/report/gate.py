@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mgsd_bench.errors import Exit
-from mgsd_bench.gate import Decision, FloorDecision, MetricDecision, Policy, Status, Verdict
-from mgsd_bench.gate_runs import METRICS, by_task, regressions
+from mgsd_bench.gate.decision import Decision, FloorDecision, MetricDecision, Status
+from mgsd_bench.gate.measurement import METRICS, by_task, regressions
+from mgsd_bench.gate.policy import Policy, Verdict
 from mgsd_bench.report.tables import as_markdown, plain_table
 from mgsd_bench.report.text import markdown_text, one_line
-from mgsd_bench.runs import Run
+from mgsd_bench.runs.run import Run
 
 Json = dict[str, Any]
 
@@ -39,7 +40,7 @@ class GateReport:
         candidate: the candidate's.
         suite: name of the suite.
         digest: digest of the episodes.
-        tasks: for each primary metric the rows of :func:`mgsd_bench.gate_runs.by_task`.
+        tasks: for each primary metric the rows of :func:`mgsd_bench.gate.measurement.by_task`.
         worst: the levels that lost most, with their lost episodes.
     """
 

@@ -15,9 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.diagnostics import Attribution
+from mgsd_bench.analysis.attribution import Attribution
+from mgsd_bench.files import write_whole
 from mgsd_bench.report.explorer import Explorer, data_uri
-from mgsd_bench.runs import Run, write_whole
+from mgsd_bench.runs.run import Run
 
 Json = dict[str, Any]
 
@@ -56,7 +57,7 @@ def write_html(
     Args:
         out: the file.
         title: its heading.
-        diagnosis: what :func:`mgsd_bench.diagnosis.diagnose` found; the summary shows what there is of it.
+        diagnosis: what :func:`mgsd_bench.analysis.diagnosis.diagnose` found; the summary shows what there is of it.
         runs: the runs whose answers can be looked at, one by one.
         figures: SVG files by caption.
         tables: further tables by caption; cells are text, the first row of each is its heading.

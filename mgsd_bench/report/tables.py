@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mgsd_bench.diagnostics import Attribution
+from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.report.text import as_csv, csv_text, latex_text, markdown_text, one_line
 
 Json = dict[str, Any]
@@ -136,7 +136,7 @@ def paper_table(
     """Several diagnoses of the same episodes as the main table of a paper.
 
     Args:
-        diagnoses: at least one; see :mod:`mgsd_bench.diagnosis`.
+        diagnoses: at least one; see :mod:`mgsd_bench.analysis.diagnosis`.
         measure: a key of :data:`MEASURES`.
         baselines: with the measure e2e, add what the plans that ignore the image solve.
         levels: a column for each level too, not for the tasks and their average alone.
@@ -190,7 +190,7 @@ def results_table(condition: str, metrics: Json, model: str) -> Table:
 
     Args:
         condition: name of the condition.
-        metrics: the condition's part of :func:`mgsd_bench.metrics.summarise`.
+        metrics: the condition's part of :func:`mgsd_bench.analysis.metrics.summarise`.
         model: name of the model, for the title.
     """
     table = plain_table(f"{model} · {condition}", LEGEND)
@@ -341,7 +341,7 @@ def _share(counts: Json | None, key: str, n: int) -> Json | None:
     """The share of one attribution; its interval rests on the episodes, however often each was asked."""
     if not counts or not n:
         return None
-    from mgsd_bench.statistics import proportion
+    from mgsd_bench.statistics.intervals import proportion
 
     share = counts.get(key, 0) / sum(counts.values())
     return {**proportion(round(share * n), n).to_json(), "value": share}

@@ -1,0 +1,1 @@
+"""What a recipe would train on, and need, before anything is trained."""

@@ -1,0 +1,86 @@
+"""Estimates as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mgsd_baselines.estimate.estimate import StageEstimate
+
+
+def data_table(estimates: Sequence[StageEstimate]) -> Table:
+    """What each stage trains on: rows by task, level and kind, and their tokens."""
+    table = Table("", *(found.stage for found in estimates), pad_edge=False, title="what it trains on")
+    table.add_row("method", *(found.method for found in estimates))
+    table.add_row("rows", *(f"{found.rows:,}" for found in estimates))
+    by_cell = [_summed(found.counts, slice(0, 2)) for found in estimates]
+    for cell in dict.fromkeys(cell for cells in by_cell for cell in cells):
+        table.add_row(f"  {cell.replace('/', ' ')}", *(f"{cells[cell]:,}" for cells in by_cell))
+    by_kind = [_summed(found.counts, slice(2, 3)) for found in estimates]
+    table.add_row("kinds", *(", ".join(f"{kind} {n:,}" for kind, n in kinds.items()) for kinds in by_kind))
+    for label, longest, mean in (
+        ("prompt", "prompt", "mean_prompt"),
+        ("answer", "answer", "mean_answer"),
+        ("teacher's prompt", "teacher", "mean_teacher"),
+    ):
+        cells = [(getattr(found.lengths, longest), getattr(found.lengths, mean)) for found in estimates]
+        table.add_row(f"{label}, tokens", *(f"{mean:,.0f}, at most {most:,}" if most else "" for most, mean in cells))
+    return table
+
+
+def needs_table(estimates: Sequence[StageEstimate]) -> Table:
+    """What each stage needs: parameters, steps, memory and time."""
+    table = Table("", *(found.stage for found in estimates), pad_edge=False, title="what it needs")
+    table.add_row("trainable parameters", *(_count(found.trainable) for found in estimates))
+    table.add_row("all parameters", *(_count(found.total) for found in estimates))
+    table.add_row("optimiser steps", *(f"{found.steps:,}" for found in estimates))
+    table.add_row("memory of a device", *(f"{found.peak:.1f} GiB" for found in estimates), style="bold")
+    for part in dict.fromkeys(part for found in estimates for part in found.memory):
+        sizes = [found.memory.get(part, 0) for found in estimates]
+        if any(sizes):
+            table.add_row(f"  {part}", *(f"{size:.2f}" if size else "" for size in sizes))
+    totals = [sum(found.seconds.values()) for found in estimates]
+    table.add_row("time", *(_duration(total) for total in totals), style="bold")
+    for part in dict.fromkeys(part for found in estimates for part in found.seconds):
+        times = [found.seconds.get(part) for found in estimates]
+        table.add_row(f"  {part}", *("" if time is None else _duration(time) for time in times))
+    return table
+
+
+def notes(estimates: Sequence[StageEstimate]) -> list[str]:
+    """What the figures rest on, one line each."""
+    first = estimates[0]
+    hardware = first.hardware
+    number = f"{hardware.devices} x " if hardware.devices > 1 else ""
+    total = sum(sum(found.seconds.values()) for found in estimates)
+    return [
+        f"Rows, tokens and parameters are counted, tokens with: {first.tokenizer}.",
+        f"Memory and time ({_duration(total)} in all) are estimates for {number}{hardware.name} at "
+        f"{hardware.flops / 1e12:.3g} effective TFLOP/s, with answers as long as the reference answers.",
+        "To measure instead, run a few steps: --set stages.NAME.trainer.max_steps=5",
+    ]
+
+
+def _summed(counts: Mapping[str, int], part: slice) -> Counter[str]:
+    """Rows by a part of their ``task/level/kind``."""
+    found: Counter[str] = Counter()
+    for name, number in counts.items():
+        found["/".join(name.split("/")[part])] += number
+    return found
+
+
+def _count(number: int) -> str:
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= size:
+            return f"{number / size:.4g} {unit}"
+    return str(number)
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

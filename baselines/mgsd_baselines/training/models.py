@@ -1,0 +1,120 @@
+"""Models to train: loading them, adapting them, and leaving them in a folder that engines load as it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
+
+from mgsd_baselines.tiny.build import build_tiny
+from mgsd_baselines.tiny.vocabulary import phrases
+from mgsd_bench.backends.checkpoints import check_model, locate
+from mgsd_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from mgsd_baselines.recipe import Lora, Recipe
+
+ADAPTER = "adapter"
+"""Where a finished folder keeps the adapter that its merged weights were made with."""
+
+
+def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
+    """What to load for a model that a recipe names: a folder or a hub name.
+
+    ``tiny`` is built in ``out / "tiny"``, with the vocabulary of the recipe's prompt set, if it is not there yet.
+    """
+    if name == "tiny":
+        folder = out / "tiny"
+        if not (folder / "config.json").is_file():
+            build_tiny(
+                folder,
+                seed=recipe.seed,
+                hidden=192,
+                layers=6,
+                vision_hidden=128,
+                phrases=phrases(recipe.prompts),
+                initializer_range=0.02,
+            )
+        return str(folder)
+    return locate(name)
+
+
+def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedModel:
+    """A vision-language model with its weights in ``dtype``.
+
+    Raises:
+        UserError: there is no such model, or it takes no images.
+    """
+    check_model(name, said="model")
+    try:
+        return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
+    except (OSError, ValueError, ImportError) as error:
+        raise _cannot_load(name, "a vision-language model", error) from error
+
+
+def load_processor(name: str) -> ProcessorMixin:
+    """Tokenizer and image processor of a model, padding on the left as generation needs it.
+
+    Raises:
+        UserError: it cannot be loaded, or has no image processor, so that training would see no pictures.
+    """
+    check_model(name, said="model")
+    try:
+        processor = AutoProcessor.from_pretrained(name, padding_side="left")
+    except (OSError, ValueError, ImportError) as error:
+        raise _cannot_load(name, "tokenizer and image processor", error) from error
+    if not isinstance(processor, ProcessorMixin):
+        raise UserError(f"{name}: no image processor beside the tokenizer; name a vision-language model")
+    return processor
+
+
+def adapt(model: PreTrainedModel, lora: Lora | None, adapter: Path | None) -> Any:
+    """The model with a trainable adapter: the one in ``adapter`` if it is there, else a fresh one.
+
+    Without ``lora`` the model itself, all its parameters trainable.
+    """
+    if lora is None:
+        return model
+    if adapter is not None:
+        return PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def finish(trained: Path, base: str, processor: ProcessorMixin, out: Path, dtype: torch.dtype) -> None:
+    """Turn what a trainer saved into a folder that transformers and vLLM load as it is.
+
+    Args:
+        trained: weights, or an adapter; the latter is kept in ``out / ADAPTER`` and merged into the base's weights.
+        base: what the adapter belongs to.
+        processor: tokenizer and image processor.
+        out: folder for weights, configuration, tokenizer and processor.
+        dtype: of the weights that are written.
+    """
+    if (trained / "adapter_config.json").is_file():
+        (out / ADAPTER).mkdir(parents=True, exist_ok=True)
+        for file in trained.glob("adapter_*"):
+            shutil.copy(file, out / ADAPTER)
+        model = load_model(base, dtype=dtype, attention="sdpa")
+        model = PeftModel.from_pretrained(model, trained).merge_and_unload()
+    else:
+        model = load_model(str(trained), dtype=dtype, attention="sdpa")
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+
+
+def _cannot_load(name: str, what: str, error: Exception) -> UserError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return UserError(f"{name}: cannot be loaded as {what}: {reason}")

@@ -1,0 +1,252 @@
+"""Running a recipe: stage after stage, each from rows to a finished checkpoint folder.
+
+::
+
+    OUT/recipe.json          the recipe, as it was resolved
+    OUT/tiny/                the untrained model, where the recipe's base is "tiny"
+    OUT/<stage>/             a finished checkpoint: weights, tokenizer, processor, adapter/, training.json
+    OUT/<stage>/checkpoints/ what the trainer resumes from
+    OUT/<stage>/metrics.jsonl
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import PartialState
+from transformers import set_seed
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging
+from trl import GRPOTrainer
+
+from mgsd_baselines.data import dataset as data
+from mgsd_baselines.training import grpo, models, sft
+from mgsd_baselines.training import self_distill as distill
+from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
+from mgsd_baselines.training.validation import Validated, make_validator
+from mgsd_bench.backends.checkpoints import fingerprint
+from mgsd_bench.errors import UserError
+from mgsd_bench.files import write_whole
+from mgsd_bench.runs.provenance import now, provenance
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+    from mgsd_baselines.data.examples import Row
+    from mgsd_baselines.recipe import Recipe, Stage
+
+PACKAGES = ("accelerate", "datasets", "peft", "trl")
+
+
+_VALIDATED = {
+    "eval_strategy": "steps",
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "eval_macro",
+    "greater_is_better": True,
+}
+
+
+class ValidatedSFT(Validated, sft.SortedSFTTrainer):
+    """Supervised fine-tuning that keeps the checkpoint which answers best."""
+
+
+class ValidatedDistill(Validated, distill.SelfDistillTrainer):
+    """Self-distillation that keeps the checkpoint which answers best."""
+
+
+class ValidatedGRPO(Validated, GRPOTrainer):  # type: ignore[misc]
+    """GRPO that keeps the checkpoint which answers best."""
+
+
+def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[str], None] = print) -> Path:
+    """Run all stages of a recipe.
+
+    Args:
+        recipe: what to do.
+        out: folder for everything that comes of it.
+        resume: go on where an earlier run of the same recipe stopped: finished stages are kept, an unfinished one
+            continues from its last checkpoint.
+        report: told in one line what happens.
+
+    Returns:
+        The folder of the last stage's finished checkpoint.
+
+    Raises:
+        UserError: ``out`` holds something else or, without ``resume``, anything; the model does not load.
+    """
+    logging.disable_progress_bar()
+    state = PartialState()
+    if state.is_main_process:
+        _claim(recipe, out, resume)
+    state.wait_for_everyone()
+    folders: dict[str, Path] = {}
+    previous: Path | None = None
+    for stage in recipe.stages:
+        folder = out / stage.name
+        if (folder / "training.json").is_file():
+            report(f"{stage.name}: finished before, in {folder}")
+        else:
+            with state.local_main_process_first():
+                start = str(previous) if previous else models.resolve_model(recipe.start or recipe.base, recipe, out)
+            _run(recipe, stage, folder, start=start, folders=folders, report=report)
+            gc.collect()  # a trainer and its model refer to each other
+            torch.cuda.empty_cache()
+        folders[stage.name] = previous = folder
+    if previous is None:
+        raise UserError(f"{recipe.name}: no stage to run")
+    return previous
+
+
+def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
+    file = out / "recipe.json"
+    if file.is_file():
+        if not resume:
+            raise UserError(f"--out {out}: holds a training; add --resume to go on with it, or name another folder")
+        if json.loads(file.read_text()) != recipe.to_json():
+            raise UserError(f"--resume: the training in {out} has another recipe; name another folder with --out")
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"--out {out}: not empty, and no training; name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(file, json.dumps(recipe.to_json(), indent=2) + "\n")
+
+
+def _run(
+    recipe: Recipe,
+    stage: Stage,
+    folder: Path,
+    *,
+    start: str,
+    folders: Mapping[str, Path],
+    report: Callable[[str], None],
+) -> None:
+    state = PartialState()
+    began, clock = now(), time.monotonic()
+    rows = data.stage_rows(stage, recipe)
+    report(f"{stage.name}: {len(rows)} rows, from {start}")
+    set_seed(recipe.seed)
+    base, adapter = _base_and_adapter(recipe, stage, start)
+    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    # weights that are trained are kept in float32; those under an adapter are only read
+    weights = dtype if stage.tuning else torch.float32
+    model = models.load_model(base, dtype=weights, attention=recipe.attention)
+    processor = models.load_processor(start)
+    model = models.adapt(model, stage.tuning, adapter)
+    trainer = _trainer(
+        stage,
+        _teacher(recipe, stage, folders, weights, folder.parent),
+        rows,
+        model=model,
+        processor=processor,
+        dataset=data.as_dataset(rows, stage.data.image_size),
+        config=trainer_config(recipe, stage, folder),
+        callbacks=[Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
+        validate=make_validator(stage.validation, stage.data, recipe.prompts, seed=recipe.seed),
+    )
+    quiet(trainer)
+    resumed = get_last_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
+    trainer.train(resume_from_checkpoint=resumed)
+    trained = folder / "checkpoints" / "trained"
+    if trainer.is_fsdp_enabled:
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.save_model(str(trained))  # on all processes: weights may be sharded over them
+    if state.is_main_process:
+        models.finish(trained, base, processor, folder, dtype)
+        record = {
+            "recipe": recipe.to_json(),
+            "stage": stage.name,
+            "start": {
+                "model": Path(start).name if Path(start).is_dir() else start,
+                "fingerprint": fingerprint(Path(start)) if Path(start).is_dir() else None,
+            },
+            "data": {"rows": len(rows), "digest": data.rows_digest(rows), "counts": data.counts(rows)},
+            "steps": trainer.state.global_step,
+            "best": {"step": trainer.state.best_global_step, "macro": trainer.state.best_metric},
+            "metrics": _last_metrics(trainer),
+            "began": began,
+            "seconds": round(time.monotonic() - clock, 1),
+            "provenance": provenance(PACKAGES),
+        }
+        write_whole(folder / "training.json", json.dumps(record, indent=2) + "\n")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    state.wait_for_everyone()
+    report(f"{stage.name}: {folder} after {trainer.state.global_step} steps")
+
+
+def _trainer(stage: Stage, teacher: Any, rows: Sequence[Row], **common: Any) -> Trainer:
+    match stage.method:
+        case "sft":
+            return sft.build(trainer=ValidatedSFT, lengths=[row.length for row in rows], **common)
+        case "distill":
+            return distill.build(stage, teacher=teacher, trainer=ValidatedDistill, **common)
+        case "grpo":
+            return grpo.build(stage, trainer=ValidatedGRPO, **common)
+
+
+def _base_and_adapter(recipe: Recipe, stage: Stage, start: str) -> tuple[str, Path | None]:
+    """The weights to load and the adapter to put on them: an adapter goes on being trained on its own base."""
+    adapter = Path(start) / models.ADAPTER
+    if stage.tuning is None or not adapter.is_dir():
+        return start, None
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    if config["r"] != stage.tuning.rank:
+        raise UserError(
+            f"{recipe.name}: stage {stage.name} tunes an adapter of rank {stage.tuning.rank} but starts from one of "
+            f"rank {config['r']}; give both stages the same rank"
+        )
+    return str(config["base_model_name_or_path"]), adapter
+
+
+def _teacher(recipe: Recipe, stage: Stage, folders: Mapping[str, Path], weights: torch.dtype, out: Path) -> Any:
+    """The separate teacher of a stage; None where the student without its adapter is the teacher."""
+    if stage.distill is None or (stage.distill.teacher.model is None and stage.tuning):
+        return None
+    name = stage.distill.teacher.model or recipe.base
+    path = str(folders[name]) if name in folders else models.resolve_model(name, recipe, out)
+    return models.load_model(path, dtype=weights, attention=recipe.attention)
+
+
+def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
+    """What every trainer is told, the recipe's own ``trainer`` fields last."""
+    processes = PartialState().num_processes
+    accumulation, rest = divmod(stage.batch, stage.micro_batch * processes)
+    if rest or not accumulation:
+        raise UserError(
+            f"{recipe.name}: batch {stage.batch} of stage {stage.name} is no multiple of micro_batch "
+            f"{stage.micro_batch} on {processes} processes"
+        )
+    gpu = torch.cuda.is_available()
+    every = stage.validation.every
+    return {
+        "output_dir": str(folder / "checkpoints"),
+        "per_device_train_batch_size": stage.micro_batch,
+        "gradient_accumulation_steps": accumulation,
+        "bf16": recipe.precision == "bf16",
+        "use_cpu": not gpu,
+        "dataloader_pin_memory": gpu,
+        "gradient_checkpointing": gpu,
+        "seed": recipe.seed,
+        "logging_steps": 10,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 2,
+        **(_VALIDATED | {"eval_steps": every} if stage.validation.count else {}),
+        **stage.trainer,
+    }
+
+
+def _last_metrics(trainer: Trainer) -> dict[str, float]:
+    last: dict[str, float] = {}
+    for entry in trainer.state.log_history:
+        last.update({key: value for key, value in entry.items() if isinstance(value, float) and math.isfinite(value)})
+    return last

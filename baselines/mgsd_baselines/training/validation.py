@@ -1,0 +1,263 @@
+"""Validation: a model in training is asked about episodes of the val split, and scored as an evaluation scores it.
+
+Nothing here has a way of its own of asking, parsing or scoring: questions, prompts, backend, scores and metrics are
+those of ``mgsd-bench eval``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, cast
+
+from mgsd_bench.analysis import metrics
+from mgsd_bench.analysis.attribution import count_facts, stated_facts
+from mgsd_bench.backends import Request, Sampling
+from mgsd_bench.backends.hf import TransformersBackend
+from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
+from mgsd_bench.runs.runner import IMAGE_SIZE, Question, questions, request_seed, score_response
+from mgsd_bench.statistics import intervals as statistics
+from mgsd_envs import get_task
+
+if TYPE_CHECKING:
+    from mgsd_baselines.recipe import DataSpec, Validation
+    from mgsd_bench.runs.sample import Sample
+    from mgsd_envs import Episode
+
+
+def val_episodes(spec: DataSpec, count: int) -> list[Episode]:
+    """Episodes of the val split at the levels of ``spec``: ``count`` a level, or all it has.
+
+    Their random stream is another than that of training.
+
+    Raises:
+        UserError: see :func:`mgsd_baselines.data.dataset.train_episodes`.
+    """
+    from mgsd_baselines.data.dataset import train_episodes
+
+    return train_episodes(replace(spec, stream=f"{spec.stream}/val", count=count), split="val")
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """What a model in training is asked, over and over.
+
+    Attributes:
+        spec: conditions and decoding.
+        episodes: the episodes asked about.
+        prompts: the prompt set, with the texts of the conditions.
+        batch_size: questions that are answered together.
+        image_size: side of the pictures in pixels.
+        seed: of the sampling.
+    """
+
+    spec: Validation
+    episodes: Sequence[Episode]
+    prompts: PromptSet
+    batch_size: int = 32
+    image_size: int = IMAGE_SIZE
+    seed: int = 0
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """How episodes are put to the model."""
+        return [cast(Condition, condition) for condition in self.spec.conditions]
+
+    def answers(
+        self, model: Any, processor: Any, part: int = 0, parts: int = 1, *, lockstep: bool = False
+    ) -> list[Sample]:
+        """The scored answers to every ``parts``-th question, from number ``part`` on.
+
+        Each part has as many answers as the others, the first question being asked again where one is missing. The
+        model, its gradients and the random state are left as they were.
+
+        Args:
+            model: a live model.
+            processor: its processor.
+            part: which part to ask.
+            parts: how many there are.
+            lockstep: see :class:`~mgsd_bench.backends.hf.TransformersBackend`.
+        """
+        spec = self.spec
+        sampling = Sampling(spec.temperature, spec.top_p, max_tokens=spec.max_tokens, seed=self.seed)
+        whole = questions(list(self.episodes), self.conditions, 1)
+        share = whole[part::parts]
+        if len(share) * parts < len(whole):
+            share.append(whole[0])
+        asked = {question.key: question for question in share}
+        backend = TransformersBackend(model, processor, sampling, batch_size=self.batch_size, lockstep=lockstep)
+        return [
+            score_response(asked[response.key], "", response)
+            for response in backend.generate(self._requests(asked.values()))
+        ]
+
+    def summary(self, samples: Iterable[Sample]) -> dict[str, float]:
+        """Flat metrics of the answers to all questions.
+
+        ``macro`` decides which checkpoint is the best: the equal-weight mean over the tasks under the first condition,
+        of accuracy, or of State F1 where that condition asks for no plan. For each condition (``visual/...``):
+        ``macro``, ``TASK``, ``TASK/LEVEL`` (accuracy), ``f1``, ``TASK/f1`` (State F1, where a state is asked for),
+        ``valid`` (share of answers that could be read) and ``tokens`` (mean length of an answer). ``errors`` counts
+        requests that failed.
+
+        Raises:
+            UserError: every request failed.
+        """
+        samples = list({sample.key: sample for sample in samples}.values())
+        failed = [sample.error for sample in samples if sample.error is not None]
+        if len(failed) == len(samples):
+            raise UserError(f"validation: not one question was answered: {failed[0]}", Exit.ENGINE)
+        found: dict[str, float] = {"errors": float(len(failed))}
+        whole = metrics.summarise(samples)["conditions"]
+        for condition in self.conditions:
+            of_it = [sample for sample in samples if sample.condition == condition]
+            for name, value in {
+                **_accuracies(whole[condition]),
+                **(_state_f1(of_it, self.episodes) if condition in WITH_FACTS else {}),
+                "valid": fmean(bool(s.facts) if condition not in WITH_PLAN else s.plan is not None for s in of_it),
+                "tokens": fmean(sample.completion_tokens or 0 for sample in of_it),
+            }.items():
+                found[f"{condition}/{name}"] = value
+        first = self.conditions[0]
+        found["macro"] = found[f"{first}/macro" if first in WITH_PLAN else f"{first}/f1"]
+        return found
+
+    def _requests(self, asked: Iterable[Question]) -> Iterator[Request]:
+        for question in asked:
+            condition = question.condition
+            picture = question.episode.draw(self.image_size) if condition in WITH_IMAGE else None
+            yield Request(
+                key=question.key,
+                text=self.prompts.render(question.episode, condition),
+                image=picture.rgb if picture else None,
+                seed=request_seed(self.seed, question.key),
+                condition=condition,
+                episode=question.episode,
+            )
+
+
+def make_validator(
+    spec: Validation, data: DataSpec, prompts: str, *, batch_size: int = 32, seed: int = 0
+) -> Validator | None:
+    """The validation that a recipe asks for; None if it asks for no episodes.
+
+    Args:
+        spec: the recipe's validation.
+        data: levels, theme and size of the pictures.
+        prompts: name or folder of a prompt set.
+        batch_size: questions that are answered together.
+        seed: of the sampling.
+
+    Raises:
+        UserError: there are no such episodes or prompts.
+    """
+    if not spec.count:
+        return None
+    episodes = val_episodes(data, spec.count)
+    texts = load_prompts(prompts, episodes, [cast(Condition, condition) for condition in spec.conditions])
+    return Validator(spec, tuple(episodes), texts, batch_size, data.image_size, seed)
+
+
+def validate(
+    model: Any, processor: Any, spec: Validation, episodes: Sequence[Episode], prompts: PromptSet, **settings: Any
+) -> dict[str, float]:
+    """Ask a model everything in this process, and return :meth:`Validator.summary`.
+
+    Args:
+        model: a live model.
+        processor: its processor.
+        spec: conditions and decoding.
+        episodes: the episodes to ask about.
+        prompts: the prompt set, with the texts of the conditions.
+        settings: further fields of :class:`Validator`.
+    """
+    validator = Validator(spec, episodes, prompts, **settings)
+    return validator.summary(validator.answers(model, processor))
+
+
+class Validated:
+    """Makes a trainer of transformers or TRL validate by asking: ``class ValidatedSFT(Validated, SFTTrainer)``.
+
+    ``evaluate`` returns :meth:`Validator.summary` with the prefix ``eval_``, so that ``eval_strategy="steps"``,
+    ``metric_for_best_model="eval_macro"``, ``greater_is_better=True`` and ``load_best_model_at_end=True`` keep the best
+    checkpoint. Of several processes, each asks its share; where weights are sharded over them, in lockstep.
+
+    Args:
+        args: arguments of the trainer.
+        validate: what to ask; None leaves ``evaluate`` as it was.
+        kwargs: keyword arguments of the trainer.
+    """
+
+    accelerator: Any
+    args: Any
+    callback_handler: Any
+    control: Any
+    is_deepspeed_enabled: bool
+    is_fsdp_enabled: bool
+    model: Any
+    model_wrapped: Any
+    processing_class: Any
+    state: Any
+    log: Any
+
+    def __init__(self, *args: Any, validate: Validator | None = None, **kwargs: Any) -> None:
+        self.validator = validate
+        if validate is not None and kwargs.get("eval_dataset") is None:
+            kwargs["eval_dataset"] = kwargs.get("train_dataset")  # trainers insist on one, and never read it
+        cast(Any, super()).__init__(*args, **kwargs)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Validate now, log the result, and tell the callbacks."""
+        if self.validator is None:
+            found: Mapping[str, float] = cast(Any, super()).evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+            return dict(found)
+        from accelerate.utils import gather_object
+        from trl.models.utils import unwrap_model_for_generation
+
+        began = time.monotonic()
+        with unwrap_model_for_generation(
+            self.model_wrapped,
+            self.accelerator,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        ) as model:
+            samples = self.validator.answers(
+                model,
+                self.processing_class,
+                self.accelerator.process_index,
+                self.accelerator.num_processes,
+                lockstep=self.is_fsdp_enabled or self.is_deepspeed_enabled,
+            )
+        summary = self.validator.summary(gather_object(samples))
+        summary["runtime"] = round(time.monotonic() - began, 3)
+        named = {f"{metric_key_prefix}_{name}": value for name, value in summary.items()}
+        mode, self.model.training = self.model.training, False  # by it, trainers tell which of their logs this is
+        try:
+            self.log(dict(named))
+        finally:
+            self.model.training = mode
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)
+        return named
+
+
+def _accuracies(of_condition: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        **{row["task"]: row["accuracy"]["value"] for row in of_condition["tasks"]},
+        **{f"{row['task']}/{row['level']}": row["accuracy"]["value"] for row in of_condition["levels"]},
+        "macro": of_condition["macro"]["accuracy"]["value"],
+    }
+
+
+def _state_f1(samples: Iterable[Sample], episodes: Iterable[Episode]) -> dict[str, float]:
+    """State F1 of each task, and their mean."""
+    states = {episode.id: episode.state for episode in episodes}
+    counts: dict[str, dict[int, list[tuple[int, int, int]]]] = {}
+    for sample in samples:
+        count = count_facts(get_task(sample.task).facts(states[sample.episode]), stated_facts(sample))
+        counts.setdefault(sample.task, {}).setdefault(sample.level, []).append((count.tp, count.fp, count.fn))
+    tasks = {f"{task}/f1": statistics.f1([list(levels.values())]).value for task, levels in counts.items()}
+    return {**tasks, "f1": fmean(tasks.values())}

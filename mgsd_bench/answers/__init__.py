@@ -1,0 +1,1 @@
+"""Reading a model's answer: for evaluation, training rewards and re-scoring alike."""

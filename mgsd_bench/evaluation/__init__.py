@@ -1,0 +1,1 @@
+"""One model, one suite, one run folder: what is asked for, and carrying it out."""

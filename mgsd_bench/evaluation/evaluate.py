@@ -1,0 +1,203 @@
+"""The `eval` command's work: one model, one suite, one run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mgsd_bench.analysis import metrics
+from mgsd_bench.backends import BackendConfig, EngineError, Metered, open_backend
+from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.prompts import Condition, PromptSet, load_prompts
+from mgsd_bench.runs import provenance
+from mgsd_bench.runs.folder import RunFolder
+from mgsd_bench.runs.progress import RunProgress
+from mgsd_bench.runs.runner import Question, answer_all, questions
+from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.scoring import SCORER_VERSION
+from mgsd_bench.suites import suite as suites
+from mgsd_envs import Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What to run.
+
+    Attributes:
+        suite: the suite, already cut to the wanted tasks and levels.
+        limit: episodes a level; all if None.
+        conditions: how episodes are put to the model.
+        repeats: how often each question is asked.
+        prompts: shipped prompt set, or a folder.
+        backend: name of the backend.
+        config: what the backend gets.
+        out: the run folder.
+    """
+
+    suite: suites.Suite
+    limit: int | None
+    conditions: list[Condition]
+    repeats: int
+    prompts: str
+    backend: str
+    config: BackendConfig
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """In which order episodes are asked about, and when to stop.
+
+    Attributes:
+        episodes: ids of the episodes, block by block; each episode in one block.
+        enough: asked with all samples so far after each block but the last; True ends the run there.
+    """
+
+    episodes: Sequence[Sequence[str]]
+    enough: Callable[[list[Sample]], bool] = lambda samples: False
+
+
+def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[dict[str, Any], Exit]:
+    """Run or resume an evaluation, and write its metrics.
+
+    Args:
+        job: what to run.
+        console: where to show progress.
+        blocks: ask block by block, and stop when there is enough; the run's status is then ``stopped``.
+
+    Returns:
+        The metrics, and ``Exit.ENGINE`` if requests failed, else ``Exit.OK``.
+
+    Raises:
+        UserError: bad settings, or a run folder or model that cannot be used.
+    """
+    if job.repeats < 1:
+        raise UserError(f"--repeats {job.repeats}: must be at least 1")
+    if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
+        raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
+    episodes = suites.episodes(job.suite)
+    if job.limit is not None:
+        episodes = suites.thin(episodes, job.limit)
+    prompts = load_prompts(job.prompts, episodes, job.conditions)
+    to_ask = questions(episodes, job.conditions, job.repeats)
+    with RunFolder.open(job.out, _identity(job, episodes, prompts), episodes) as run:
+        stages, stopped = _stages(to_ask, blocks), False
+        while stages and not stopped and all(question.key in run.samples for question in stages[0]):
+            stages = stages[1:]
+            stopped = _stops(run, stages, blocks)
+        if stages and not stopped:
+            if run.samples:
+                there = f"{len(run.samples)} of {len(to_ask)} answers are there"
+                console.print(f"resuming {job.out}: {there}", highlight=False)
+            stopped = _ask(job, run, stages, len(to_ask), blocks, prompts, console)
+        summary = metrics.summarise(run.samples.values())
+        run.write_metrics(summary)
+        run.write_record(status="errors" if summary["errors"] else "stopped" if stopped else "complete")
+    return summary, Exit.ENGINE if summary["errors"] else Exit.OK
+
+
+def _stages(to_ask: list[Question], blocks: Blocks | None) -> list[list[Question]]:
+    """All questions, block by block; within a block those that share their instructions stay neighbours."""
+    if blocks is None:
+        return [to_ask]
+    of: dict[tuple[str, str], list[Question]] = {}
+    for question in to_ask:
+        of.setdefault((question.condition, question.episode.id), []).append(question)
+    conditions = list(dict.fromkeys(question.condition for question in to_ask))
+    return [
+        [question for condition in conditions for episode in block for question in of[condition, episode]]
+        for block in blocks.episodes
+    ]
+
+
+def _stops(run: RunFolder, left: list[list[Question]], blocks: Blocks | None) -> bool:
+    return blocks is not None and bool(left) and blocks.enough(list(run.samples.values()))
+
+
+def _ask(
+    job: Evaluation,
+    run: RunFolder,
+    stages: list[list[Question]],
+    total: int,
+    blocks: Blocks | None,
+    prompts: PromptSet,
+    console: Console,
+) -> bool:
+    """Ask stage by stage; whether it stopped before the last."""
+    kept = f"answers are kept in {job.out}: run the same command again to go on"
+    stopped = False
+    session = {**provenance.provenance(), "started": provenance.now(), "config": job.config.to_json()}
+    if job.suite.origin is not None:
+        session["origin"] = dict(job.suite.origin)
+    solved = sum(sample.outcome == "solved" for sample in run.samples.values())
+    status = "failed"
+    try:
+        with open_backend(job.backend, job.config) as backend:
+            session["backend"] = backend.describe()
+            _check_weights(job, run, session["backend"])
+            run.write_record(sessions=[*run.record["sessions"], session])
+            began = time.monotonic()
+            try:
+                with RunProgress(console, total, len(run.samples), solved) as progress:
+                    for i, stage in enumerate(stages, 1):
+                        answer_all(run, backend, stage, prompts, job.config.sampling.seed, progress.advance)
+                        stopped = _stops(run, stages[i:], blocks)
+                        if stopped:
+                            break
+            finally:
+                if isinstance(backend, Metered):  # what was spent is worth knowing however the session ends
+                    session["usage"] = backend.usage()
+            session["seconds"] = round(time.monotonic() - began, 3)
+        status = "answered"
+    except KeyboardInterrupt as stop:
+        status = "interrupted"
+        raise UserError(f"interrupted; {len(run.samples)} of {total} {kept}", Exit.INTERRUPTED) from stop
+    except EngineError as error:
+        raise UserError(
+            f"the {job.backend} engine died: {error}; {len(run.samples)} of {total} {kept}", Exit.ENGINE
+        ) from error
+    finally:
+        session["ended"] = provenance.now()
+        run.write_record(status=status)
+    return stopped
+
+
+def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -> None:
+    """Refuse to go on with a run whose model is another one by now, under the same name."""
+    for session in run.record["sessions"]:
+        if session["backend"].get("fingerprint") != described.get("fingerprint"):
+            raise UserError(
+                f"--out {job.out}: was begun with other weights or settings of {job.config.model}; name another folder",
+                Exit.NOT_COMPARABLE,
+            )
+
+
+def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> dict[str, Any]:
+    """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
+    return {
+        "suite": job.suite.name,
+        "digest": suites.digest(episodes, prompts.canonical()),
+        "episodes_digest": suites.digest(episodes),
+        "tasks": list(dict.fromkeys(part.task for part in job.suite.parts)),
+        "levels": sorted({part.level for part in job.suite.parts}),
+        "limit": job.limit,
+        "theme": job.suite.theme,
+        **({} if job.suite.given is None else {"image": _image(episodes)}),
+        "conditions": list(job.conditions),
+        "repeats": job.repeats,
+        "prompts": job.prompts,
+        "backend": job.backend,
+        "model": job.config.model,
+        "sampling": asdict(job.config.sampling),
+        "pixels": [job.config.min_pixels, job.config.max_pixels],
+        "scorer": SCORER_VERSION,
+    }
+
+
+def _image(episodes: list[Episode]) -> str:
+    return "original" if any(episode.original for episode in episodes) else "classic"

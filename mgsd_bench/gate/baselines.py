@@ -1,0 +1,127 @@
+"""Baselines: finished runs kept as small folders that are worth committing, and found by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mgsd_bench.analysis.metrics import summarise
+from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.files import pretty_json, write_whole
+from mgsd_bench.runs.run import EPISODES, Run, read_run
+from mgsd_bench.runs.sample import ordered
+
+FOLDER = Path("baselines") / "gate"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KEPT = ("versions", "git", "backend")
+_OF_THE_MACHINE = ("model", "hardware")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedBaseline:
+    """A baseline as it is listed.
+
+    Attributes:
+        name: its name.
+        run: the run.
+        bytes: size of its folder.
+    """
+
+    name: str
+    run: Run
+    bytes: int
+
+
+def find_baseline(name: str, folder: Path = FOLDER) -> Run:
+    """The run in a folder called ``name``, or the baseline of that name.
+
+    Raises:
+        UserError: there is neither, or it is damaged.
+    """
+    if (Path(name) / "run.json").is_file():
+        return read_run(Path(name))
+    if _NAME.fullmatch(name) and (folder / name / "run.json").is_file():
+        return read_run(folder / name)
+    known = ", ".join(names(folder)) or "none"
+    raise UserError(
+        f"--baseline {name}: no run there, and no baseline of that name in {folder} (there are: {known}); name another "
+        "folder of baselines with --dir"
+    )
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """The names of the baselines in a folder, sorted."""
+    return sorted(path.parent.name for path in folder.glob("*/run.json"))
+
+
+def list_baselines(folder: Path = FOLDER) -> list[SavedBaseline]:
+    """The baselines in a folder, by name.
+
+    Raises:
+        UserError: one is damaged.
+    """
+    found = []
+    for name in names(folder):
+        size = sum(path.stat().st_size for path in (folder / name).iterdir() if path.is_file())
+        found.append(SavedBaseline(name, read_run(folder / name), size))
+    return found
+
+
+def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool = False) -> Path:
+    """Keep a finished run as a baseline: run.json, episodes.jsonl, samples.jsonl and metrics.json.
+
+    It stays a run folder, as plain text that version control compresses and compares by line. Samples are sorted, and
+    times, machine and command line are left out, so the same answers always make the same samples.jsonl.
+
+    Args:
+        path: the run folder.
+        name: what to call it.
+        folder: where baselines are kept.
+        force: overwrite one of that name.
+
+    Returns:
+        The baseline's folder.
+
+    Raises:
+        UserError: the name is no plain file name or taken, the run is not finished (``NOT_COMPARABLE``), or the folder
+            cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r}: not a name for a baseline; use letters, digits, dots, underscores and hyphens")
+    run = read_run(path)
+    if run.record["status"] != "complete":
+        raise UserError(
+            f"{path}: this run is not finished ({run.record['status']}); run its command again", Exit.NOT_COMPARABLE
+        )
+    run.episodes()
+    target = folder / name
+    if target.exists() and not force:
+        raise UserError(f"{target}: exists; give another name, or --force to overwrite it")
+    samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
+    texts = {
+        EPISODES: (path / EPISODES).read_text(encoding="utf-8"),
+        "samples.jsonl": b"".join(sample.to_line() for sample in samples).decode(),
+        "metrics.json": pretty_json(summarise(samples)),
+        "run.json": pretty_json(_without_machine(run)),  # last: without it the folder is no run
+    }
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file, text in texts.items():
+            write_whole(target / file, text)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return target
+
+
+def _without_machine(run: Run) -> dict[str, Any]:
+    """A run's record without times, command line, hardware and the folders of one machine."""
+    identity = run.record["identity"]
+    sessions = [{key: session[key] for key in _KEPT if key in session} for session in run.record["sessions"]]
+    for session in sessions:
+        session["backend"] = {
+            key: value for key, value in session.get("backend", {}).items() if key not in _OF_THE_MACHINE
+        }
+    model = run.model if Path(identity["model"]).is_absolute() else identity["model"]
+    return {**run.record, "identity": {**identity, "model": model}, "sessions": sessions}

@@ -1,0 +1,1 @@
+"""mgsd-bench inside other people's tools: inspect_ai and pytest."""

@@ -1,0 +1,170 @@
+"""The files of a report: Markdown, LaTeX, CSV, figures, and the answers as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgsd_bench.errors import UserError
+from mgsd_bench.files import write_whole
+from mgsd_bench.report.tables import PaperTable, estimate, paper_table
+from mgsd_bench.report.text import markdown_text
+from mgsd_bench.reproduce.config import Plan
+from mgsd_bench.reproduce.published_comparison import Line, beside
+from mgsd_bench.reproduce.results import Measured, Outcome
+from mgsd_bench.reproduce.tables import Grid, beside_csv, beside_grid, measured_csv, measures_grid, published_grid
+from mgsd_bench.suites.suite import digest, episodes, thin
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mgsd_bench.reproduce.published import Published
+
+Json = dict[str, Any]
+
+
+def write_report(plan: Plan, outcomes: Sequence[Outcome], published: Sequence[Published], out: Path) -> list[Path]:
+    """Write everything that was found into a folder.
+
+    Returns:
+        The files, the figures left out, the Markdown first.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        drawn = {outcome.table.name: _figures(outcome, out) if plan.figures else {} for outcome in outcomes}
+        lines = {outcome.table.name: beside(outcome, published) for outcome in outcomes}
+        shown = outcomes if plan.html else ()
+        pages = {of.table.name: _html(of, lines[of.table.name], drawn[of.table.name], out) for of in shown}
+        texts = {
+            f"{plan.name}.md": _markdown(plan, outcomes, lines, published, drawn, pages),
+            f"{plan.name}.tex": _latex(outcomes, lines),
+            f"{plan.name}.csv": measured_csv(outcomes),
+        }
+        if any(lines.values()):
+            texts[f"{plan.name}-published.csv"] = beside_csv([(name, line) for name in lines for line in lines[name]])
+        for name, text in texts.items():
+            write_whole(out / name, text)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+    return [*(out / name for name in texts), *(page for page in pages.values() if page)]
+
+
+def tables_of(outcome: Outcome, *, levels: bool = True) -> list[PaperTable | Grid]:
+    """The tables of measured figures: one a measure, or one for all; none where nothing was measured.
+
+    Args:
+        outcome: a table with what came of its rows.
+        levels: show the levels, where the table's layout does.
+    """
+    if not outcome.shown:
+        return []
+    if outcome.table.layout in ("measures", "summary"):
+        return [measures_grid(outcome)]
+    found: list[PaperTable | Grid] = []
+    for measure in outcome.table.measures:
+        diagnoses = [m.diagnosis for m in outcome.shown if m.diagnosis and estimate(m.diagnosis["macro"], measure)]
+        if diagnoses:
+            by_level = levels and outcome.table.layout == "levels"
+            found.append(paper_table(diagnoses, measure, baselines=False, levels=by_level))
+    return found
+
+
+def _markdown(
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    lines: Mapping[str, Sequence[Line]],
+    published: Sequence[Published],
+    drawn: Mapping[str, Mapping[str, Figure]],
+    pages: Mapping[str, Path | None],
+) -> str:
+    parts = [f"# {markdown_text(plan.title)}", *map(markdown_text, plan.about)]
+    for outcome in outcomes:
+        name = outcome.table.name
+        parts += [f"## {markdown_text(outcome.table.title)}", *map(markdown_text, outcome.table.about)]
+        parts += [_asked(outcome), *(table.to_markdown().rstrip() for table in tables_of(outcome))]
+        parts += _left_out("Not measured", outcome.rows, "skipped") + _left_out("Failed", outcome.rows, "failed")
+        for row in (measured for measured in outcome.rows if measured.errors):
+            parts.append(f"{markdown_text(row.row.label)}: {row.errors} requests failed and count as not solved.")
+        if compared := _compared(lines[name]):
+            parts += ["### Beside published figures", beside_grid(compared).to_markdown().rstrip()]
+        for caption, figure in drawn[name].items():
+            parts += [f"![{markdown_text(caption)}](figures/{name}-{figure.get_label()}.svg)", markdown_text(caption)]
+        if page := pages.get(name):
+            parts.append(f"Every answer with its picture: `{page.name}`.")
+    if any(lines.values()):
+        shown = {line.figure for of_table in lines.values() for line in _compared(of_table)}
+        rest = [figure for figure in published if figure.value is not None and figure not in shown]
+        parts += ["## Published, and not measured here", published_grid(rest).to_markdown().rstrip()] if rest else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _compared(lines: Sequence[Line]) -> list[Line]:
+    return [line for line in lines if line.measured is not None]
+
+
+def _asked(outcome: Outcome) -> str:
+    """What the rows of a table were asked, in one line."""
+    if outcome.suite is None:
+        return ""
+    asked = episodes(outcome.suite)
+    if outcome.table.limit is not None:
+        asked = thin(asked, outcome.table.limit)
+    prompts = next((measured.row.prompts for measured in outcome.rows if measured.row.backend), "default")
+    tokens = dict.fromkeys(str(m.row.sampling.max_tokens) for m in outcome.rows if m.row.backend)
+    suite = markdown_text(outcome.suite.name)
+    return (
+        f"Suite {suite}, {len(asked):,} episodes (digest {digest(asked)[:12]}); prompts {markdown_text(prompts)}; at "
+        f"most {'/'.join(tokens)} new tokens."
+    )
+
+
+def _left_out(heading: str, rows: Sequence[Measured], why: str) -> list[str]:
+    found = [(measured.row, reason) for measured in rows if (reason := getattr(measured, why))]
+    if not found:
+        return []
+    items = (f"- **{markdown_text(row.label)}**: {markdown_text(reason)}" for row, reason in found)
+    return [f"### {heading}", "\n".join(items)]
+
+
+def _latex(outcomes: Sequence[Outcome], lines: Mapping[str, Sequence[Line]]) -> str:
+    parts = []
+    for outcome in outcomes:
+        parts += [f"% {outcome.table.name}\n{table.to_latex()}" for table in tables_of(outcome)]
+        if of_table := _compared(lines[outcome.table.name]):
+            parts.append(f"% {outcome.table.name}, beside published figures\n{beside_grid(of_table).to_latex()}")
+    return "\n".join(parts)
+
+
+def _figures(outcome: Outcome, out: Path) -> dict[str, Figure]:
+    """Draw and save the figures of the models with one run of their own; by caption."""
+    from mgsd_bench.report.figures import all_figures, save
+
+    models = [m for m in outcome.shown if len(m.runs) == 1 and not m.row.text_of and m.row.backend != "scripted"]
+    diagnoses = [m.diagnosis for m in models if m.diagnosis]
+    figures = all_figures(diagnoses) if diagnoses else {}
+    for figure in figures.values():
+        save(figure, out / "figures" / f"{outcome.table.name}-{figure.get_label()}")
+    return figures
+
+
+def _html(outcome: Outcome, lines: Sequence[Line], drawn: Mapping[str, Figure], out: Path) -> Path | None:
+    """The answers of all runs of a table, its figures and its tables in one file; None without a run."""
+    from mgsd_bench.report.figures import to_svg
+    from mgsd_bench.report.html import write_html
+
+    runs = {run.path: run for measured in outcome.shown for run in measured.runs}
+    if not runs:
+        return None
+    path = out / f"{outcome.table.name}.html"
+    svgs = {caption: to_svg(figure) for caption, figure in drawn.items()}
+    tables = {" ".join(table.notes): table.rows for table in tables_of(outcome)}
+    if compared := _compared(lines):
+        grid = beside_grid(compared)
+        tables["Beside published figures. " + " ".join(grid.notes)] = grid.rows
+    title, answered = outcome.table.title, list(runs.values())
+    write_html(path, title=title, diagnosis=None, runs=answered, figures=svgs, tables=tables)
+    return path

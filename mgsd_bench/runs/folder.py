@@ -1,0 +1,168 @@
+"""The run folder: what was run, one line a sample, and the metrics.
+
+::
+
+    runs/<name>/run.json        what was run, with what, on what, and how it ended
+                episodes.jsonl  the episodes, one line each
+                samples.jsonl   one line a sample, appended as each answer arrives
+                metrics.json    made from samples.jsonl alone
+
+A run can be killed at any moment. Opening its folder again keeps the finished samples, gives failed ones another try
+and drops a half-written last line.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
+from typing import Any, Self
+
+from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.files import pretty_json, write_whole
+from mgsd_bench.runs.run import EPISODES, FORMAT, parse_samples, read_record
+from mgsd_bench.runs.sample import Sample
+from mgsd_envs import Episode
+
+
+class RunFolder:
+    """A run folder open for writing, by one process at a time.
+
+    Use :meth:`open`, and as a context manager.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any], stream: FileIO, samples: dict[str, Sample]) -> None:
+        self.path = path
+        self.record = record
+        self.samples = samples
+        self._stream = stream
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any], episodes: Sequence[Episode]) -> Self:
+        """Make a run folder, or go on with one. A run without a single answer is made anew.
+
+        Args:
+            path: the folder.
+            identity: everything that has to agree for two sessions to belong to the same run, as plain JSON values.
+            episodes: what is asked about.
+
+        Raises:
+            UserError: the folder cannot be written, holds something else or another run, is damaged, or is in use.
+        """
+        record_path, samples_path = path / "run.json", path / "samples.jsonl"
+        record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            answered = samples_path.exists() and samples_path.stat().st_size > 0
+            if record_path.exists():
+                found = read_record(record_path)
+                if answered:
+                    _check_same(path, found["identity"], identity)
+                    record = found
+            elif answered or any(entry != samples_path and entry.name[0] != "." for entry in path.iterdir()):
+                raise UserError(f"--out {path}: the folder holds something that is not a run; name another folder")
+            stream = samples_path.open("a+b", buffering=0)
+        except OSError as error:
+            raise _write_error(path, error) from error
+        try:
+            _lock(stream, path)
+            run = cls(path, record, stream, _read_samples(samples_path, stream))
+            run.write_record(status="running")
+            if not answered or not (path / EPISODES).exists():
+                run._write(EPISODES, "".join(_episode_line(episode) for episode in episodes))
+        except BaseException:
+            stream.close()
+            raise
+        return run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def append(self, sample: Sample) -> None:
+        """Store a sample; it is with the operating system when this returns.
+
+        Raises:
+            UserError: the disk is full or the file cannot be written.
+        """
+        try:
+            line = memoryview(sample.to_line())
+            while line:  # without a buffer, which would try to write again on closing, a write may be cut short
+                line = line[self._stream.write(line) :]
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+        self.samples[sample.key] = sample
+
+    def write_record(self, **changes: Any) -> None:
+        """Update ``run.json``."""
+        self.record.update(changes)
+        self._write("run.json", pretty_json(self.record))
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write ``metrics.json``."""
+        self._write("metrics.json", pretty_json(metrics))
+
+    def _write(self, name: str, text: str) -> None:
+        try:
+            write_whole(self.path / name, text)
+        except OSError as error:
+            raise _write_error(self.path, error) from error
+
+
+def _episode_line(episode: Episode) -> str:
+    """The episode's canonical line; one that was read from a test set also says where."""
+    if episode.source is None:
+        return episode.canonical() + "\n"
+    return json.dumps({**episode.to_json(), "source": episode.source}, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if differing:
+        key = differing[0]
+        raise UserError(
+            f"--out {path}: holds another run, with {key} {_short(old.get(key))} instead of {_short(new.get(key))}; "
+            "name another folder, or give the same settings to resume",
+            Exit.NOT_COMPARABLE,
+        )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _lock(stream: FileIO, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # no advisory locks on Windows
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise UserError(f"--out {path}: another process is writing this run; wait for it or stop it") from error
+        # some network file systems have no locks; the run is still good without
+
+
+def _read_samples(path: Path, stream: FileIO) -> dict[str, Sample]:
+    stream.seek(0)
+    data = stream.read()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):  # the process was killed in the middle of a line
+        stream.truncate(whole)
+    return {key: sample for key, sample in parse_samples(path, data[:whole]).items() if sample.outcome != "error"}
+
+
+def _write_error(path: Path, error: OSError) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return UserError(
+            f"--out {path}: no space left ({error.strerror}); all finished samples are kept: free some space and run "
+            "the same command again",
+            Exit.ENGINE,
+        )
+    return UserError(f"--out {path}: cannot be written ({error.strerror or error}); name another folder")

@@ -1,0 +1,89 @@
+"""Scoring one response: what was said, and what comes of it in the simulator. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mgsd_bench.answers.plans import parse_plan, state_part
+from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition
+from mgsd_envs import Episode, Fact, Plan, get_task, rollout
+
+if TYPE_CHECKING:
+    from mgsd_bench.backends import Response
+
+
+SCORER_VERSION = 1
+"""Recorded with every run; runs of two versions are not comparable.
+
+Raise it whenever the same text can get another outcome, plan or facts: by a change here, in
+:mod:`mgsd_bench.answers.plans`, or in the rules or the reading of a task.
+"""
+
+
+class Outcome(StrEnum):
+    """What became of one question; a closed set. Every question asked is in every denominator."""
+
+    SOLVED = "solved"
+    WRONG = "wrong"
+    ILLEGAL = "illegal"
+    NO_ANSWER = "no_answer"
+    TRUNCATED = "truncated"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a response is worth.
+
+    Attributes:
+        outcome: ``solved``; ``wrong`` (legal, ends short of the goal); ``illegal``; ``no_answer``; ``truncated`` (ran
+            out of tokens before a complete answer); ``error`` (the request failed).
+        optimal: solved with as few actions as possible.
+        plan: the plan read from the answer, None if there is none.
+        facts: the facts that the answer states about the state; empty where it was not asked for them.
+        illegal: the rule that an illegal plan broke.
+        steps: legal actions carried out.
+    """
+
+    outcome: Outcome
+    optimal: bool
+    plan: Plan | None
+    facts: frozenset[Fact]
+    illegal: str | None
+    steps: int
+
+
+def score(episode: Episode, condition: Condition, response: Response) -> Score:
+    """Score one response to one episode.
+
+    Under ``perceive``, which asks for no plan, ``solved`` means that just the true facts are stated, ``wrong`` that
+    others are, and ``no_answer`` that none are.
+
+    Args:
+        episode: the episode that was asked about.
+        condition: how it was put; tells whether facts and a plan were asked for.
+        response: the raw response.
+    """
+    if response.error is not None:
+        return Score(Outcome.ERROR, False, None, frozenset(), None, 0)
+    task = get_task(episode.task)
+    facts = task.parse(state_part(response.text)) if condition in WITH_FACTS else frozenset()
+    unanswered = Outcome.TRUNCATED if response.finish_reason == "length" else Outcome.NO_ANSWER
+    if condition not in WITH_PLAN:
+        exact = facts == task.facts(episode.state)
+        outcome = Outcome.SOLVED if exact else Outcome.WRONG if facts else unanswered
+        return Score(outcome, exact, None, facts, None, 0)
+    plan = parse_plan(response.text)
+    if plan is None:
+        return Score(unanswered, False, None, facts, None, 0)
+    result = rollout(task, episode.state, plan)
+    return Score(
+        outcome=Outcome(result.outcome),
+        optimal=result.outcome == "solved" and result.steps == episode.shortest,
+        plan=plan,
+        facts=facts,
+        illegal=result.illegal,
+        steps=result.steps,
+    )

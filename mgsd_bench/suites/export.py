@@ -1,0 +1,112 @@
+"""Writing episodes to disk, for people and for other programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from mgsd_bench.errors import UserError
+from mgsd_bench.files import write_whole
+from mgsd_bench.suites.suite import digest
+from mgsd_envs import get_task
+
+if TYPE_CHECKING:
+    from mgsd_envs import Episode
+
+
+def record(episode: Episode) -> dict[str, Any]:
+    """What is exported of an episode besides its picture: identity, state, symbolic text, solution and difficulty."""
+    task = get_task(episode.task)
+    return {
+        **episode.to_json(),
+        **({} if episode.source is None else {"source": episode.source}),
+        "text": task.describe(episode.state),
+        "plan": list(episode.plan),
+        "shortest": episode.shortest,
+        "plans": str(episode.plans),  # may exceed 64 bits
+        "detour": episode.detour,
+        "straight": episode.straight,
+    }
+
+
+def write_folder(episodes: Sequence[Episode], out: Path, size: int) -> None:
+    """Write ``images/*.png``, ``episodes.jsonl`` and ``suite.json`` (digest and counts).
+
+    Raises:
+        UserError: the folder is not empty or cannot be written.
+    """
+    _fresh(out)
+    try:
+        (out / "images").mkdir(parents=True)
+        with (out / "episodes.jsonl").open("w", encoding="utf-8") as stream:
+            for episode in episodes:
+                name = f"images/{_file_name(episode)}"
+                (out / name).write_bytes(_png(episode, size))
+                stream.write(json.dumps({**record(episode), "image": name}) + "\n")
+        about = {"episodes": len(episodes), "digest": digest(episodes), "image_size": size}
+        write_whole(out / "suite.json", json.dumps(about, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder") from error
+
+
+def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
+    """Write a folder for ``datasets.load_from_disk``, with the picture in the column ``image``.
+
+    Raises:
+        UserError: the datasets library is not installed, or the folder is not empty or cannot be written.
+    """
+    try:
+        from datasets import Dataset, Features, List, Value
+        from datasets import Image as ImageColumn
+    except ImportError as error:
+        raise UserError("--format hf needs the datasets library: pip install 'mgsd-bench[train]'") from error
+    _fresh(out)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for episode in episodes:
+            fields = record(episode)
+            image = {"bytes": _png(episode, size), "path": _file_name(episode)}
+            columns = {name: fields[name] for name in features if name in fields}
+            yield {**columns, "state": json.dumps(fields["state"]), "image": image}
+
+    text = ("id", "task", "split", "theme", "state", "text", "plans")
+    features = Features(
+        {
+            **{name: Value("string") for name in text},
+            **{name: Value("int32") for name in ("level", "shortest")},
+            **{name: Value("bool") for name in ("detour", "straight")},
+            "plan": List(Value("string")),
+            "image": ImageColumn(),
+        }
+    )
+    try:
+        Dataset.from_list(list(rows()), features=features).save_to_disk(str(out))
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error}); name another folder") from error
+
+
+def _fresh(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: already holds something; name a new folder")
+
+
+def _png(episode: Episode, size: int) -> bytes:
+    """The picture that a model is shown, as a file."""
+    if episode.original is None:
+        return episode.draw(size).png()
+    try:
+        pixels = episode.shown(size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _file_name(episode: Episode) -> str:
+    return episode.id.replace("/", "_") + ".png"

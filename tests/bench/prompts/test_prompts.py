@@ -1,0 +1,106 @@
+"""The shipped prompt sets, and loading a user's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mgsd_bench.answers.plans import parse_plan
+from mgsd_bench.errors import UserError
+from mgsd_bench.prompts import CONDITIONS, SHIPPED, WITH_PLAN, load_prompts
+from mgsd_bench.suites.suite import episodes, get_suite
+from mgsd_envs import get_task, make_episode, rollout
+from mgsd_envs.splits import split_of
+
+SMOKE = episodes(get_suite("smoke"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("theme", ["classic", "plain"])
+def test_every_task_condition_and_theme_renders(name: str, theme: str) -> None:
+    from dataclasses import replace
+
+    themed = [replace(e, theme=theme) for e in SMOKE]
+    prompts = load_prompts(name, themed, CONDITIONS)
+    for episode in themed[::6]:
+        for condition in CONDITIONS:
+            text = prompts.render(episode, condition)
+            assert "{" not in text
+            assert ("<answer>" in text) == (condition in WITH_PLAN)
+            stated = get_task(episode.task).describe(episode.state)
+            assert (stated in text) == (condition == "symbolic")
+
+
+def test_compact_visual_prompts_have_at_most_60_words() -> None:
+    prompts = load_prompts("compact", SMOKE, ["visual"])
+    for episode in SMOKE[::6]:
+        assert len(prompts.render(episode, "visual").split()) <= 60
+
+
+def test_instructions_are_one_shared_prefix() -> None:
+    prompts = load_prompts("default", SMOKE, ["visual"])
+    for task in {e.task for e in SMOKE}:
+        assert len({prompts.render(e, "visual") for e in SMOKE if e.task == task}) == 1
+
+
+@pytest.mark.parametrize("task", ["frozenlake", "maze", "minibehaviour"])
+def test_worked_example_is_right_short_and_not_from_the_test_split(task: str) -> None:
+    episode = next(e for e in SMOKE if e.task == task)
+    text = load_prompts("default", [episode], ["visual"]).render(episode, "visual")
+    example = text.split("Example of a complete answer", 1)[1]
+    the_task = get_task(task)
+    state = the_task.from_facts(the_task.parse(example))
+    state = the_task.from_json(the_task.to_json(state))
+    assert split_of(the_task.key(state)) == "train"
+    plan = parse_plan(example)
+    assert plan is not None
+    assert rollout(the_task, state, plan).outcome == "solved"
+    assert len(plan) == make_episode(the_task, state.size, "example", state).shortest
+
+
+def _own_set(folder: Path, **texts: str) -> Path:
+    (folder / "maze").mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / "maze" / f"{name}.txt").write_text(text)
+    return folder
+
+
+MAZE = [e for e in SMOKE if e.task == "maze"]
+
+
+def test_own_prompt_set(tmp_path: Path) -> None:
+    own = _own_set(tmp_path / "own", visual="Solve {this} maze.")
+    assert load_prompts(str(own), MAZE, ["visual"]).render(MAZE[0], "visual") == "Solve {this} maze."
+
+
+@pytest.mark.parametrize(
+    ("texts", "condition", "words"),
+    [
+        ({}, "visual", ("visual.txt is missing",)),
+        ({"visual": "{look}"}, "visual", ("look.classic.txt is missing",)),
+        ({"symbolic": "no place"}, "symbolic", ("needs {state}",)),
+        ({"visual": "{state}"}, "visual", ("gives the state away",)),
+    ],
+)
+def test_broken_prompt_sets(tmp_path: Path, texts: dict[str, str], condition: str, words: tuple[str, ...]) -> None:
+    own = _own_set(tmp_path / "own", **texts)
+    with pytest.raises(UserError) as caught:
+        load_prompts(str(own), MAZE, [condition])  # type: ignore[list-item]
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_missing_folder_and_bad_bytes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder"):
+        load_prompts(str(tmp_path / "none"), MAZE, ["visual"])
+    own = _own_set(tmp_path / "own")
+    (own / "maze" / "visual.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(UserError, match="UTF-8"):
+        load_prompts(str(own), MAZE, ["visual"])
+
+
+def test_prompts_hold_no_hidden_characters() -> None:
+    for episode in SMOKE[::6]:
+        text = load_prompts("default", [episode], ["visual"]).render(episode, "visual")
+        assert re.fullmatch(r"[\x20-\x7e\n]+", text)

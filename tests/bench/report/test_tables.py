@@ -1,0 +1,158 @@
+"""Tables against golden files, and what untrusted names do to them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from mgsd_bench.report.tables import (
+    MEASURES,
+    as_markdown,
+    as_terminal,
+    attribution_table,
+    diagnosis_table,
+    model_names,
+    paper_table,
+    results_table,
+)
+from mgsd_bench.report.text import csv_text, latex_text, markdown_text, one_line
+from support.diagnoses import bare, diagnosis, est
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def fixed() -> list[dict[str, Any]]:
+    return [diagnosis(), diagnosis("50%_better|MGSD & <co>", 0.8), bare()]
+
+
+def golden() -> dict[str, str]:
+    """What each golden file has to hold. After a wanted change, `python tests/test_tables.py` writes them anew."""
+    table = paper_table(fixed())
+    return {"table.md": table.to_markdown(), "table.tex": table.to_latex(), "table.csv": table.to_csv()}
+
+
+def show(table: RenderableType, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False, color_system=None)
+    console.print(table)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["table.md", "table.tex", "table.csv"])
+def test_paper_table_is_written_as_agreed(name: str) -> None:
+    assert golden()[name].encode() == (GOLDEN / name).read_bytes()
+
+
+def test_csv_is_tidy_and_says_what_the_table_says() -> None:
+    table = paper_table(fixed(), "plan_on_gt")
+    rows = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert len(rows) == 2 * (7 + 3 + 1)  # what the third model lacks is left out
+    (row,) = [r for r in rows if r["model"] == "small-4b" and r["task"] == "maze" and r["level"] == "6"]
+    truth = next(level for level in diagnosis()["tasks"]["maze"]["levels"] if level["level"] == 6)["plan_on_gt"]
+    assert {key: float(row[key]) for key in truth} == pytest.approx(truth, abs=1e-6)
+    assert {r["scope"] for r in rows if r["level"] == ""} == {"task", "macro"}
+
+
+@pytest.mark.parametrize("measure", list(MEASURES))
+def test_every_measure_has_a_table_with_a_note_on_its_intervals(measure: str) -> None:
+    table = paper_table(fixed(), measure)
+    assert table.cells[0][-1] is not None
+    assert "Wilson" in table.to_markdown()
+    assert "Wilson" in table.to_latex()
+    blind = [name for name in table.models if name.startswith("blind")]
+    assert len(blind) == (2 if measure == "e2e" else 0)
+
+
+def test_runs_of_other_tasks_and_sizes_share_a_table() -> None:
+    maze_only, small = diagnosis("maze only"), diagnosis("small", n=20)
+    maze_only["tasks"] = {"maze": maze_only["tasks"]["maze"]}
+    table = paper_table([maze_only, small], baselines=False)
+    assert [task for task, level in table.columns if level is None] == ["maze", "frozenlake", "minibehaviour", None]
+    assert table.cells[0][table.columns.index(("frozenlake", 3))] is None
+    assert table.counts[0] == "40/20"
+
+
+def test_names_that_occur_twice_are_told_apart() -> None:
+    assert model_names([{"model": "a"}, {"model": "b"}, {"model": "a"}]) == ["a", "b", "a (2)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown", "latex", "comma"),
+    [
+        ("Qwen3-VL_4B", "Qwen3-VL_4B", r"Qwen3-VL\_4B", "Qwen3-VL_4B"),
+        ("a|b", r"a\|b", r"a\textbar{}b", "a|b"),
+        ("a\\|b", r"a\\\|b", r"a\textbackslash{}\textbar{}b", "a\\|b"),
+        ("<img src=x>", r"\<img src=x\>", r"\textless{}img src=x\textgreater{}", "<img src=x>"),
+        ("_x_ *y* [z](u)", r"\_x\_ \*y\* \[z\](u)", r"\_x\_ *y* [z](u)", "_x_ *y* [z](u)"),
+        ("100% $5 #1 {a}~^", r"100% \$5 \#1 {a}\~^", r"100\% \$5 \#1 \{a\}\textasciitilde{}\textasciicircum{}",
+         "100% $5 #1 {a}~^"),
+        ("a--b", "a--b", "a-{}-b", "a--b"),
+        ("=1+1", "=1+1", "=1+1", "'=1+1"),
+        ("@cmd", "@cmd", "@cmd", "'@cmd"),
+        ("\t=1\n2\x1b[31m\0", r"=1 2 \[31m", "=1 2 [31m", "'=1 2 [31m"),
+    ],
+)  # fmt: skip
+def test_names_are_text_in_every_format(text: str, markdown: str, latex: str, comma: str) -> None:
+    assert markdown_text(text) == markdown
+    assert latex_text(text) == latex
+    assert csv_text(text) == comma
+
+
+def test_a_name_cannot_break_out_of_its_cell() -> None:
+    hostile = diagnosis('[2em]\\\\ \\input{x} | "a,b"\n=1')
+    table = paper_table([hostile], baselines=False)
+    assert [row["model"] for row in csv.DictReader(io.StringIO(table.to_csv()))] == [one_line(hostile["model"])] * 11
+    assert "\n{[2em]" in table.to_latex()  # braced, or \\ and \midrule would take it for their own argument
+    assert "\\input" not in table.to_latex()
+    markdown = table.to_markdown().split("\n\n")[0].splitlines()
+    assert {line.replace("\\\\", "").replace("\\|", "").count("|") for line in markdown} == {13}
+
+
+@pytest.mark.parametrize("table", [diagnosis_table, attribution_table])
+@pytest.mark.parametrize(
+    "value", [diagnosis(n=1500), diagnosis(skill=0.0, n=2), bare(), diagnosis("[/x] \x1b[31m" * 9)]
+)
+def test_terminal_tables_fit_80_columns(table: Any, value: dict[str, Any]) -> None:
+    text = show(table(value))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "\x1b" not in text
+    heading = "State F1" if table is diagnosis_table else "perception"
+    assert all(word in text for word in (heading, "minibehaviour", "Wilson"))
+
+
+def test_diagnosis_table_shows_figure_interval_and_another_n() -> None:
+    value = diagnosis()
+    value["tasks"]["maze"]["gap"]["difference"] = {"value": -0.105, "low": -0.2, "high": 0.01, "n": 57}
+    text = show(diagnosis_table(value))
+    assert all(part in text for part in ("-10.5", "-20 to +1", "n 57", "88.0", "79–93"))
+
+
+def test_shares_of_the_attribution_rest_on_episodes_not_repeats() -> None:
+    value = diagnosis()
+    value["macro"] = {**value["macro"], "n": 10, "attribution": {"solved": 10, "perception": 10}}
+    lines = show(attribution_table(value)).splitlines()
+    last = next(line.split() for line in lines if line.startswith("all "))
+    assert last == ["all", "10", "50.0", "50.0", "0.0", "0.0", "0.0", "0.0"]
+    assert "24–76" in show(attribution_table(value))  # Wilson of 5 in 10
+
+
+def test_text_of_a_run_is_never_markup() -> None:
+    rows = [["model", "n"], ["[bold]x[/y]", "1"]]
+    assert "[bold]x[/y]" in show(as_terminal(rows))
+    assert as_markdown([["model", "n"], ["a|\nb", "1"]]) == "| model | n |\n| --- | ---: |\n| a\\| b | 1 |\n"
+    estimate = est(0.5, 4)
+    row = {"task": "maze", "level": 3, "n": 4, "samples": 4, "accuracy": estimate, "optimal_accuracy": estimate,
+           "outcomes": dict.fromkeys(("wrong", "illegal", "no_answer", "truncated", "error"), 1)}  # fmt: skip
+    metrics = {"levels": [row], "tasks": [row], "macro": {"accuracy": estimate, "optimal_accuracy": estimate}}
+    assert "[/x] · visual" in show(results_table("visual", metrics, "[/x]"))
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for file, content in golden().items():
+        (GOLDEN / file).write_bytes(content.encode())
