@@ -1,7 +1,7 @@
 """Layered YAML files: one file extends another, options on the command line come last, and errors say which was wrong.
 
 Mappings merge key by key, later layers winning; whatever is no mapping is replaced. Every key remembers the file or
-option that set it, so that a message can name it.
+option that set it, so that a message can name it. :func:`mgsd_bench.validate.validate` gives the values types.
 """
 
 from __future__ import annotations
@@ -15,8 +15,17 @@ from typing import Any
 
 from mgsd_bench.errors import UserError
 
-Key = tuple[str, ...]
-"""A place in nested mappings, from the outside in."""
+Key = tuple[str | int, ...]
+"""A place in nested mappings and lists, from the outside in."""
+
+
+class Option(str):
+    """The origin of a value that an option of its own sets, as it was written: ``--limit 0``, ``-M timeout=long``.
+
+    A message names such an option, and not the field and its value once more.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,13 @@ class Layers:
         kept = {at: origin for at, origin in self.origins.items() if at[: len(key)] != key}
         return Layers(values, kept | {key: label})
 
+    def error(self, place: Key, problem: str) -> UserError:
+        """The error to raise about one place: what set it, which it is, and the problem."""
+        origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
+        return UserError(
+            f"{origin}: {problem}" if isinstance(origin, Option) else f"{origin}: {_dotted(place)}: {problem}"
+        )
+
     def section(self) -> Section:
         """The outermost mapping, for reading."""
         return Section(self.values, (), self.origins)
@@ -85,14 +101,12 @@ class Section:
     """
 
     values: Mapping[str, Any]
-    path: Key
+    path: tuple[str, ...]
     origins: Mapping[Key, str]
 
     def error(self, key: str, problem: str) -> UserError:
         """The error to raise about one key of this mapping, or about the mapping itself if ``key`` is empty."""
-        place = (*self.path, key) if key else self.path
-        origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
-        return UserError(f"{origin}: {'.'.join(place)}: {problem}")
+        return Layers({}, dict(self.origins)).error((*self.path, key) if key else self.path, problem)
 
     def only(self, known: Collection[str]) -> None:
         """Refuse keys that are not known."""
@@ -280,3 +294,10 @@ def _keys(values: Mapping[str, Any], at: Key) -> list[Key]:
         if isinstance(value, Mapping):
             found += _keys(value, (*at, key))
     return found
+
+
+def _dotted(place: Key) -> str:
+    """A place as it is written; an item that ends it is left out, since a message shows it."""
+    while place and isinstance(place[-1], int):
+        place = place[:-1]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
