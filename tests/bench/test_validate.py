@@ -46,7 +46,9 @@ def layers(text: str, tmp_path: Path) -> Layers:
 
 
 def test_values_get_their_types(tmp_path: Path) -> None:
-    text = "{inner: {size: 3, share: 1, parts: {left: 2}}, names: [maze], folder: a/b, more: {x: null, y: [1]}, wait: 2}"
+    text = (
+        "{inner: {size: 3, share: 1, parts: {left: 2}}, names: [maze], folder: a/b, more: {x: null, y: [1]}, wait: 2}"
+    )
     assert validate(Settings, layers(text, tmp_path)) == Settings(
         Inner(3, 1.0, {"left": 2}), "fast", ("maze",), Path("a/b"), 2.0, {"x": None, "y": [1]}
     )
