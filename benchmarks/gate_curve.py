@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.gate.measurement import METRICS
+from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.package_data import shipped_folder
 from mgsd_bench.report.figures import save
 from mgsd_bench.report.plotting import COLOURS, GREY, MARKERS, new, style

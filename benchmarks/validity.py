@@ -13,17 +13,20 @@ import argparse
 from collections import Counter
 from itertools import product
 
-from mgsd_bench.analysis.diagnosis import Case, faults
+from mgsd_bench.analysis.attribution import attribute
+from mgsd_bench.analysis.diagnose import Cases
+from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.backends import Request
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.runs.runner import Question, request_seed, score_response
+from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import Episode, episodes, get_suite, thin
 
 GRID = tuple(product((0.02, 0.1, 0.3), (0.05, 0.3), (0.05, 0.2)))
 SINGLE = {"perception": Faults(perception=0.1), "planning": Faults(planning=0.3), "format": Faults(format=0.2)}
 
 
-def ask(planted: Faults, asked: list[Episode], seed: int) -> list[Case]:
+def ask(planted: Faults, asked: list[Episode], seed: int) -> list[Sample]:
     """The cases of one run of a faulty model."""
     questions = {question.key: question for question in (Question(episode, "visual", 0) for episode in asked)}
     requests = (
@@ -31,24 +34,21 @@ def ask(planted: Faults, asked: list[Episode], seed: int) -> list[Case]:
         for key, question in questions.items()
     )
     return [
-        Case(questions[response.key].episode, {"visual": score_response(questions[response.key], "", response)})
+        score_response(questions[response.key], "", response)
         for response in ScriptedBackend("faulty", planted).generate(requests)
     ]
-
-
-def by_task(cases: list[Case]) -> list[list[Case]]:
-    """The cases of each task."""
-    return [[case for case in cases if case.episode.task == task] for task in {c.episode.task: None for c in cases}]
 
 
 def coverage(planted: Faults, asked: list[Episode], repetitions: int) -> dict[str, float]:
     """Share of repetitions in which the interval of each estimated rate covers the planted one."""
     truth = {"misread": planted.perception, "misplanned": planted.planning, "unreadable": planted.format}
     covered: Counter[str] = Counter()
+    episodes = {episode.id: episode for episode in asked}
     for seed in range(repetitions):
-        found = faults(by_task(ask(planted, asked, seed)))
+        found = Cases.of(sample_frame(ask(planted, asked, seed), episodes), episodes).faults()
         for name, rate in truth.items():
-            covered[name] += found[name]["low"] <= rate <= found[name]["high"]
+            estimate = getattr(found, name)
+            covered[name] += estimate.low <= rate <= estimate.high
     return {name: covered[name] / repetitions for name in truth}
 
 
@@ -56,7 +56,8 @@ def attributed(kind: str, asked: list[Episode], repetitions: int) -> tuple[int, 
     """How many failures of a model with one kind of fault are attributed to it, and how many there are."""
     counts: Counter[str] = Counter()
     for seed in range(repetitions):
-        counts.update(case.attribution.value for case in ask(SINGLE[kind], asked, seed))
+        for sample, episode in zip(ask(SINGLE[kind], asked, seed), asked, strict=True):
+            counts[attribute(episode, sample).value] += 1
     return counts[kind], counts.total() - counts["solved"]
 
 

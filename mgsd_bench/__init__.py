@@ -1,5 +1,60 @@
-"""mgsd-bench: benchmark and diagnostics for visual spatial planning with vision-language models."""
+"""mgsd-bench: benchmark and diagnostics for visual spatial planning with vision-language models.
 
+The Python API, every name of which is imported when it is first used::
+
+    import mgsd_bench as mb
+
+    run = mb.evaluate(model="straight", backend="scripted", suite="smoke", out="runs/straight")
+    run.to_pandas().groupby("task")["solved"].mean()
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mgsd_bench.analysis.comparison import Comparison
+    from mgsd_bench.analysis.diagnosis import Diagnosis
+    from mgsd_bench.analysis.run import Run, load_run, load_runs
+    from mgsd_bench.answers.reader import Answer, parse_answer
+    from mgsd_bench.errors import UserError
+    from mgsd_bench.gate.result import GateDecision
+    from mgsd_bench.suites.suite import Suite
 
 __version__ = version("mgsd-bench")
+
+_HOMES = {
+    "Answer": "answers.reader",
+    "Comparison": "analysis.comparison",
+    "Diagnosis": "analysis.diagnosis",
+    "GateDecision": "gate.result",
+    "Run": "analysis.run",
+    "Suite": "suites.suite",
+    "UserError": "errors",
+    "load_run": "analysis.run",
+    "load_runs": "analysis.run",
+    "parse_answer": "answers.reader",
+}
+__all__ = [
+    "Answer",
+    "Comparison",
+    "Diagnosis",
+    "GateDecision",
+    "Run",
+    "Suite",
+    "UserError",
+    "__version__",
+    "load_run",
+    "load_runs",
+    "parse_answer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"mgsd_bench.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,9 +7,11 @@ be tried in both: a plan that works in the world the model believed in was plann
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from mgsd_bench.prompts import WITH_FACTS
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, Fact, Task, get_task, rollout
@@ -113,3 +115,76 @@ def solved_if_planned_well(episode: Episode, sample: Sample) -> bool:
     believed = believed_state(task, stated_facts(sample))
     plan = None if believed is None else task.solve(believed)
     return bool(plan) and rollout(task, episode.state, plan or ()).outcome == "solved"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDiagnosis:
+    """What comes of comparing one answer with its episode; None where that was not asked for or cannot be said.
+
+    Attributes:
+        state_tp: facts stated and true; None, as the other counts, where no state was asked for.
+        state_fp: facts stated but false.
+        state_fn: facts true but not stated.
+        misread_tp: as ``state_tp`` without the size; of answers from the picture.
+        misread_fp: as ``state_fp`` without the size.
+        misread_fn: as ``state_fn`` without the size.
+        attribution: what an answer from the picture failed at.
+        misplanned: see :func:`misplanned`; of answers from the picture.
+        if_planned_well: see :func:`solved_if_planned_well`; of answers from the picture.
+    """
+
+    state_tp: int | None = None
+    state_fp: int | None = None
+    state_fn: int | None = None
+    misread_tp: int | None = None
+    misread_fp: int | None = None
+    misread_fn: int | None = None
+    attribution: str | None = None
+    misplanned: bool | None = None
+    if_planned_well: bool | None = None
+
+    @property
+    def state_precision(self) -> float | None:
+        """Share of the stated facts that are true; None without any."""
+        return _ratio(self.state_tp, self.state_tp, self.state_fp)
+
+    @property
+    def state_recall(self) -> float | None:
+        """Share of the true facts that are stated."""
+        return _ratio(self.state_tp, self.state_tp, self.state_fn)
+
+    @property
+    def state_f1(self) -> float | None:
+        """2 tp / (2 tp + fp + fn)."""
+        twice = None if self.state_tp is None else 2 * self.state_tp
+        return _ratio(twice, twice, self.state_fp, self.state_fn)
+
+    @property
+    def state_exact(self) -> bool | None:
+        """Whether just the true facts are stated."""
+        return None if self.state_fp is None else self.state_fp == self.state_fn == 0
+
+
+def _ratio(top: int | None, *parts: int | None) -> float | None:
+    whole = sum(part or 0 for part in parts)
+    return top / whole if top is not None and whole else None
+
+
+def diagnose_sample(episode: Episode, sample: Sample) -> SampleDiagnosis:
+    """Compare what an answer states and plans with its episode."""
+    if sample.condition not in WITH_FACTS:
+        return SampleDiagnosis()
+    true, stated = get_task(episode.task).facts(episode.state), stated_facts(sample)
+    tp, fp, fn = count_facts(true, stated)
+    if sample.condition != "visual":
+        return SampleDiagnosis(tp, fp, fn)
+    misread = count_facts(*(frozenset(fact for fact in facts if fact[0] != "size") for facts in (true, stated)))
+    return SampleDiagnosis(
+        tp,
+        fp,
+        fn,
+        *misread,
+        attribution=attribute(episode, sample).value,
+        misplanned=misplanned(episode, sample),
+        if_planned_well=solved_if_planned_well(episode, sample),
+    )

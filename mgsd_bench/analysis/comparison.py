@@ -1,126 +1,149 @@
-"""Several runs side by side, and two runs question by question."""
+"""Two runs question by question: what changed, and which episodes were lost or won."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
-from mgsd_bench.analysis.metrics import per_episode, summarise
+from mgsd_bench.analysis import comparable
+from mgsd_bench.analysis.groups import Pairs, group_column
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.runs.run import Run, read_run
-from mgsd_bench.statistics.intervals import holm, macro, paired_difference
-from mgsd_bench.statistics.paired import two_sided_p
+from mgsd_bench.records import from_json, to_json
+from mgsd_bench.statistics.intervals import Estimate, holm
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def read_comparable(paths: Sequence[Path], condition: str) -> list[Run]:
-    """Runs that can be compared under a condition.
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """What changed in one task, or on average over the tasks. Shares are from 0 to 1.
+
+    Attributes:
+        task: name of the task, or ``macro``.
+        n: episodes.
+        a: accuracy of run a.
+        b: accuracy of run b.
+        difference: b minus a on the same episodes.
+        only_a: episodes that run a solved more often.
+        only_b: episodes that run b solved more often.
+        mid_p: two-sided p-value of no change (:func:`mgsd_bench.statistics.paired.two_sided_p`).
+        holm_p: the same adjusted over the tasks (Holm 1979); None of the macro average.
+    """
+
+    task: str
+    n: int
+    a: Estimate
+    b: Estimate
+    difference: Estimate
+    only_a: int
+    only_b: int
+    mid_p: float
+    holm_p: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changed from run a to run b, paired by episode; with repeats an episode counts by its mean.
+
+    Attributes:
+        a: name of run a's model.
+        b: name of run b's model.
+        condition: the condition that is compared.
+        tasks: a row a task.
+        macro: the equal-weight mean of the tasks.
+        regressed: ids of the episodes that run b solved less often.
+        improved: ids of those that it solved more often.
+        notes: what was let through although the runs differ in it, a line each.
+        format: version of the JSON form.
+    """
+
+    a: str
+    b: str
+    condition: str
+    tasks: tuple[ComparisonRow, ...]
+    macro: ComparisonRow
+    regressed: tuple[str, ...]
+    improved: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    format: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as plain JSON values."""
+        found: dict[str, Any] = to_json(self)
+        return found
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the data is no comparison.
+        """
+        return from_json(cls, data)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a task and the macro average last: task, n, a, b, difference, low, high, only_a, only_b, p-values."""
+        import pandas as pd
+
+        columns = ["task", "n", "a", "b", "difference", "low", "high", "only_a", "only_b", "mid_p", "holm_p"]
+        rows = [
+            (r.task, r.n, r.a.value, r.b.value, r.difference.value, r.difference.low, r.difference.high, r.only_a,
+             r.only_b, r.mid_p, r.holm_p)
+            for r in (*self.tasks, self.macro)
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=columns)
+
+
+def compare(a: Run, b: Run, condition: str = "visual", allow: Iterable[str] = ()) -> Comparison:
+    """What changed from run a to run b.
+
+    Args:
+        a: a run.
+        b: another run of the same questions.
+        condition: the condition to compare.
+        allow: aspects in which the two may differ; see :mod:`mgsd_bench.analysis.comparable`.
 
     Raises:
-        UserError: a run is missing, unfinished or damaged, lacks the condition, or (exit code ``NOT_COMPARABLE``) saw
-            other episodes or prompts than the first, or was scored by another version.
+        UserError: the runs may not be set side by side (exit code ``NOT_COMPARABLE``).
     """
-    runs = [read_run(path) for path in paths]
-    first = _asked(runs[0], condition)
-    for run in runs:
-        if run.record["status"] not in ("complete", "errors"):
-            raise UserError(f"{run.path}: this run is not finished ({run.record['status']}); run its command again")
-        asked = _asked(run, condition)
-        if not asked:
-            has = ", ".join(sorted({sample.condition for sample in run.samples}))
-            raise UserError(f"{run.path}: has no answers under --condition {condition}; it has {has}")
-        digests = [other.record["identity"]["episodes_digest"][:12] for other in (run, runs[0])]
-        if digests[0] != digests[1]:
-            raise UserError(
-                f"{run.path}: other episodes than {paths[0]} (digest {digests[0]}, not {digests[1]})",
-                Exit.NOT_COMPARABLE,
-            )
-        if asked != first:
-            raise UserError(f"{run.path}: other prompts or images than {paths[0]}", Exit.NOT_COMPARABLE)
-        scorers = [other.record["identity"]["scorer"] for other in (run, runs[0])]
-        if scorers[0] != scorers[1]:
-            raise UserError(
-                f"{run.path}: scored by version {scorers[0]}, {paths[0]} by {scorers[1]}; score both alike, with "
-                "`mgsd-bench score --answers RUN/samples.jsonl`",
-                Exit.NOT_COMPARABLE,
-            )
-    return runs
+    notes = comparable.check([a, b], comparable.Question.MODELS, [condition], allow)
+    ours, theirs = (group_column(run.frame[run.frame["condition"] == condition], "solved") for run in (a, b))
+    try:
+        pairs = ours.paired(theirs)
+    except ValueError as error:
+        raise UserError(f"{b.path}: other answers than {a.path}: {error}", Exit.NOT_COMPARABLE) from error
+    rows = [_row(task, pairs.at(task)) for task in ours.tasks]
+    adjusted = holm({row.task: row.mid_p for row in rows})
+    return Comparison(
+        a=a.model,
+        b=b.model,
+        condition=condition,
+        tasks=tuple(replace(row, holm_p=adjusted[row.task]) for row in rows),
+        macro=_row("macro", pairs),
+        regressed=tuple(pairs.lower_after()),
+        improved=tuple(Pairs(theirs, ours).lower_after()),
+        notes=tuple(notes),
+    )
 
 
-def _asked(run: Run, condition: str) -> dict[str, str]:
-    """Digest of the prompt and the image that each episode was asked with."""
-    return {sample.episode: sample.prompt_digest for sample in run.samples if sample.condition == condition}
+def _row(task: str, pairs: Pairs) -> ComparisonRow:
+    only_a, only_b = pairs.only()
+    return ComparisonRow(
+        task=task,
+        n=pairs.before.n,
+        a=pairs.before.estimate(),
+        b=pairs.after.estimate(),
+        difference=pairs.difference(),
+        only_a=only_a,
+        only_b=only_b,
+        mid_p=pairs.p(),
+        holm_p=None,
+    )
 
 
-def side_by_side(runs: Sequence[Run]) -> list[tuple[str, Json]]:
-    """Name of the model and metrics of each run, computed anew from its samples."""
-    return [(run.model, summarise(run.samples)) for run in runs]
-
-
-def compare(a: Run, b: Run, condition: str) -> Json:
-    """What changed from run a to run b, paired by episode.
-
-    Returns:
-        JSON values: for each task and for the macro average the accuracies, their difference (b minus a) with its
-        interval, the episodes that only one of the two solved, the p-value of no change
-        (:func:`mgsd_bench.statistics.paired.two_sided_p`) and, over the tasks, Holm's adjusted p; and the ids of the
-        episodes that regressed and improved. With repeats an episode counts by its mean.
-    """
-    values_a, values_b = (_by_task(run, condition) for run in (a, b))
-    rows = [_row(task, [values_a[task]], [values_b[task]]) for task in values_a]
-    adjusted = holm({row["task"]: row["mid_p"] for row in rows})
-    for row in rows:
-        row["holm_p"] = round(adjusted[row["task"]], 6)
-    return {
-        "format": 1,
-        "a": a.model,
-        "b": b.model,
-        "condition": condition,
-        "tasks": rows,
-        "macro": _row("macro", list(values_a.values()), list(values_b.values())),
-        "regressed": _changed(values_a, values_b),
-        "improved": _changed(values_b, values_a),
-    }
-
-
-ByLevel = dict[int, dict[str, float]]
-
-
-def _by_task(run: Run, condition: str) -> dict[str, ByLevel]:
-    tasks: dict[str, ByLevel] = {}
-    for sample, value in per_episode([sample for sample in run.samples if sample.condition == condition]):
-        tasks.setdefault(sample.task, {}).setdefault(sample.level, {})[sample.episode] = value
-    return tasks
-
-
-def _row(task: str, a: list[ByLevel], b: list[ByLevel]) -> Json:
-    groups_a, groups_b = ([[list(of_level.values()) for of_level in levels.values()] for levels in x] for x in (a, b))
-    pairs = [
-        (of_level[episode], levels_b[level][episode])
-        for levels, levels_b in zip(a, b, strict=True)
-        for level, of_level in levels.items()
-        for episode in of_level
-    ]
-    only_a, only_b = sum(x > y for x, y in pairs), sum(y > x for x, y in pairs)
-    return {
-        "task": task,
-        "n": len(pairs),
-        "a": macro(groups_a).to_json(),
-        "b": macro(groups_b).to_json(),
-        "difference": paired_difference(groups_a, groups_b).to_json(),
-        "only_a": only_a,
-        "only_b": only_b,
-        "mid_p": round(two_sided_p(groups_a, groups_b), 6),
-    }
-
-
-def _changed(better: dict[str, ByLevel], worse: dict[str, ByLevel]) -> list[str]:
-    return [
-        episode
-        for task, levels in better.items()
-        for level, of_level in levels.items()
-        for episode, value in of_level.items()
-        if value > worse[task][level][episode]
-    ]
+def check_models(runs: Sequence[Run], condition: str, allow: Iterable[str] = ()) -> list[str]:
+    """Make sure that models can be compared under a condition; see :func:`mgsd_bench.analysis.comparable.check`."""
+    return comparable.check(runs, comparable.Question.MODELS, [condition], allow)

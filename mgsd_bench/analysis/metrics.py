@@ -1,100 +1,108 @@
-"""Metrics of a run, from its samples alone."""
+"""The registry of metrics: what a figure is called, which samples it is of, and how it is averaged.
+
+``eval``, ``diagnose``, ``compare``, ``gate``, tables, inspect and the validation of training read from here, so that a
+figure has one value and one interval wherever it is shown.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-from mgsd_bench.runs.sample import Sample, ordered
-from mgsd_bench.runs.scoring import Outcome
-from mgsd_bench.statistics.intervals import Estimate, macro, proportion
+from mgsd_bench.prompts import Condition
 
-Json = dict[str, Any]
+Measure = Literal["f1", "precision", "recall", "exact"]
 
 
-def summarise(samples: Iterable[Sample]) -> Json:
-    """Everything that is reported of a run.
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure between 0 and 1.
 
-    Accuracy is the share of solved questions among *all* that were asked, whatever became of the others; optimal
-    accuracy the share solved with as few actions as possible (MGSD, arXiv 2606.06076, evaluation). The macro average
-    is the equal-weight mean of the tasks. The result depends on the samples only, not on their order.
+    A share is the mean of a column of the table of samples: an episode counts once, with the mean over its repeats; a
+    task is the mean of its episodes, and the macro average the equal-weight mean of the tasks. Facts are added up over
+    repeats and over the episodes of a task before a ratio is formed (:func:`mgsd_bench.statistics.intervals.f1`).
 
-    Returns:
-        ``{"conditions": {name: {"levels": [...], "tasks": [...], "macro": {...}}}, "samples": n}`` as JSON values.
+    Attributes:
+        name: its name in policies, tables and files.
+        title: its name in headings.
+        about: what it is, in a sentence.
+        condition: the condition of the samples that it is of.
+        column: a column of :data:`mgsd_bench.analysis.frame.COLUMNS`, or of ``DIAGNOSTICS``; of facts the stem of
+            the columns with their counts, ``state``.
+        measure: of facts, which ratio; None of a share.
+        gated: whether a gate can watch it.
     """
-    by_condition: dict[str, list[Sample]] = {}
-    everything = ordered(samples)
-    for sample in everything:
-        by_condition.setdefault(sample.condition, []).append(sample)
-    return {
-        "samples": len(everything),
-        "errors": sum(sample.outcome == Outcome.ERROR for sample in everything),
-        "conditions": {condition: _condition(of_it) for condition, of_it in by_condition.items()},
-    }
+
+    name: str
+    title: str
+    about: str
+    condition: Condition
+    column: str
+    measure: Measure | None = None
+    gated: bool = True
+
+    @property
+    def of_facts(self) -> bool:
+        """Whether it compares stated facts with true ones, for which the episodes are needed."""
+        return self.measure is not None
 
 
-def _condition(samples: list[Sample]) -> Json:
-    tasks: dict[str, dict[int, list[Sample]]] = {}
-    for sample in samples:
-        tasks.setdefault(sample.task, {}).setdefault(sample.level, []).append(sample)
-    return {
-        "levels": [
-            {"task": task, "level": level, **_row([levels[level]])}
-            for task, levels in tasks.items()
-            for level in sorted(levels)
-        ],
-        "tasks": [{"task": task, **_row(list(levels.values()))} for task, levels in tasks.items()],
-        "macro": {
-            "tasks": list(tasks),
-            "accuracy": _macro(tasks, "accuracy"),
-            "optimal_accuracy": _macro(tasks, "optimal"),
-        },
-    }
+_ALL = (
+    Metric("e2e", "E2E", "Solved from the image (E2E), % of all questions asked.", "visual", "solved"),
+    Metric(
+        "state_f1", "State F1", "F1 of the facts stated along with the plan (State F1), %.", "visual", "state", "f1"
+    ),
+    Metric(
+        name="plan_on_gt",
+        title="Plan-on-GT",
+        about="Solved from the true state as text (Plan-on-GT), % of all questions asked.",
+        condition="symbolic",
+        column="solved",
+    ),
+    Metric(
+        name="optimal",
+        title="optimal E2E",
+        about="Solved from the image with as few actions as possible, % of all questions asked.",
+        condition="visual",
+        column="optimal",
+    ),
+    Metric(
+        name="perceive_f1",
+        title="State F1 (perceive)",
+        about="F1 of the facts stated when asked for the state alone, %.",
+        condition="perceive",
+        column="state",
+        measure="f1",
+    ),
+    Metric(
+        name="direct",
+        title="direct",
+        about="Solved from the image without stating the state first, % of all questions asked.",
+        condition="direct",
+        column="solved",
+    ),
+    Metric(
+        name="straight",
+        title="straight plan",
+        about="Solved by the plan that sees no obstacles, % of all questions asked.",
+        condition="visual",
+        column="straight",
+        gated=False,
+    ),
+)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric by name."""
 
+GATED: tuple[str, ...] = tuple(metric.name for metric in _ALL if metric.gated)
+"""Names of the metrics that policies and tables may ask for."""
 
-def _row(strata: list[list[Sample]]) -> Json:
-    samples = [sample for stratum in strata for sample in stratum]
-    counts = Counter(sample.outcome for sample in samples)
-    answered = sum(sample.plan is not None for sample in samples)
-    solved = counts[Outcome.SOLVED]
-    return {
-        "n": len({sample.episode for sample in samples}),
-        "samples": len(samples),
-        "accuracy": _share(strata, "accuracy").to_json(),
-        "optimal_accuracy": _share(strata, "optimal").to_json(),
-        "accuracy_answered": proportion(solved, answered).to_json() if answered else None,
-        "outcomes": {outcome.value: counts[outcome] for outcome in Outcome},
-        "illegal_rules": dict(sorted(Counter(s.illegal for s in samples if s.illegal).items())),
-    }
+OTHER_NAMES = {"state": "state_f1", "perceive": "perceive_f1"}
+"""What ``--measure`` and the configurations of tables call some metrics too."""
 
-
-def per_episode(samples: Iterable[Sample], of: str = "accuracy") -> list[tuple[Sample, float]]:
-    """The first sample of each episode, with the mean over its repeats, which are not new episodes.
-
-    Args:
-        samples: samples of one condition.
-        of: ``accuracy`` (solved) or ``optimal``.
-    """
-    tries: dict[str, list[Sample]] = {}
-    for sample in ordered(samples):
-        tries.setdefault(sample.episode, []).append(sample)
-    return [(of_one[0], sum(_value(sample, of) for sample in of_one) / len(of_one)) for of_one in tries.values()]
-
-
-def _value(sample: Sample, of: str) -> bool:
-    return sample.optimal if of == "optimal" else sample.outcome == Outcome.SOLVED
-
-
-def _share(strata: list[list[Sample]], of: str) -> Estimate:
-    values = [[value for _, value in per_episode(stratum, of)] for stratum in strata]
-    if len(values) == 1 and all(value in (0.0, 1.0) for value in values[0]):
-        return proportion(int(sum(values[0])), len(values[0]))
-    return macro([values])
-
-
-def _macro(tasks: dict[str, dict[int, list[Sample]]], of: str) -> Json:
-    groups = [
-        [[value for _, value in per_episode(samples, of)] for samples in levels.values()] for levels in tasks.values()
-    ]
-    return macro(groups).to_json()
+HEADLINE: dict[Condition, str] = {
+    "visual": "e2e",
+    "symbolic": "plan_on_gt",
+    "perceive": "perceive_f1",
+    "direct": "direct",
+}
+"""The metric that a condition is asked for."""

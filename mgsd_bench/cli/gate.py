@@ -52,21 +52,22 @@ def gate_command(
     ] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Append a job summary to this file.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+    allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
     from rich.console import Console
 
     from mgsd_bench.gate.job import GateJob, run_gate
-    from mgsd_bench.report.gate import headline, show, to_json, to_junit, to_markdown
+    from mgsd_bench.report.gate import headline, show, to_junit, to_markdown
 
     job = GateJob(
         baseline, candidate, model, policy, inconclusive, directory, sequential, backend, out,
-        options.engine_arguments(engine, backend or "openai", base_url), trust_remote_code,
+        options.engine_arguments(engine, backend or "openai", base_url), trust_remote_code, tuple(options.split(allow)),
     )  # fmt: skip
     console = Console(markup=False)
     report = run_gate(job, console)
-    target = verdict or Path(report.candidate[1]) / "verdict.json"
-    options.write("--json", target, json.dumps(to_json(report), indent=2) + "\n")
+    target = verdict or Path(report.candidate.run) / "verdict.json"
+    options.write("--json", target, json.dumps(report.to_json(), indent=2) + "\n")
     if markdown is not None:
         _append(markdown, to_markdown(report))
     if junit is not None:
@@ -103,8 +104,8 @@ def list_command(directory: Folder = _DIR) -> None:
     rows = [["baseline", "model", "suite", "answers", "KiB"]]
     for saved in list_baselines(directory):
         run = saved.run
-        suite = run.record["identity"]["suite"]
-        rows.append([saved.name, run.model, suite, str(len(run.samples)), f"{saved.bytes / 1024:.0f}"])
+        suite = run.identity["suite"]
+        rows.append([saved.name, run.model, suite, str(len(run.frame)), f"{saved.bytes / 1024:.0f}"])
     Console(markup=False).print(as_terminal(rows))
 
 
@@ -115,16 +116,16 @@ def show_command(
     """Show the figures of a baseline and what it was asked with."""
     from rich.console import Console
 
-    from mgsd_bench.analysis.metrics import summarise
+    from mgsd_bench.analysis.summary import summarise
     from mgsd_bench.gate.baselines import find_baseline
     from mgsd_bench.report.tables import results_table
 
     run = find_baseline(name, directory)
     console = Console(markup=False)
-    for condition, of_it in summarise(run.samples)["conditions"].items():
+    for condition, of_it in summarise(run.frame).conditions.items():
         console.print(results_table(condition, of_it, run.model))
         console.print()
-    identity = run.record["identity"]
+    identity = run.identity
     for key in ("suite", "episodes_digest", "prompts", "backend", "sampling", "pixels"):
         console.print(f"{key}: {_line(json.dumps(identity.get(key)))}", highlight=False, soft_wrap=True)
 
@@ -199,13 +200,14 @@ def noise_command(
     max_pixels: options.MaxPixels = 262_144,
     engine: options.EngineArgs = [],  # noqa: B006
     trust_remote_code: options.TrustRemoteCode = False,
+    allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """How much do two runs of the same checkpoint differ? That is the engine's own noise."""
     from rich.console import Console
 
+    from mgsd_bench.analysis.run import load_run
     from mgsd_bench.gate.noise import noise, run_twice
     from mgsd_bench.report.tables import as_terminal
-    from mgsd_bench.runs.run import read_run
 
     console = Console(markup=False)
     if model is not None and runs is None:
@@ -220,35 +222,37 @@ def noise_command(
         runs = run_twice(job, console)
     elif model is not None or runs is None:
         raise UserError("noise: give either --runs or --model")
-    found = noise(*(read_run(path) for path in runs))
+    found = noise(load_run(runs[0]), load_run(runs[1]), options.split(allow))
     head = ["metric", "n", "first", "second", "change", "differ, %", "n differ", "texts differ, %"]
     rows = [head]
-    for row in found["metrics"]:
-        figures = [f"{100 * row[key]:.1f}" for key in ("first", "second")]
+    for row in found.metrics:
+        figures = [f"{100 * value:.1f}" for value in (row.first, row.second)]
         rows.append(
-            [row["title"], str(row["n"]), *figures, f"{100 * row['change']:+.2f}", f"{100 * row['discordance']:.1f}",
-             str(row["differing"]), f"{100 * row['texts']:.1f}"]
+            [row.title, str(row.n), *figures, f"{100 * row.change:+.2f}", f"{100 * row.discordance:.1f}",
+             str(row.differing), f"{100 * row.texts:.1f}"]
         )  # fmt: skip
     console.print(as_terminal(rows))
     target = runs[1] / "noise.json"
-    options.write("--out", target, json.dumps(found, indent=2) + "\n")
+    options.write("--out", target, json.dumps(found.to_json(), indent=2) + "\n")
+    for note in found.notes:
+        console.print(note, highlight=False, soft_wrap=True)
     console.print(f"\nnoise in {target}; a gate's margin must exceed it", highlight=False, soft_wrap=True)
 
 
 def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float, dict[str, Design]]]:
     """For each primary metric the discordance of two runs, and larger and smaller evaluations of the same mix."""
-    from mgsd_bench.gate.measurement import METRICS, check, measure
+    from mgsd_bench.analysis.metrics import METRICS
+    from mgsd_bench.analysis.run import load_run
+    from mgsd_bench.gate.measurement import check, measure
     from mgsd_bench.gate.power import design_of_change
-    from mgsd_bench.runs.run import read_run
 
-    a, b = (read_run(path) for path in runs)
+    a, b = (load_run(path) for path in runs)
     check(a, b, policy)
-    episodes = a.episodes()
     cases = []
     for rule in policy.metrics:
-        if METRICS[rule.metric].of == "facts":
+        if METRICS[rule.metric].of_facts:
             continue  # differences of F1 are no losses and gains
-        found = measure(a, b, rule.metric, episodes).change
+        found = measure(a, b, rule.metric).change
         base = design_of_change(found)
         designs = {f"{factor:g} x": base.scaled(factor) for factor in (0.25, 0.5, 1.0, 2.0, 4.0)}
         cases.append((METRICS[rule.metric].title, found.discordance, designs))

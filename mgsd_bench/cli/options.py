@@ -64,6 +64,14 @@ EngineArgs = Annotated[
     typer.Option("-M", help="Backend's own argument, repeatable: -M max_num_seqs=64", metavar="KEY=VALUE"),
 ]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")]
+Allow = Annotated[
+    list[str],
+    typer.Option(
+        "--allow",
+        help="Let runs differ in these aspects, and say so beside every figure; comma-separated or repeated.",
+        metavar="ASPECTS",
+    ),
+]
 OneCondition = Annotated[str, typer.Option("--condition", help="Which condition to show.")]
 
 
@@ -83,6 +91,23 @@ def suite_of(
     return choose_suite(
         name, tasks, levels, theme, data_root, image, strict=strict, on_note=lambda note: typer.echo(note, err=True)
     )
+
+
+def split(values: list[str]) -> list[str]:
+    """The items of a comma-separated, repeatable option."""
+    return [item.strip() for value in values for item in value.split(",") if item.strip()]
+
+
+def condition_of(value: str) -> Condition:
+    """The one condition of ``--condition``.
+
+    Raises:
+        UserError: there is no such condition.
+    """
+    (first, *others) = conditions([value])
+    if others:
+        raise UserError(f"--condition {value}: name one condition")
+    return first
 
 
 def conditions(values: list[str]) -> list[Condition]:

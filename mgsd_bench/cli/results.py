@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,13 +12,12 @@ from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from mgsd_bench.runs.run import Run
+    from mgsd_bench.analysis.diagnosis import Diagnosis
+    from mgsd_bench.analysis.run import Run
 
 app = typer.Typer()
 
-
 FORMATS = ("text", "md", "tex", "csv", "html")
-BY_CONDITION = {"visual": "e2e", "symbolic": "plan_on_gt", "perceive": "perceive", "direct": "direct"}
 
 
 @app.command("report")
@@ -35,42 +34,55 @@ def report_command(
         typer.Option("--measure", help="For md, tex and csv: what to show, repeatable; by default by --condition."),
     ] = None,
     totals: Annotated[bool, typer.Option("--totals", help="Tasks and their average alone, no levels.")] = False,
+    allow: options.Allow = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Put the results of several runs side by side, as a table or as a whole report."""
+    from dataclasses import replace
+
     from rich.console import Console
 
-    from mgsd_bench.analysis.comparison import read_comparable, side_by_side
-    from mgsd_bench.analysis.diagnosis import diagnose
-    from mgsd_bench.report.tables import MEASURES, as_terminal, comparison, paper_table, write_tables
+    from mgsd_bench.analysis.comparable import Question, check
+    from mgsd_bench.analysis.diagnose import diagnose
+    from mgsd_bench.analysis.metrics import GATED, HEADLINE, OTHER_NAMES
+    from mgsd_bench.analysis.run import load_runs
+    from mgsd_bench.analysis.summary import summarise
+    from mgsd_bench.report.tables import as_terminal, comparison, paper_table, write_tables
 
     chosen = output_format or (out.suffix.removeprefix(".") if out else "text")
     if chosen not in FORMATS:
         raise UserError(f"--format {chosen}: choose from {', '.join(FORMATS)}")
     if chosen == "html" and out is None:
         raise UserError("--format html: name the file with --out")
-    for name in measures or []:
-        if name not in MEASURES:
-            raise UserError(f"--measure {name}: choose from {', '.join(MEASURES)}")
-    found = read_comparable(runs, condition)
-    diagnoses = [] if chosen == "text" and figures is None else [diagnose([run]) for run in found]
+    asked = options.condition_of(condition)
+    shown = [OTHER_NAMES.get(name, name) for name in measures or [HEADLINE[asked]]]
+    for given, name in zip(measures or [], shown, strict=False):
+        if name not in GATED:
+            raise UserError(f"--measure {given}: choose from {', '.join((*GATED, *OTHER_NAMES))}")
+    found = load_runs(runs)
+    notes = check(found, Question.MODELS, [asked], options.split(allow))
+    if chosen == "text":
+        if figures is not None:
+            _save_figures([diagnose([run]) for run in found], figures)
+        Console(markup=False).print(as_terminal(comparison([(r.model, summarise(r.frame)) for r in found], asked)))
+        typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
+        for note in notes:
+            typer.echo(note)
+        return
+    diagnoses = [replace(diagnosis, notes=tuple(notes)) for diagnosis in (diagnose([run]) for run in found)]
     if figures is not None:
         _save_figures(diagnoses, figures)
     if chosen == "html" and out is not None:
-        _write_html(found, diagnoses, out)
+        _write_html(found, diagnoses, out, notes)
         return
-    if chosen == "text":
-        Console(markup=False).print(as_terminal(comparison(side_by_side(found), condition)))
-        typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
-        return
-    shown = measures or [BY_CONDITION[condition]]
-    text = write_tables([paper_table(diagnoses, name, levels=not totals) for name in shown], chosen)
+    results = [diagnosis.results((*shown, "straight", "random")) for diagnosis in diagnoses]
+    text = write_tables([paper_table(results, name, levels=not totals) for name in shown], chosen)
     if out:
         options.write("--out", out, text)
     else:
         typer.echo(text, nl=False)
 
 
-def _save_figures(diagnoses: list[dict[str, Any]], folder: Path) -> None:
+def _save_figures(diagnoses: list[Diagnosis], folder: Path) -> None:
     from mgsd_bench.report.figures import all_figures, save
 
     try:
@@ -80,7 +92,7 @@ def _save_figures(diagnoses: list[dict[str, Any]], folder: Path) -> None:
         raise UserError(f"--figures {folder}: cannot be written ({error.strerror or error})") from error
 
 
-def _write_html(runs: list[Run], diagnoses: list[dict[str, Any]], out: Path) -> None:
+def _write_html(runs: list[Run], diagnoses: list[Diagnosis], out: Path, notes: list[str]) -> None:
     from mgsd_bench.report.figures import all_figures, to_svg
     from mgsd_bench.report.html import write_html
 
@@ -88,7 +100,8 @@ def _write_html(runs: list[Run], diagnoses: list[dict[str, Any]], out: Path) -> 
     title = " · ".join(dict.fromkeys(run.model for run in runs))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_html(out, title=title, diagnosis=diagnoses[0] if len(runs) == 1 else None, runs=runs, figures=svgs)
+        one = diagnoses[0] if len(runs) == 1 else None
+        write_html(out, title=title, diagnosis=one, runs=runs, figures=svgs, notes=notes)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
 
@@ -98,25 +111,29 @@ def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="A run, and one or more to compare with it.")],
     condition: options.OneCondition = "visual",
     out: Annotated[Path | None, typer.Option("--out", help="Also write everything to this file, as JSON.")] = None,
+    allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """Compare runs question by question: paired differences, and who regressed."""
     from rich.console import Console
 
-    from mgsd_bench.analysis.comparison import compare, read_comparable
+    from mgsd_bench.analysis.comparable import Question, check
+    from mgsd_bench.analysis.comparison import compare
+    from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.report.changes import comparison_table
 
     if len(runs) < 2:
         raise UserError("compare: give two run folders or more")
-    first, *others = read_comparable(runs, condition)
-    found = [compare(first, other, condition) for other in others]
+    asked, allowed = options.condition_of(condition), options.split(allow)
+    first, *others = load_runs(runs)
+    check([first, *others], Question.MODELS, [asked], allowed)
+    found = [compare(first, other, asked, allowed) for other in others]
     console = Console(markup=False)
     for result in found:
         console.print(comparison_table(result))
-        for word in ("regressed", "improved"):
-            episodes = result[word]
+        for word, episodes in (("regressed", result.regressed), ("improved", result.improved)):
             if episodes:
                 more = f" and {len(episodes) - 8} more" if len(episodes) > 8 else ""
                 console.print(f"{len(episodes)} {word}: {', '.join(episodes[:8])}{more}", highlight=False)
         console.print()
     if out:
-        options.write("--out", out, json.dumps(found, indent=2) + "\n")
+        options.write("--out", out, json.dumps([result.to_json() for result in found], indent=2) + "\n")

@@ -108,16 +108,17 @@ def diagnose_command(
     max_pixels: options.MaxPixels = 262_144,
     engine: options.EngineArgs = [],  # noqa: B006
     trust_remote_code: options.TrustRemoteCode = False,
+    allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """Find out why a model fails: does it fail to see, to plan, or to say?"""
     import json
 
     from rich.console import Console
 
-    from mgsd_bench.analysis.diagnosis import diagnose
+    from mgsd_bench.analysis.diagnose import diagnose
+    from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.files import write_whole
     from mgsd_bench.report.tables import attribution_table, diagnosis_table
-    from mgsd_bench.runs.run import read_run
 
     if (model is None) == (not runs):
         raise UserError("diagnose: give either run folders or --model")
@@ -130,10 +131,10 @@ def diagnose_command(
             options.engine_arguments(engine, backend, base_url), trust_remote_code,
         )  # fmt: skip
         folders, code = [job.out], _evaluate(job, tables=False)
-    result = diagnose([read_run(folder) for folder in folders])
+    result = diagnose(load_runs(folders), options.split(allow))
     target = folders[0] / "diagnosis.json"
     try:
-        write_whole(target, json.dumps(result, indent=2) + "\n")
+        write_whole(target, json.dumps(result.to_json(), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
     console = Console(markup=False)
@@ -198,16 +199,15 @@ def _evaluate(job: Evaluation, *, tables: bool = True) -> Exit:
 
     console = Console(markup=False)
     summary, code = evaluate(job, console)
-    shown: dict[str, Any] = summary["conditions"] if tables else {}
-    for name, of_condition in shown.items():
+    for name, of_condition in summary.conditions.items() if tables else ():
         console.print()
         console.print(results_table(name, of_condition, Path(job.config.model).name))
-    answered = summary["samples"] - summary["errors"]
-    done = f"{answered} of {summary['samples']} questions were answered; run in {job.out}"
+    answered = summary.samples - summary.errors
+    done = f"{answered} of {summary.samples} questions were answered; run in {job.out}"
     console.print(f"\n{done}", highlight=False, soft_wrap=True)
     if code:
         console.print(
-            f"{summary['errors']} requests failed and count as not solved; see `error` in {job.out}/samples.jsonl, "
+            f"{summary.errors} requests failed and count as not solved; see `error` in {job.out}/samples.jsonl, "
             "and run the same command again to retry them",
             style="red",
             highlight=False,

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from mgsd_bench.analysis import metrics
 from mgsd_bench.backends import BackendConfig, EngineError, Metered, open_backend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.prompts import Condition, PromptSet, load_prompts
@@ -22,6 +21,9 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.suites import suite as suites
 from mgsd_envs import Episode
+
+if TYPE_CHECKING:
+    from mgsd_bench.analysis.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,17 @@ class Blocks:
     enough: Callable[[list[Sample]], bool] = lambda samples: False
 
 
-def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[dict[str, Any], Exit]:
+def asked_episodes(job: Evaluation) -> list[Episode]:
+    """The episodes that a job asks about.
+
+    Raises:
+        UserError: the suite cannot be made.
+    """
+    episodes = suites.episodes(job.suite)
+    return episodes if job.limit is None else suites.thin(episodes, job.limit)
+
+
+def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[Summary, Exit]:
     """Run or resume an evaluation, and write its metrics.
 
     Args:
@@ -71,7 +83,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         blocks: ask block by block, and stop when there is enough; the run's status is then ``stopped``.
 
     Returns:
-        The metrics, and ``Exit.ENGINE`` if requests failed, else ``Exit.OK``.
+        The figures, and ``Exit.ENGINE`` if requests failed, else ``Exit.OK``.
 
     Raises:
         UserError: bad settings, or a run folder or model that cannot be used.
@@ -80,9 +92,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         raise UserError(f"--repeats {job.repeats}: must be at least 1")
     if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
         raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
-    episodes = suites.episodes(job.suite)
-    if job.limit is not None:
-        episodes = suites.thin(episodes, job.limit)
+    episodes = asked_episodes(job)
     prompts = load_prompts(job.prompts, episodes, job.conditions)
     to_ask = questions(episodes, job.conditions, job.repeats)
     with RunFolder.open(job.out, _identity(job, episodes, prompts), episodes) as run:
@@ -95,10 +105,17 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
                 there = f"{len(run.samples)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False)
             stopped = _ask(job, run, stages, len(to_ask), blocks, prompts, console)
-        summary = metrics.summarise(run.samples.values())
-        run.write_metrics(summary)
-        run.write_record(status="errors" if summary["errors"] else "stopped" if stopped else "complete")
-    return summary, Exit.ENGINE if summary["errors"] else Exit.OK
+        summary = _summary(run)
+        run.write_metrics(summary.to_json())
+        run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
+    return summary, Exit.ENGINE if summary.errors else Exit.OK
+
+
+def _summary(run: RunFolder) -> Summary:
+    from mgsd_bench.analysis.frame import sample_frame  # pandas, which nothing before this needs
+    from mgsd_bench.analysis.summary import summarise
+
+    return summarise(sample_frame(run.samples.values()))
 
 
 def _stages(to_ask: list[Question], blocks: Blocks | None) -> list[list[Question]]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.analysis.metrics import summarise
+from mgsd_bench.analysis.run import Run, load_run
+from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.files import pretty_json, write_whole
-from mgsd_bench.runs.run import EPISODES, Run, read_run
 from mgsd_bench.runs.sample import ordered
+from mgsd_bench.runs.stored import EPISODES
 
 FOLDER = Path("baselines") / "gate"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -41,9 +42,9 @@ def find_baseline(name: str, folder: Path = FOLDER) -> Run:
         UserError: there is neither, or it is damaged.
     """
     if (Path(name) / "run.json").is_file():
-        return read_run(Path(name))
+        return load_run(Path(name))
     if _NAME.fullmatch(name) and (folder / name / "run.json").is_file():
-        return read_run(folder / name)
+        return load_run(folder / name)
     known = ", ".join(names(folder)) or "none"
     raise UserError(
         f"--baseline {name}: no run there, and no baseline of that name in {folder} (there are: {known}); name another "
@@ -65,7 +66,7 @@ def list_baselines(folder: Path = FOLDER) -> list[SavedBaseline]:
     found = []
     for name in names(folder):
         size = sum(path.stat().st_size for path in (folder / name).iterdir() if path.is_file())
-        found.append(SavedBaseline(name, read_run(folder / name), size))
+        found.append(SavedBaseline(name, load_run(folder / name), size))
     return found
 
 
@@ -90,12 +91,12 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     """
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r}: not a name for a baseline; use letters, digits, dots, underscores and hyphens")
-    run = read_run(path)
-    if run.record["status"] != "complete":
+    run = load_run(path)
+    if run.status != "complete":
         raise UserError(
             f"{path}: this run is not finished ({run.record['status']}); run its command again", Exit.NOT_COMPARABLE
         )
-    run.episodes()
+    _ = run.episodes  # read and checked
     target = folder / name
     if target.exists() and not force:
         raise UserError(f"{target}: exists; give another name, or --force to overwrite it")
@@ -103,7 +104,7 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     texts = {
         EPISODES: (path / EPISODES).read_text(encoding="utf-8"),
         "samples.jsonl": b"".join(sample.to_line() for sample in samples).decode(),
-        "metrics.json": pretty_json(summarise(samples)),
+        "metrics.json": pretty_json(summarise(run.frame).to_json()),
         "run.json": pretty_json(_without_machine(run)),  # last: without it the folder is no run
     }
     try:
@@ -117,7 +118,7 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
 
 def _without_machine(run: Run) -> dict[str, Any]:
     """A run's record without times, command line, hardware and the folders of one machine."""
-    identity = run.record["identity"]
+    identity = run.identity
     sessions = [{key: session[key] for key in _KEPT if key in session} for session in run.record["sessions"]]
     for session in sessions:
         session["backend"] = {

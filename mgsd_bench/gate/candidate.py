@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from mgsd_bench.analysis.metrics import METRICS
+from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.backends.checkpoints import fingerprint, locate
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
 from mgsd_bench.gate.decision import Decision
-from mgsd_bench.gate.measurement import METRICS, check, decide_part, measure
+from mgsd_bench.gate.measurement import check, decide_part, measure
 from mgsd_bench.gate.policy import Policy, Verdict
 from mgsd_bench.gate.sequential import blocks, sequential_decision
 from mgsd_bench.prompts import CONDITIONS, load_prompts
-from mgsd_bench.runs.run import Run, read_run
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.suites import suite as suites
 from mgsd_bench.suites.suite import Part, Suite
-from mgsd_envs import Episode
 
 
 def evaluation_like(
@@ -52,8 +52,8 @@ def evaluation_like(
             ours, servers are named to a backend that asks none, or (``NOT_COMPARABLE``) its prompts or the scorer have
             changed since.
     """
-    identity = baseline.record["identity"]
-    asked = {sample.condition for sample in baseline.samples}
+    identity = baseline.identity
+    asked = baseline.conditions()
     wanted = {METRICS[name].condition for name in policy.names}
     for name in policy.names:
         if METRICS[name].condition not in asked:
@@ -98,7 +98,7 @@ def evaluation_like(
 
 
 def _suite(baseline: Run, theme: str) -> Suite:
-    episodes = list(baseline.episodes().values())
+    episodes = list(baseline.episodes.values())
     if any(episode.original for episode in episodes):
         raise UserError(
             f"{baseline.path}: shows other people's pictures; run `mgsd-bench eval --data-root ...` on the candidate "
@@ -108,12 +108,18 @@ def _suite(baseline: Run, theme: str) -> Suite:
     for episode in episodes:
         counts[episode.task, episode.level] = counts.get((episode.task, episode.level), 0) + 1
     parts = tuple(Part(task, level, count) for (task, level), count in counts.items())
-    name = str(baseline.record["identity"]["suite"])
+    name = str(baseline.identity["suite"])
     return Suite(name, "the episodes of a baseline", parts, theme=theme, given=tuple(episodes))
 
 
 def gate_model(
-    baseline: Run, job: Evaluation, policy: Policy, console: Console, *, sequential: bool = False
+    baseline: Run,
+    job: Evaluation,
+    policy: Policy,
+    console: Console,
+    *,
+    sequential: bool = False,
+    allow: Collection[str] = (),
 ) -> tuple[Run, Decision]:
     """Evaluate a candidate and decide.
 
@@ -123,6 +129,7 @@ def gate_model(
         policy: what is asked.
         console: where to show progress.
         sequential: ask block by block, and stop as soon as the decision is certain.
+        allow: aspects in which the runs may differ.
 
     Returns:
         The candidate's run, which is not complete if it stopped early, and the decision.
@@ -135,10 +142,10 @@ def gate_model(
     _same_weights(job)
     if not sequential:
         _, code = evaluate(job, console)
-        candidate = read_run(job.out)
+        candidate = load_run(job.out)
         _no_errors(candidate, policy, code)
-        return candidate, decide_part(baseline, candidate, policy, check(baseline, candidate, policy))
-    episodes = baseline.episodes()
+        return candidate, decide_part(baseline, candidate, policy, check(baseline, candidate, policy, allow))
+    episodes = baseline.episodes
     ids: dict[tuple[str, int], list[str]] = {}
     for episode in episodes.values():
         ids.setdefault((episode.task, episode.level), []).append(episode.id)
@@ -154,7 +161,7 @@ def gate_model(
         if any(sample.outcome == "error" for sample in samples):
             return False
         count = seen(samples)
-        decision = decide_looks(baseline, Run(job.out, record, samples), policy, in_blocks[:count], episodes)
+        decision = decide_looks(baseline, Run(job.out, record, samples), policy, in_blocks[:count])
         share = 100 * sum(map(len, in_blocks[:count])) / len(episodes)
         console.print(
             f"look {count} of {len(in_blocks)}, {share:.0f} % of the episodes: {decision.verdict}", highlight=False
@@ -162,14 +169,14 @@ def gate_model(
         return decision.verdict != Verdict.INCONCLUSIVE
 
     _, code = evaluate(job, console, Blocks(in_blocks, enough))
-    candidate = read_run(job.out)
+    candidate = load_run(job.out)
     _no_errors(candidate, policy, code)
-    used = in_blocks[: seen(candidate.samples)]
+    used = in_blocks[: seen(list(candidate.read_samples(texts=False)))]
     part = frozenset(episode for block in used for episode in block)
     finished = {**candidate.record, "status": "complete"}
     part_policy = replace(policy, min_episodes=1)  # the baseline as a whole has enough
-    notes = check(_only(baseline, part), replace(_only(candidate, part), record=finished), part_policy)
-    decision = decide_looks(baseline, candidate, policy, used, episodes)
+    notes = check(_only(baseline, part), replace(_only(candidate, part), record=finished), part_policy, allow)
+    decision = decide_looks(baseline, candidate, policy, used)
     saved = 100 * (1 - len(part) / len(episodes))
     notes.append(f"sequential: {len(used)} of {len(in_blocks)} looks, {saved:.0f} % of the episodes saved")
     return candidate, replace(decision, notes=tuple(notes))
@@ -180,20 +187,19 @@ def decide_looks(
     candidate: Run,
     policy: Policy,
     seen: list[tuple[str, ...]],
-    episodes: Mapping[str, Episode],
 ) -> Decision:
     """:func:`mgsd_bench.gate.sequential.sequential_decision` on the blocks that were seen."""
     looks = []
     part: frozenset[str] = frozenset()
     for block in seen:
         part |= frozenset(block)
-        looks.append({r.metric: measure(baseline, candidate, r.metric, episodes, part) for r in policy.metrics})
+        looks.append({r.metric: measure(baseline, candidate, r.metric, part) for r in policy.metrics})
     floors = decide_part(baseline, candidate, policy, part=part).floors if policy.floors else ()
-    return sequential_decision(looks, len(episodes), policy, floors)
+    return sequential_decision(looks, len(baseline.episodes), policy, floors)
 
 
 def _only(run: Run, part: frozenset[str]) -> Run:
-    return replace(run, samples=[sample for sample in run.samples if sample.episode in part])
+    return replace(run, given=[sample for sample in run.read_samples(texts=False) if sample.episode in part])
 
 
 def _usable_baseline(baseline: Run, policy: Policy) -> None:
@@ -206,9 +212,9 @@ def _same_weights(job: Evaluation) -> None:
     folder = Path(locate(job.config.model))
     if job.backend not in ("vllm", "hf") or not folder.is_dir() or not (job.out / "run.json").is_file():
         return
-    run = read_run(job.out)
+    run = load_run(job.out)
     known = {session["backend"].get("fingerprint") for session in run.record["sessions"]} - {None}
-    if run.samples and known and known != {fingerprint(folder)}:
+    if len(run.frame) and known and known != {fingerprint(folder)}:
         raise UserError(
             f"--out {job.out}: holds answers of other weights of {job.config.model}; delete it, or name another folder",
             Exit.NOT_COMPARABLE,
@@ -216,8 +222,8 @@ def _same_weights(job: Evaluation) -> None:
 
 
 def _no_errors(candidate: Run, policy: Policy, code: Exit) -> None:
-    failed = sum(sample.outcome == "error" for sample in candidate.samples)
-    if code and failed > policy.max_errors * len(candidate.samples):
+    failed = int((candidate.frame["outcome"] == "error").sum())
+    if code and failed > policy.max_errors * len(candidate.frame):
         raise UserError(
             f"{candidate.path}: {failed} requests failed; run the same command again to retry them", Exit.ENGINE
         )

@@ -9,14 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
+from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import UserError
 from mgsd_bench.gate.baselines import FOLDER, find_baseline
 from mgsd_bench.gate.candidate import evaluation_like, gate_model
 from mgsd_bench.gate.measurement import gate
 from mgsd_bench.gate.policy import Policy, Verdict
 from mgsd_bench.gate.policy_file import load_policy
-from mgsd_bench.report.gate import GateReport, gate_report
-from mgsd_bench.runs.run import read_run
+from mgsd_bench.gate.result import GateDecision, gate_decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class GateJob:
         out: with ``model``: the candidate's run folder; ``runs/gate-<model>`` if None.
         engine_args: with ``model``: arguments of the backend.
         trust_remote_code: with ``model``: run code that comes with the checkpoint.
+        allow: aspects in which the runs may differ; see :mod:`mgsd_bench.analysis.comparable`.
     """
 
     baseline: str
@@ -49,9 +50,10 @@ class GateJob:
     out: Path | None = None
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     trust_remote_code: bool = False
+    allow: tuple[str, ...] = ()
 
 
-def run_gate(job: GateJob, console: Console) -> GateReport:
+def run_gate(job: GateJob, console: Console) -> GateDecision:
     """Ask the candidate, unless it is a run already, and decide.
 
     Args:
@@ -68,15 +70,15 @@ def run_gate(job: GateJob, console: Console) -> GateReport:
     baseline = find_baseline(job.baseline, job.folder)
     if job.model is None:
         _only_for_models(job)
-        candidate = read_run(Path(str(job.candidate)))
-        return gate_report(baseline, candidate, policy, gate(baseline, candidate, policy))
+        candidate = load_run(Path(str(job.candidate)))
+        return gate_decision(baseline, candidate, policy, gate(baseline, candidate, policy, job.allow))
     out = job.out or Path("runs") / f"gate-{Path(job.model).name.replace(':', '-')}"
     evaluation = evaluation_like(
         baseline, job.model, out, policy, backend=job.backend, engine_args=job.engine_args,
         trust_remote_code=job.trust_remote_code,
     )  # fmt: skip
-    candidate, decision = gate_model(baseline, evaluation, policy, console, sequential=job.sequential)
-    return gate_report(baseline, candidate, policy, decision)
+    candidate, decision = gate_model(baseline, evaluation, policy, console, sequential=job.sequential, allow=job.allow)
+    return gate_decision(baseline, candidate, policy, decision)
 
 
 def choose_policy(path: Path | None, inconclusive: str | None = None) -> Policy:

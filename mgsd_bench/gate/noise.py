@@ -2,21 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from rich.console import Console
 
+from mgsd_bench.analysis import comparable
+from mgsd_bench.analysis.metrics import GATED, METRICS
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
-from mgsd_bench.gate.measurement import METRICS, check, measure
-from mgsd_bench.gate.policy import MetricRule, Policy
-from mgsd_bench.runs.run import Run
-from mgsd_bench.suites import suite as suites
+from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, asked_episodes, evaluate
+from mgsd_bench.gate.measurement import paired
+from mgsd_bench.records import from_json, to_json
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class MetricNoise:
+    """How much one metric differs. Shares are from 0 to 1.
+
+    Attributes:
+        metric: its name.
+        title: its name in headings.
+        n: episodes.
+        first: value of the first run.
+        second: value of the second run.
+        change: second minus first.
+        discordance: weighted share of the episodes whose value differs.
+        differing: number of those episodes.
+        texts: share of the answers whose texts differ.
+    """
+
+    metric: str
+    title: str
+    n: int
+    first: float
+    second: float
+    change: float
+    discordance: float
+    differing: int
+    texts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How much two runs of one checkpoint differ.
+
+    Attributes:
+        model: name of the model.
+        suite: name of the suite.
+        episodes_digest: digest of the episodes.
+        metrics: a row for each metric that both runs have.
+        notes: what was let through although the runs differ in it, a line each.
+        format: version of the JSON form.
+    """
+
+    model: str
+    suite: str
+    episodes_digest: str
+    metrics: tuple[MetricNoise, ...]
+    notes: tuple[str, ...] = ()
+    format: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``noise.json``."""
+        found: dict[str, Any] = to_json(self)
+        return found
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the data is no such result.
+        """
+        return from_json(cls, data)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a metric, with the fields of :class:`MetricNoise`."""
+        import pandas as pd
+
+        return pd.DataFrame([to_json(row) for row in self.metrics])
 
 
 def run_twice(job: Evaluation, console: Console) -> tuple[Path, Path]:
@@ -28,10 +99,7 @@ def run_twice(job: Evaluation, console: Console) -> tuple[Path, Path]:
     Raises:
         UserError: as :func:`mgsd_bench.evaluation.evaluate.evaluate`, or (``ENGINE``) requests failed.
     """
-    episodes = suites.episodes(job.suite)
-    if job.limit is not None:
-        episodes = suites.thin(episodes, job.limit)
-    ids = [episode.id for episode in episodes]
+    ids = [episode.id for episode in asked_episodes(job)]
     folders = job.out / "first", job.out / "second"
     for folder, order in zip(folders, (ids, ids[::-1]), strict=True):
         _, code = evaluate(replace(job, out=folder), console, Blocks([order]))
@@ -40,47 +108,45 @@ def run_twice(job: Evaluation, console: Console) -> tuple[Path, Path]:
     return folders
 
 
-def noise(first: Run, second: Run) -> Json:
+def noise(first: Run, second: Run, allow: Iterable[str] = ()) -> Noise:
     """What differs between two runs of one checkpoint, for each metric that both have.
 
-    Returns:
-        JSON values: for each metric both values, the change, the weighted share of episodes whose value differs, their
-        number, and the share of the answers whose texts differ.
+    Args:
+        first: a run.
+        second: another of the same checkpoint.
+        allow: aspects in which the two may differ; see :mod:`mgsd_bench.analysis.comparable`.
 
     Raises:
-        UserError: the runs cannot be compared, or are of different models (``NOT_COMPARABLE``).
+        UserError: the runs may not be set side by side, or have failed requests (``NOT_COMPARABLE``).
     """
-    models = [run.record["identity"]["model"] for run in (first, second)]
-    if models[0] != models[1]:
-        raise UserError(f"{second.path}: of model {models[1]}, not {models[0]}", Exit.NOT_COMPARABLE)
-    conditions = {sample.condition for sample in first.samples} & {sample.condition for sample in second.samples}
-    names = [name for name, metric in METRICS.items() if metric.condition in conditions]
-    rules = tuple(MetricRule(name, 0.03, 0.015) for name in names)
-    check(first, second, Policy(metrics=rules, max_truncated=1.0, max_errors=0.0, min_episodes=1))
-    episodes, rows = first.episodes(), []
-    for name in names:
-        found = measure(first, second, name, episodes)
-        texts = [
-            {(s.episode, s.repeat): s.text for s in run.samples if s.condition == METRICS[name].condition}
-            for run in (first, second)
-        ]
+    conditions = set(first.conditions()) & set(second.conditions())
+    notes = comparable.check([first, second], comparable.Question.REPEATS, sorted(conditions), allow)
+    for run in (first, second):
+        if failed := int((run.frame["outcome"] == "error").sum()):
+            raise UserError(
+                f"{run.path}: {failed} requests failed; run its command again to retry them", Exit.NOT_COMPARABLE
+            )
+    texts = [{(s.condition, s.episode, s.repeat): s.text for s in run.samples} for run in (first, second)]
+    rows = []
+    for name in GATED:
+        condition = METRICS[name].condition
+        if condition not in conditions:
+            continue
+        pairs = paired(first, second, name)
+        change = pairs.change()
+        keys = [key for key in texts[0] if key[0] == condition]
         rows.append(
-            {
-                "metric": name,
-                "title": METRICS[name].title,
-                "n": len(found.change.values),
-                "first": round(found.baseline, 6),
-                "second": round(found.candidate, 6),
-                "change": round(found.change.mean, 6),
-                "discordance": round(found.change.discordance, 6),
-                "differing": int(np.count_nonzero(found.change.values)),
-                "texts": round(sum(texts[0][key] != texts[1][key] for key in texts[0]) / len(texts[0]), 6),
-            }
+            MetricNoise(
+                metric=name,
+                title=METRICS[name].title,
+                n=len(change.values),
+                first=pairs.before.estimate().value,
+                second=pairs.after.estimate().value,
+                change=change.mean,
+                discordance=change.discordance,
+                differing=int(np.count_nonzero(change.values)),
+                texts=sum(texts[0][key] != texts[1].get(key) for key in keys) / len(keys),
+            )
         )
-    return {
-        "format": 1,
-        "model": first.model,
-        "suite": first.record["identity"]["suite"],
-        "episodes_digest": first.record["identity"]["episodes_digest"],
-        "metrics": rows,
-    }
+    identity = first.identity
+    return Noise(first.model, identity["suite"], identity["episodes_digest"], tuple(rows), tuple(notes))

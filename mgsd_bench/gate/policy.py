@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 Json = dict[str, Any]
 
@@ -22,7 +22,7 @@ class MetricRule:
     """What is asked of a primary metric.
 
     Attributes:
-        metric: a key of :data:`mgsd_bench.gate.measurement.METRICS`.
+        metric: a key of :data:`mgsd_bench.analysis.metrics.METRICS`.
         margin: the drop that must be ruled out, as a share (0.03 is 3 points).
         tolerance: the smallest estimated drop that may fail the gate, as a share.
     """
@@ -101,3 +101,23 @@ class Policy:
             "inconclusive": self.inconclusive.value,
             "sequential": {"looks": self.looks, "spending": self.spending},
         }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the data is no policy.
+        """
+        limits, sequential = data["limits"], data["sequential"]
+        return cls(
+            metrics=tuple(MetricRule(name, of["margin"], of["tolerance"]) for name, of in data["metrics"].items()),
+            floors=tuple(Floor(row["metric"], row["min"], row["task"], row["level"]) for row in data["floors"]),
+            alpha=data["alpha"],
+            max_errors=limits["errors"],
+            max_truncated=limits["truncated"],
+            min_episodes=limits["min_episodes"],
+            inconclusive=Verdict(data["inconclusive"]),
+            looks=sequential["looks"],
+            spending=sequential["spending"],
+        )

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from mgsd_bench.analysis.metrics import GATED
 from mgsd_bench.errors import UserError
-from mgsd_bench.gate.measurement import METRICS
 from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.gate.sequential import SPENDING
 
@@ -82,7 +82,7 @@ def _load(path: Path) -> Any:
 
 def _metrics(reader: _Reader, given: Any) -> tuple[MetricRule, ...]:
     found = []
-    for name, value in reader.mapping(given, "metrics", METRICS).items():
+    for name, value in reader.mapping(given, "metrics", GATED).items():
         of = (
             reader.mapping(value, f"metrics.{name}", ("margin", "tolerance"))
             if isinstance(value, dict)
@@ -96,7 +96,7 @@ def _metrics(reader: _Reader, given: Any) -> tuple[MetricRule, ...]:
             raise reader.error(f"metrics.{name}.tolerance", f"{tolerance:g} must not exceed the margin {margin:g}")
         found.append(MetricRule(name, margin / 100, tolerance / 100))
     if not found:
-        raise reader.error("metrics", f"name at least one of {', '.join(METRICS)}")
+        raise reader.error("metrics", f"name at least one of {', '.join(GATED)}")
     return tuple(found)
 
 
@@ -116,7 +116,7 @@ def _floors(reader: _Reader, given: Any) -> tuple[Floor, ...]:
             level = reader.whole(level, f"{name}.level", 1)
             if task is None:
                 raise reader.error(f"{name}.level", "needs a task beside it")
-        metric = reader.choice(of["metric"], f"{name}.metric", METRICS)
+        metric = reader.choice(of["metric"], f"{name}.metric", GATED)
         found.append(Floor(metric, reader.number(of["min"], f"{name}.min", 0, 100) / 100, task, level))
     return tuple(found)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
+import pandas as pd
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -22,14 +22,16 @@ from inspect_ai.scorer import Score as InspectScore
 from inspect_ai.solver import TaskState
 
 from mgsd_bench.analysis.attribution import Counts, count_facts
+from mgsd_bench.analysis.groups import group_column
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import FinishReason, Response, Sampling
 from mgsd_bench.backends.chat_api import user_turn
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
+from mgsd_bench.records import DECIMALS, to_json
 from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
-from mgsd_bench.statistics.intervals import Estimate, f1, macro
+from mgsd_bench.statistics.intervals import Estimate
 from mgsd_bench.suites import suite as suites
 from mgsd_bench.suites.choose import choose_suite
 from mgsd_envs import Episode, episode_from_json, get_task
@@ -157,46 +159,38 @@ def estimates() -> Metric:
     def compute(scores: list[SampleScore]) -> Value:
         if not scores:
             return {}
-        tasks: dict[str, dict[int, dict[str, list[InspectScore]]]] = {}
-        for sample in scores:
-            about = sample.sample_metadata or {}
-            episodes = tasks.setdefault(about["task"], {}).setdefault(about["level"], {})
-            episodes.setdefault(str(sample.sample_id), []).append(sample.score)
-        groups = {name: [list(level.values()) for level in levels.values()] for name, levels in tasks.items()}
-
-        def share(names: list[str], of: str) -> Estimate:
-            return macro(
-                [[[fmean(_values(one)[of] for one in tries) for tries in level] for level in groups[n]] for n in names]
-            )
-
-        found = _figures("macro", share(list(groups), "solved"))
-        found |= {name: share([name], "solved").to_json()["value"] for name in groups}
-        found["accuracy"] = fmean(_values(sample.score)["solved"] for sample in scores)
-        found |= _figures("optimal", share(list(groups), "optimal"))
-        if "state_f1" in _values(scores[0].score):
-            counts = [[[_added_up(tries) for tries in level] for level in of_task] for of_task in groups.values()]
-            found |= _figures("state_f1", f1(counts))
-        found["errors"] = sum(_about(sample.score)["outcome"] == Outcome.ERROR for sample in scores)
+        frame = pd.DataFrame([_row(sample) for sample in scores])
+        solved = group_column(frame, "solved")
+        found = _figures("macro", solved.estimate())
+        found |= {task: round(solved.at(task).estimate().value, DECIMALS) for task in solved.tasks}
+        found["accuracy"] = float(frame["solved"].mean())
+        found |= _figures("optimal", group_column(frame, "optimal").estimate())
+        if "state_tp" in frame:
+            found |= _figures("state_f1", group_column(frame, "state", "f1").estimate())
+        found["errors"] = int((frame["outcome"] == Outcome.ERROR).sum())
         return found
 
     return compute
 
 
-def _values(scored: InspectScore) -> dict[str, float]:
-    values: Any = scored.value
-    return dict(values)
-
-
-def _about(scored: InspectScore) -> dict[str, Any]:
-    return scored.metadata or {}
-
-
-def _added_up(tries: list[InspectScore]) -> list[int]:
-    return [sum(column) for column in zip(*(_about(one)["counts"] for one in tries), strict=True)]
+def _row(sample: SampleScore) -> dict[str, Any]:
+    """A score as a row of the table of samples."""
+    values: Any = sample.score.value
+    about, found = sample.sample_metadata or {}, sample.score.metadata or {}
+    counts = zip(("state_tp", "state_fp", "state_fn"), found["counts"] or (), strict=False)
+    return {
+        "task": about["task"],
+        "level": about["level"],
+        "episode": str(sample.sample_id),
+        "solved": values["solved"],
+        "optimal": values["optimal"],
+        "outcome": found["outcome"],
+        **dict(counts),
+    }
 
 
 def _figures(name: str, estimate: Estimate) -> dict[str, str | int | float | bool | None]:
-    figures = estimate.to_json()
+    figures = to_json(estimate)
     return {name: figures["value"], f"{name}_low": figures["low"], f"{name}_high": figures["high"]}
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mgsd_bench.gate.decision import Decision
-    from mgsd_bench.report.gate import GateReport
+    from mgsd_bench.gate.result import GateDecision
 
 _DEFAULTS = {
     "baseline": "Baseline of the fixture mgsd_gate: a name, or a run folder.",
@@ -59,7 +58,7 @@ class Gate:
         out: str | Path | None = None,
         engine_args: Mapping[str, Any] | None = None,
         trust_remote_code: bool = False,
-    ) -> Decision:
+    ) -> GateDecision:
         """Gate a checkpoint.
 
         The test fails with the figures if the gate fails or is undecided, and with one line if there is no verdict: the
@@ -114,7 +113,7 @@ class Gate:
             code, text = error.code, f"mgsd_gate: {error}"
         match code:
             case Exit.OK:
-                return report.decision
+                return report
             case Exit.INTERRUPTED:
                 raise KeyboardInterrupt
             case Exit.INCONCLUSIVE if inconclusive == "skip":
@@ -139,7 +138,7 @@ def _path(given: str | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _text(report: GateReport) -> str:
+def _text(report: GateDecision) -> str:
     """The verdict, the figures, what lost most, and where the answers are."""
     from io import StringIO
 
@@ -149,4 +148,4 @@ def _text(report: GateReport) -> str:
 
     stream = StringIO()
     show(report, Console(file=stream, markup=False, width=100))
-    return f"{headline(report)}\n{stream.getvalue()}answers in {report.candidate[1]}"
+    return f"{headline(report)}\n{stream.getvalue()}answers in {report.candidate.run}"

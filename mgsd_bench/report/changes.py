@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from mgsd_bench.report.tables import plain_table
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from mgsd_bench.analysis.comparison import Comparison
 
 CAPTION = (
     "\nacc.: solved, %; change: b minus a in points with its paired 95 % interval; only a, only b: episodes that only "
@@ -16,23 +17,23 @@ CAPTION = (
 )
 
 
-def comparison_table(comparison: Json) -> Table:
-    """A row a task and one for the macro average, of what :func:`mgsd_bench.analysis.comparison.compare` found."""
-    title = f"a: {comparison['a']}   b: {comparison['b']}   {comparison['condition']}"
+def comparison_table(comparison: Comparison) -> Table:
+    """A row a task and one for the macro average."""
+    title = f"a: {comparison.a}   b: {comparison.b}   {comparison.condition}"
     columns = ("task", "n", "a acc.", "b acc.", "change", "95 %", "only a", "only b", "p")
-    table = plain_table(title, CAPTION, columns)
-    for row in [*comparison["tasks"], comparison["macro"]]:
-        change = row["difference"]
+    table = plain_table(title, "; ".join([CAPTION, *comparison.notes]), columns)
+    for row in (*comparison.tasks, comparison.macro):
+        change = row.difference
         table.add_row(
-            row["task"],
-            str(row["n"]),
-            f"{100 * row['a']['value']:.1f}",
-            f"{100 * row['b']['value']:.1f}",
-            f"{100 * change['value']:+.1f}",
-            f"{100 * change['low']:+.1f} to {100 * change['high']:+.1f}",
-            str(row["only_a"]),
-            str(row["only_b"]),
-            f"{row.get('holm_p', row['mid_p']):.3f}",
-            style="bold" if row["task"] == "macro" else None,
+            row.task,
+            str(row.n),
+            f"{100 * row.a.value:.1f}",
+            f"{100 * row.b.value:.1f}",
+            f"{100 * change.value:+.1f}",
+            f"{100 * change.low:+.1f} to {100 * change.high:+.1f}",
+            str(row.only_a),
+            str(row.only_b),
+            f"{row.mid_p if row.holm_p is None else row.holm_p:.3f}",
+            style="bold" if row.task == "macro" else None,
         )
     return table

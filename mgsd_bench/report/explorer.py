@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from mgsd_bench.analysis.attribution import attribute, stated_facts
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_FACTS
-from mgsd_bench.runs.run import Run
 from mgsd_bench.runs.sample import Sample
 from mgsd_envs import Cell, Episode, Fact, Picture, Task, get_task, trace
 from mgsd_envs.grid import MOVES
@@ -99,7 +99,7 @@ class Explorer:
         facets: list[tuple[str, ...]] = []
         samples: list[Json] = []
         for run in runs:
-            known = run.episodes()
+            known = run.episodes
             for episode in known.values():
                 if places.setdefault(episode.canonical(), len(episodes)) == len(episodes):
                     episodes.append(self._episode(episode))

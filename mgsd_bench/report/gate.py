@@ -5,23 +5,17 @@ Names of models and episodes come from outside; each format has its own escape.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.table import Table
 
-from mgsd_bench.errors import Exit
-from mgsd_bench.gate.decision import Decision, FloorDecision, MetricDecision, Status
-from mgsd_bench.gate.measurement import METRICS, by_task, regressions
-from mgsd_bench.gate.policy import Policy, Verdict
+from mgsd_bench.analysis.metrics import METRICS
+from mgsd_bench.gate.decision import FloorDecision, MetricDecision, Status
+from mgsd_bench.gate.policy import Verdict
+from mgsd_bench.gate.result import GateDecision, LevelLoss
 from mgsd_bench.report.tables import as_markdown, plain_table
 from mgsd_bench.report.text import markdown_text, one_line
-from mgsd_bench.runs.run import Run
-
-Json = dict[str, Any]
 
 SHOWN_LEVELS = 5
 SHOWN_EPISODES = 8
@@ -29,81 +23,7 @@ _MARK = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.INCONCLUSIVE: "❔"}
 _HEAD = ("metric", "n", "baseline", "candidate", "change", "{} % bounds", "margin", "differ", "status", "p drop")
 
 
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """A decision with what a reader wants to see beside it; all formats are made from it alone.
-
-    Attributes:
-        decision: what was decided.
-        policy: what was asked.
-        baseline: the baseline's model and folder.
-        candidate: the candidate's.
-        suite: name of the suite.
-        digest: digest of the episodes.
-        tasks: for each primary metric the rows of :func:`mgsd_bench.gate.measurement.by_task`.
-        worst: the levels that lost most, with their lost episodes.
-    """
-
-    decision: Decision
-    policy: Policy
-    baseline: tuple[str, str]
-    candidate: tuple[str, str]
-    suite: str
-    digest: str
-    tasks: dict[str, list[Json]]
-    worst: list[Json]
-
-    @property
-    def exit_code(self) -> Exit:
-        """0 pass, 1 fail, 4 inconclusive (or what the policy counts that as)."""
-        return self.decision.exit_code(self.policy)
-
-
-def gate_report(baseline: Run, candidate: Run, policy: Policy, decision: Decision) -> GateReport:
-    """Gather a report from two runs; of a run that stopped early, the episodes that both have."""
-    common = {sample.key for sample in baseline.samples} & {sample.key for sample in candidate.samples}
-    ours, theirs = (
-        Run(run.path, run.record, [sample for sample in run.samples if sample.key in common])
-        for run in (baseline, candidate)
-    )
-    metrics = [rule.metric for rule in policy.metrics]
-    episodes = baseline.episodes() if any(METRICS[name].of == "facts" for name in metrics) else {}
-    worst = [row for name in metrics if METRICS[name].of != "facts" for row in regressions(ours, theirs, name)]
-    identity = baseline.record["identity"]
-    return GateReport(
-        decision=decision,
-        policy=policy,
-        baseline=(baseline.model, str(baseline.path)),
-        candidate=(candidate.model, str(candidate.path)),
-        suite=identity["suite"],
-        digest=identity["episodes_digest"],
-        tasks={name: by_task(ours, theirs, name, episodes) for name in metrics},
-        worst=sorted(worst, key=lambda row: -row["drop"]),
-    )
-
-
-def to_json(report: GateReport) -> Json:
-    """The content of ``verdict.json``."""
-    decision = report.decision
-    return {
-        "format": 1,
-        "verdict": decision.verdict.value,
-        "exit_code": int(report.exit_code),
-        "episodes_needed": decision.episodes_needed,
-        "baseline": {"model": report.baseline[0], "run": report.baseline[1]},
-        "candidate": {"model": report.candidate[0], "run": report.candidate[1]},
-        "suite": report.suite,
-        "episodes_digest": report.digest,
-        "policy": report.policy.to_json(),
-        "metrics": [row.to_json() for row in decision.metrics],
-        "floors": [row.to_json() for row in decision.floors],
-        "tasks": report.tasks,
-        "regressions": report.worst,
-        "notes": list(decision.notes),
-    }
-
-
-def headline(report: GateReport) -> str:
+def headline(report: GateDecision) -> str:
     """The verdict in one line, with its reason."""
     decision = report.decision
     dropped = [METRICS[row.rule.metric].title for row in decision.metrics if row.status == Status.DROPPED]
@@ -123,15 +43,15 @@ def headline(report: GateReport) -> str:
     return f"INCONCLUSIVE: {open_rows} is open: the change is too near the margin for {n:,} episodes"
 
 
-def show(report: GateReport, console: Console) -> None:
+def show(report: GateDecision, console: Console) -> None:
     """Print the figures, the levels that lost most and the notes."""
     console.print(gate_table(report))
-    lines = [*map(_lost, report.worst[:SHOWN_LEVELS]), *(f"note: {one_line(x)}" for x in report.decision.notes)]
+    lines = [*map(_lost, report.regressions[:SHOWN_LEVELS]), *(f"note: {one_line(x)}" for x in report.decision.notes)]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def gate_table(report: GateReport) -> Table:
+def gate_table(report: GateDecision) -> Table:
     """One row a primary metric and one a floor, for the terminal."""
     short = {"baseline": "base", "candidate": "cand."}
     head, *rows = [row[:-1] for row in _rows(report)]  # the p-value is in the other formats
@@ -140,17 +60,17 @@ def gate_table(report: GateReport) -> Table:
         "\n%, changes in points. held: a drop of the margin is ruled out; dropped: a drop is proven (sign-flip test, "
         "Holm); open: neither. differ: episodes that changed"
     )
-    title = f"baseline: {report.baseline[0]}   candidate: {report.candidate[0]}   {report.suite}"
+    title = f"baseline: {report.baseline.model}   candidate: {report.candidate.model}   {report.suite}"
     table = plain_table(title, note, head)
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def to_markdown(report: GateReport) -> str:
+def to_markdown(report: GateDecision) -> str:
     """A job summary or comment on a pull request: verdict, figures, the worst regressions and their episodes."""
     decision = report.decision
-    of = (report.candidate[0], report.baseline[0], report.suite, report.digest[:12])
+    of = (report.candidate.model, report.baseline.model, report.suite, report.episodes_digest[:12])
     names = [markdown_text(name) for name in of]
     lines = [
         f"## {_MARK[decision.verdict]} {markdown_text(headline(report))}",
@@ -162,20 +82,18 @@ def to_markdown(report: GateReport) -> str:
     rows = [["task", "metric", "n", "baseline", "candidate", "worse", "better"]]
     for name, of_metric in report.tasks.items():
         for row in of_metric:
-            figures = [f"{100 * row[key]:.1f}" for key in ("baseline", "candidate")]
-            rows.append(
-                [row["task"], METRICS[name].title, str(row["n"]), *figures, str(row["worse"]), str(row["better"])]
-            )
+            figures = [f"{100 * value:.1f}" for value in (row.baseline, row.candidate)]
+            rows.append([row.task, METRICS[name].title, str(row.n), *figures, str(row.worse), str(row.better)])
     lines += ["<details><summary>By task</summary>", "", as_markdown(rows), "</details>", ""]
-    if report.worst:
+    if report.regressions:
         lines += ["<details><summary>Levels that lost most</summary>", ""]
-        lines += [f"- {markdown_text(_lost(row))}" for row in report.worst[:SHOWN_LEVELS]]
+        lines += [f"- {markdown_text(_lost(row))}" for row in report.regressions[:SHOWN_LEVELS]]
         lines += ["", "</details>", ""]
     lines += [f"- {markdown_text(note)}" for note in decision.notes]
     return "\n".join(lines).rstrip().replace("@", "&#64;") + "\n"  # a name must not call anybody
 
 
-def to_junit(report: GateReport) -> str:
+def to_junit(report: GateDecision) -> str:
     """JUnit XML: a test case a metric and a floor; dropped is a failure, open is skipped or as the policy counts it."""
     decision = report.decision
     undecided = report.policy.inconclusive
@@ -192,12 +110,14 @@ def to_junit(report: GateReport) -> str:
     skipped = [status == Status.OPEN and undecided == Verdict.INCONCLUSIVE for _, _, status, _ in cases]
     counts = {"tests": str(len(cases)), "failures": str(sum(failed)), "errors": "0", "skipped": str(sum(skipped))}
     root = ElementTree.Element("testsuites", {"name": "mgsd-bench gate", **counts})
-    suite = ElementTree.SubElement(root, "testsuite", {"name": _xml(f"{report.suite} {report.candidate[0]}"), **counts})
+    suite = ElementTree.SubElement(
+        root, "testsuite", {"name": _xml(f"{report.suite} {report.candidate.model}"), **counts}
+    )
     for (name, metric, _, text), bad, left_out in zip(cases, failed, skipped, strict=True):
         case = ElementTree.SubElement(suite, "testcase", {"classname": "mgsd-bench.gate", "name": _xml(name)})
         if bad:
             failure = ElementTree.SubElement(case, "failure", {"message": _xml(text)})
-            worst = [row for row in report.worst if row["metric"] == metric][:SHOWN_LEVELS]
+            worst = [row for row in report.regressions if row.metric == metric][:SHOWN_LEVELS]
             failure.text = _xml("; ".join(map(_lost, worst)) or text)
         elif left_out:
             ElementTree.SubElement(case, "skipped", {"message": _xml(f"inconclusive: {text}")})
@@ -207,7 +127,7 @@ def to_junit(report: GateReport) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _rows(report: GateReport) -> list[list[str]]:
+def _rows(report: GateDecision) -> list[list[str]]:
     sure = f"{100 * (1 - report.policy.alpha):g}"
     rows = [[name.format(sure) for name in _HEAD]]
     rows += [
@@ -252,13 +172,10 @@ def _floor_name(row: FloorDecision) -> str:
     return " ".join([METRICS[row.floor.metric].title, *where])
 
 
-def _lost(row: Json) -> str:
-    lost: Sequence[str] = row["lost"]
-    more = f" and {len(lost) - SHOWN_EPISODES} more" if len(lost) > SHOWN_EPISODES else ""
-    what = (
-        f"{row['task']} {row['level']}, {METRICS[row['metric']].title}: {-100 * row['drop']:.1f} points in {row['n']}"
-    )
-    return one_line(f"{what}; lost {', '.join(lost[:SHOWN_EPISODES])}{more}")
+def _lost(row: LevelLoss) -> str:
+    more = f" and {len(row.lost) - SHOWN_EPISODES} more" if len(row.lost) > SHOWN_EPISODES else ""
+    what = f"{row.task} {row.level}, {METRICS[row.metric].title}: {-100 * row.drop:.1f} points in {row.n}"
+    return one_line(f"{what}; lost {', '.join(row.lost[:SHOWN_EPISODES])}{more}")
 
 
 def _xml(text: str) -> str:

@@ -12,15 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis.attribution import Attribution
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.files import write_whole
 from mgsd_bench.report.explorer import Explorer, data_uri
-from mgsd_bench.runs.run import Run
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from mgsd_bench.analysis.diagnosis import Diagnosis, Scope, TaskDiagnosis
+    from mgsd_bench.statistics.intervals import Estimate
 
 _CARDS = {
     "State F1": "facts of the state read from the picture",
@@ -37,6 +40,7 @@ _CAUSES = {
     Attribution.UNSTATED: "no complete state was stated",
     Attribution.FORMAT: "no plan could be read",
 }
+_JOINT = tuple("".join(key) for key in product("10", repeat=3))
 _COSTS_NOTE = (
     '<p class="note">In %, with 95 % intervals. <b>if planned well</b>: solved by a shortest plan for the state that '
     "was stated; <b>if seen well</b>: Plan-on-GT.</p>"
@@ -47,20 +51,22 @@ def write_html(
     out: Path,
     *,
     title: str,
-    diagnosis: Json | None,
+    diagnosis: Diagnosis | None,
     runs: Sequence[Run],
     figures: Mapping[str, str],
     tables: Mapping[str, Sequence[Sequence[str]]] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the report.
 
     Args:
         out: the file.
         title: its heading.
-        diagnosis: what :func:`mgsd_bench.analysis.diagnosis.diagnose` found; the summary shows what there is of it.
+        diagnosis: of the one run, for the summary.
         runs: the runs whose answers can be looked at, one by one.
         figures: SVG files by caption.
         tables: further tables by caption; cells are text, the first row of each is its heading.
+        notes: what must be said beside the figures of several runs.
 
     Raises:
         UserError: a run is damaged.
@@ -72,7 +78,7 @@ def write_html(
         "title": _text(title),
         "about": _about(diagnosis, runs),
         "summary": (_summary(diagnosis) if diagnosis else "") + _tables(tables or {}),
-        "figures": _figures(figures),
+        "figures": "".join(f'<p class="note">{_text(note)}</p>' for note in notes if not diagnosis) + _figures(figures),
         "style": style,
         "script": script,
         "style_hash": _hash(style),
@@ -98,14 +104,13 @@ def _text(value: object) -> str:
     return escape(str(value).encode("utf-8", "replace").decode())
 
 
-def _about(diagnosis: Json | None, runs: Sequence[Run]) -> str:
+def _about(diagnosis: Diagnosis | None, runs: Sequence[Run]) -> str:
     """Model, suite, digest and the number of answers."""
-    identities = [run.record["identity"] for run in runs]
-    first = diagnosis or {}
+    identities = [run.identity for run in runs]
     rows = {
-        "model": [first["model"]] if "model" in first else [run.model for run in runs],
-        "suite": [first["suite"]] if "suite" in first else [identity["suite"] for identity in identities],
-        "digest": [first["digest"][:12]] if "digest" in first else [i["episodes_digest"][:12] for i in identities],
+        "model": [diagnosis.model] if diagnosis else [run.model for run in runs],
+        "suite": [identity["suite"] for identity in identities],
+        "digest": [identity["episodes_digest"][:12] for identity in identities],
         "conditions": list(dict.fromkeys(sample.condition for run in runs for sample in run.samples)),
         "answers": [f"{sum(len(run.samples) for run in runs):,}"],
     }
@@ -116,49 +121,49 @@ def _about(diagnosis: Json | None, runs: Sequence[Run]) -> str:
     )
 
 
-def _summary(diagnosis: Json) -> str:
-    total, tasks = diagnosis["macro"], diagnosis["tasks"]
-    scopes = {**tasks, "macro average": total} if len(tasks) > 1 else tasks
-    levels = {f"{name} {level['level']}": level for name, task in tasks.items() for level in task.get("levels") or ()}
+def _summary(diagnosis: Diagnosis) -> str:
+    total, tasks = diagnosis.macro, diagnosis.tasks
+    scopes: dict[str, Scope] = {**tasks, "macro average": total} if len(tasks) > 1 else {**tasks}
+    levels = {f"{name} {level.level}": level for name, task in tasks.items() for level in task.levels}
     parts = [
         f'<div class="cards">{_cards(total)}</div>',
+        "".join(f'<p class="note">{_text(note)}</p>' for note in diagnosis.notes),
         "<h2>Results by task</h2>",
         _results(scopes),
         '<p class="note">In % of episodes, with 95 % intervals; State F1 × 100. <b>straight</b> and <b>random</b> are '
         "plans made without looking; <b>blocked</b> are the episodes that the straight plan does not solve.</p>",
+        f"<details><summary>By level</summary>{_results(levels)}</details>",
+        f"<details><summary>State F1 by kind of fact</summary>{_facts(tasks)}</details>",
+        "<h2>Why answers fail</h2>",
+        _causes(scopes),
+        "<h2>How often what goes wrong, and what it costs</h2>",
+        _costs(scopes),
+        _COSTS_NOTE,
     ]
-    if levels:
-        parts.append(f"<details><summary>By level</summary>{_results(levels)}</details>")
-    if any(task.get("facts") for task in tasks.values()):
-        parts.append(f"<details><summary>State F1 by kind of fact</summary>{_facts(tasks)}</details>")
-    if total.get("attribution"):
-        parts += ["<h2>Why answers fail</h2>", _causes(scopes)]
-    if total.get("faults"):
-        parts += ["<h2>How often what goes wrong, and what it costs</h2>", _costs(scopes), _COSTS_NOTE]
-    if total.get("joint"):
+    if total.joint:
         parts.append(f"<details><summary>Seen × planned × solved</summary>{_joint(scopes)}</details>")
     return f'<section id="summary">{"".join(parts)}</section>'
 
 
-def _headline(scope: Json) -> list[Json | None]:
+def _headline(scope: Scope) -> list[Estimate | None]:
     """State F1, Plan-on-GT and E2E."""
-    return [(scope.get("state") or {}).get("f1"), scope.get("plan_on_gt"), scope.get("e2e")]
+    return [scope.state.f1, scope.plan_on_gt, scope.e2e]
 
 
-def _cards(scope: Json) -> str:
-    estimates = [*_headline(scope), (scope.get("gap") or {}).get("difference")]
+def _cards(scope: Scope) -> str:
+    estimates = [*_headline(scope), scope.estimate("gap")]
     return "".join(_card(*card) for card in zip(_CARDS.items(), estimates, strict=True))
 
 
-def _card(about: tuple[str, str], estimate: Json | None) -> str:
+def _card(about: tuple[str, str], estimate: Estimate | None) -> str:
     name, note = about
     if estimate is None:
         figure = '<p class="figure">–</p><p class="interval">not measured</p>'
     else:
-        value, low, high = (100 * estimate[key] for key in ("value", "low", "high"))
+        value, low, high = 100 * estimate.value, 100 * estimate.low, 100 * estimate.high
         figure = (
             f'<p class="figure">{_number(value)}</p>{_whisker(value, low, high)}'
-            f'<p class="interval">95 %: {_number(low)} to {_number(high)} · n&nbsp;=&nbsp;{estimate["n"]:,}</p>'
+            f'<p class="interval">95 %: {_number(low)} to {_number(high)} · n&nbsp;=&nbsp;{estimate.n:,}</p>'
         )
     return f'<article class="card"><h3>{name}</h3>{figure}<p class="note">{note}</p></article>'
 
@@ -175,23 +180,21 @@ def _whisker(value: float, low: float, high: float) -> str:
     )
 
 
-def _results(scopes: Mapping[str, Json]) -> str:
+def _results(scopes: Mapping[str, Scope]) -> str:
     rows = []
     for name, scope in scopes.items():
-        blocked = (scope.get("by_path") or {}).get("blocked")
-        estimates = [*_headline(scope), blocked, scope.get("straight"), scope.get("random")]
-        rows.append([_text(name), f"{scope['n']:,}", *map(_estimate, estimates)])
+        estimates = [*_headline(scope), scope.by_path.blocked, scope.straight, scope.random]
+        rows.append([_text(name), f"{scope.n:,}", *map(_estimate, estimates)])
     return _table(("", *_COLUMNS), rows)
 
 
-def _causes(scopes: Mapping[str, Json]) -> str:
+def _causes(scopes: Mapping[str, Scope]) -> str:
     """Counts and shares of every attribution, and the shares as a bar."""
     rows = []
     for name, scope in scopes.items():
-        counts = {cause: int(scope["attribution"].get(cause, 0)) for cause in Attribution}
-        total = sum(counts.values()) or 1
-        cells = [f"{count:,} <small>{_number(100 * count / total)} %</small>" for count in counts.values()]
-        rows.append([_text("all" if name == "macro average" else name), *cells, _bar(counts, total)])
+        shares = {cause: 100 * scope.failures[cause].value for cause in Attribution}
+        cells = [f"{scope.attribution[cause]:,} <small>{_number(share)} %</small>" for cause, share in shares.items()]
+        rows.append([_text("all" if name == "macro average" else name), *cells, _bar(shares)])
     legend = "".join(
         f'<li><span class="swatch" data-value="{cause}"></span><b>{cause}</b>: {note}</li>'
         for cause, note in _CAUSES.items()
@@ -199,10 +202,9 @@ def _causes(scopes: Mapping[str, Json]) -> str:
     return _table(("", *Attribution, ""), rows) + f'<ul class="legend">{legend}</ul>'
 
 
-def _bar(counts: Mapping[Attribution, int], total: int) -> str:
+def _bar(shares: Mapping[Attribution, float]) -> str:
     parts, start = [], 0.0
-    for cause, count in counts.items():
-        width = 100 * count / total
+    for cause, width in shares.items():
         parts.append(f'<rect data-value="{cause}" x="{start:.3f}" width="{width:.3f}" height="10"/>')
         start += width
     return (
@@ -212,35 +214,33 @@ def _bar(counts: Mapping[Attribution, int], total: int) -> str:
     )
 
 
-def _costs(scopes: Mapping[str, Json]) -> str:
+def _costs(scopes: Mapping[str, Scope]) -> str:
     """Rates of the three kinds of fault, and accuracy if one of them were gone."""
     rows = []
     for name, scope in scopes.items():
-        faults = [scope["faults"].get(kind) for kind in ("misread", "misplanned", "unreadable")]
-        rows.append([_text(name), *map(_estimate, [*faults, scope.get("if_planned_well"), scope.get("plan_on_gt")])])
+        faults = [scope.faults.misread, scope.faults.misplanned, scope.faults.unreadable]
+        rows.append([_text(name), *map(_estimate, [*faults, scope.if_planned_well, scope.plan_on_gt])])
     heading = ("facts misread", "plans that fail in the stated world", "no plan", "if planned well", "if seen well")
     return _table(("", *heading), rows)
 
 
-def _joint(scopes: Mapping[str, Json]) -> str:
+def _joint(scopes: Mapping[str, Scope]) -> str:
     """How often state exact, Plan-on-GT and E2E occur together, and E2E beside the product of the first two."""
-    rows = []
+    rows, signs = [], [" ".join("✓" if right == "1" else "✗" for right in key) for key in _JOINT]
     for name, scope in scopes.items():
-        joint = scope["joint"]
-        shares = (f"{_number(100 * joint[key])} %" for key in ("observed", "independent"))
-        rows.append([_text("all" if name == "macro average" else name), *map(str, joint["counts"].values()), *shares])
-    signs = [
-        " ".join("✓" if right == "1" else "✗" for right in key) for key in scopes[next(iter(scopes))]["joint"]["counts"]
-    ]
+        if joint := scope.joint:
+            shares = (f"{_number(100 * share)} %" for share in (joint.observed, joint.independent))
+            counts = (str(joint.counts[key]) for key in _JOINT)
+            rows.append([_text("all" if name == "macro average" else name), *counts, *shares])
     return _table(("state exact, Plan-on-GT, E2E", *signs, "E2E", "exact × Plan-on-GT"), rows)
 
 
-def _facts(tasks: Mapping[str, Json]) -> str:
+def _facts(tasks: Mapping[str, TaskDiagnosis]) -> str:
     rows = []
     for name, task in tasks.items():
-        for kind, row in (task.get("facts") or {}).items():
-            counts = [f"{row[key]:,}" for key in ("tp", "fp", "fn")]
-            rows.append([_text(f"{name}: {kind}"), *counts, _number(100 * row["f1"])])
+        for kind, row in task.facts.items():
+            counts = [f"{count:,}" for count in (row.tp, row.fp, row.fn)]
+            rows.append([_text(f"{name}: {kind}"), *counts, _number(100 * row.f1)])
     return _table(("", "right", "false", "missing", "F1"), rows)
 
 
@@ -264,10 +264,10 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _estimate(estimate: Json | None) -> str:
+def _estimate(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
-    value, low, high = (_number(100 * estimate[key]) for key in ("value", "low", "high"))
+    value, low, high = (_number(100 * end) for end in (estimate.value, estimate.low, estimate.high))
     return f"{value} <small>{low} to {high}</small>"
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Json = dict[str, Any]
+    from mgsd_bench.analysis.diagnosis import Diagnosis
+    from mgsd_bench.statistics.intervals import Estimate
 
 WIDTH = 7.2
 DPI = 200
@@ -62,7 +63,7 @@ def new(label: str, rows: int, columns: int, height: float, **options: Any) -> t
     return figure, figure.subplots(rows, columns, squeeze=False, **options).tolist()
 
 
-def per_model(label: str, diagnoses: Sequence[Json], height: float) -> tuple[Figure, list[tuple[Axes, Json]]]:
+def per_model(label: str, diagnoses: Sequence[Diagnosis], height: float) -> tuple[Figure, list[tuple[Axes, Diagnosis]]]:
     """One panel a model, one below the other."""
     figure, axes = new(label, len(diagnoses), 1, 0.5 + height * len(diagnoses))
     for (ax,), name in zip(axes, model_names(diagnoses), strict=True):
@@ -70,37 +71,37 @@ def per_model(label: str, diagnoses: Sequence[Json], height: float) -> tuple[Fig
     return figure, [(ax, diagnosis) for (ax,), diagnosis in zip(axes, diagnoses, strict=True)]
 
 
-def line(ax: Axes, points: Sequence[tuple[int, Json | None]], look: int, label: str) -> None:
+def line(ax: Axes, points: Sequence[tuple[int, Estimate | None]], look: int, label: str) -> None:
     """A curve with its band; points that were not measured are left out."""
     shown = [(x, cell) for x, cell in points if cell]
     if not shown:
         return
     xs = [x for x, _ in shown]
-    low, value, high = ([100 * cell[key] for _, cell in shown] for key in ("low", "value", "high"))
+    low, value, high = zip(*((100 * cell.low, 100 * cell.value, 100 * cell.high) for _, cell in shown), strict=True)
     colour = COLOURS[look % 6]
     ax.fill_between(xs, low, high, color=colour, alpha=0.18, lw=0)
     ax.plot(xs, value, color=colour, marker=MARKERS[look % 6], ls=LINES[look % 6], label=label, clip_on=False)
 
 
-def bars(ax: Axes, series: Sequence[Sequence[Json | None]], looks: Sequence[tuple[str, str, str]]) -> None:
+def bars(ax: Axes, series: Sequence[Sequence[Estimate | None]], looks: Sequence[tuple[str, str, str]]) -> None:
     """Groups of bars with their values and intervals; what was not measured is left out."""
     width = 0.81 / len(series)
     for i, (cells, (name, colour, hatch)) in enumerate(zip(series, looks, strict=True)):
         shown = [(j + (i - (len(series) - 1) / 2) * width, cell) for j, cell in enumerate(cells) if cell]
         if not shown:
             continue
-        xs, values = [x for x, _ in shown], [100 * cell["value"] for _, cell in shown]
+        xs, values = [x for x, _ in shown], [100 * cell.value for _, cell in shown]
         ax.bar(xs, values, width * 0.92, color=colour, hatch=hatch, edgecolor="white", lw=0, label=name)
         ax.errorbar(xs, values, yerr=error([cell for _, cell in shown]), fmt="none", ecolor=INK, elinewidth=0.9)
         for x, cell in shown:
-            ax.annotate(f"{100 * cell['value']:.0f}", (x, 100 * cell["high"]), (0, 2), textcoords="offset points",
+            ax.annotate(f"{100 * cell.value:.0f}", (x, 100 * cell.high), (0, 2), textcoords="offset points",
                         ha="center", va="bottom", fontsize=7)  # fmt: skip
 
 
-def error(cells: Sequence[Json]) -> list[list[float]]:
+def error(cells: Sequence[Estimate]) -> list[list[float]]:
     """Lengths of the error bars below and above the values."""
-    below = [max(0.0, 100 * (cell["value"] - cell["low"])) for cell in cells]
-    return [below, [max(0.0, 100 * (cell["high"] - cell["value"])) for cell in cells]]
+    below = [max(0.0, 100 * (cell.value - cell.low)) for cell in cells]
+    return [below, [max(0.0, 100 * (cell.high - cell.value)) for cell in cells]]
 
 
 def percent_axis(ax: Axes, label: str, *, first: bool = True) -> None:

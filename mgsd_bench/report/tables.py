@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from mgsd_bench.analysis.attribution import Attribution
+from mgsd_bench.analysis.metrics import METRICS
+from mgsd_bench.analysis.results import Place, scope_of
 from mgsd_bench.report.text import as_csv, csv_text, latex_text, markdown_text, one_line
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from mgsd_bench.analysis.diagnosis import Diagnosis, Scope
+    from mgsd_bench.analysis.results import Results
+    from mgsd_bench.analysis.summary import ConditionSummary, Row, Summary
+    from mgsd_bench.statistics.intervals import Estimate
 
 OTHER_OUTCOMES = {"wrong": "wrong", "illegal": "illegal", "no_answer": "none", "truncated": "cut", "error": "error"}
 ATTRIBUTIONS = tuple(cause.value for cause in Attribution)
@@ -28,14 +34,6 @@ INTERVALS = (
     "Intervals: 95 %, Wilson score with an effective number of episodes and a t quantile.",
     "macro: equal-weight mean of the tasks. n: episodes.",
 )
-MEASURES = {
-    "e2e": "Solved from the image (E2E), % of all questions asked.",
-    "optimal": "Solved from the image with as few actions as possible, % of all questions asked.",
-    "plan_on_gt": "Solved from the true state as text (Plan-on-GT), % of all questions asked.",
-    "direct": "Solved from the image without stating the state first, % of all questions asked.",
-    "state": "F1 of the facts stated along with the plan (State F1), %.",
-    "perceive": "F1 of the facts stated when asked for the state alone, %.",
-}
 BASELINES = {"straight": "blind: straight plan", "random": "blind: random plan"}
 CSV_COLUMNS = ("model", "suite", "measure", "scope", "task", "level", "value", "low", "high", "n")
 
@@ -45,29 +43,31 @@ class PaperTable:
     """Models by tasks and levels.
 
     Attributes:
-        measure: a key of :data:`MEASURES`.
+        metric: its name in :data:`mgsd_bench.analysis.metrics.METRICS`.
         suite: name of the suite.
         models: one name a row.
         columns: (task, level); level None is the average of the task, task None that of all tasks.
         cells: for each row one estimate a column; None where it was not measured.
+        remarks: what must be said beside the figures.
     """
 
-    measure: str
+    metric: str
     suite: str
     models: tuple[str, ...]
-    columns: tuple[tuple[str | None, int | None], ...]
-    cells: tuple[tuple[Json | None, ...], ...]
+    columns: tuple[Place, ...]
+    cells: tuple[tuple[Estimate | None, ...], ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is shown and how the intervals were made."""
-        return (MEASURES[self.measure], *INTERVALS)
+        return (METRICS[self.metric].about, *INTERVALS, *self.remarks)
 
     @property
     def counts(self) -> list[str]:
         """The n of each column; several where the rows differ in it."""
         by_column = zip(*self.cells, strict=True)
-        return ["/".join(dict.fromkeys(str(cell["n"]) for cell in column if cell)) or "–" for column in by_column]
+        return ["/".join(dict.fromkeys(str(cell.n) for cell in column if cell)) or "–" for column in by_column]
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
@@ -112,12 +112,8 @@ class PaperTable:
         rows: list[Sequence[object]] = [CSV_COLUMNS]
         for name, cells in zip(self.models, self.cells, strict=True):
             for (task, level), cell in zip(self.columns, cells, strict=True):
-                if cell is None:
-                    continue
-                scope = "macro" if task is None else "task" if level is None else "level"
-                place = (csv_text(task or ""), "" if level is None else level)
-                figures = (f"{cell[key]:.6f}" for key in ("value", "low", "high"))
-                rows.append([csv_text(name), csv_text(self.suite), self.measure, scope, *place, *figures, cell["n"]])
+                if cell is not None:
+                    rows.append(csv_row(name, self.suite, self.metric, (task, level), cell))
         return as_csv(rows)
 
 
@@ -130,103 +126,105 @@ def write_tables(tables: Sequence[PaperTable], output_format: str) -> str:
     return "\n".join(texts)
 
 
+def csv_row(model: str, suite: str, metric: str, place: Place, cell: Estimate) -> list[object]:
+    """One figure in the columns :data:`CSV_COLUMNS`, as shares of 1 with 6 decimals."""
+    task, level = place
+    names = (csv_text(model), csv_text(suite), metric, scope_of(place), csv_text(task or ""))
+    figures = (f"{value:.6f}" for value in (cell.value, cell.low, cell.high))
+    return [*names, "" if level is None else level, *figures, cell.n]
+
+
 def paper_table(
-    diagnoses: Sequence[Json], measure: str = "e2e", *, baselines: bool = True, levels: bool = True
+    results: Sequence[Results], metric: str = "e2e", *, baselines: bool = True, levels: bool = True
 ) -> PaperTable:
-    """Several diagnoses of the same episodes as the main table of a paper.
+    """Several results on the same episodes as the main table of a paper.
 
     Args:
-        diagnoses: at least one; see :mod:`mgsd_bench.analysis.diagnosis`.
-        measure: a key of :data:`MEASURES`.
-        baselines: with the measure e2e, add what the plans that ignore the image solve.
+        results: at least one.
+        metric: its name in :data:`mgsd_bench.analysis.metrics.METRICS`.
+        baselines: with the metric e2e, add what the plans that ignore the image solve.
         levels: a column for each level too, not for the tasks and their average alone.
     """
-    found = {
-        task: sorted({row["level"] for d in diagnoses if task in d["tasks"] for row in d["tasks"][task]["levels"]})
-        for task in task_names(diagnoses)
-    }
-    columns: list[tuple[str | None, int | None]] = []
-    for task, of_task in found.items():
-        columns += [*((task, level) for level in of_task if levels), (task, None)]
+    first = results[0]
+    columns: list[Place] = []
+    for task in task_names(results):
+        of_task = {level for of_run in results for name, level in of_run.places if name == task and level is not None}
+        columns += [*((task, level) for level in sorted(of_task) if levels), (task, None)]
     columns.append((None, None))
-    rows = [(name, d, measure) for name, d in zip(model_names(diagnoses), diagnoses, strict=True)]
-    if baselines and measure == "e2e":
-        rows += [(name, diagnoses[0], key) for key, name in BASELINES.items()]
-    cells = [tuple(estimate(scope_at(d, *column), key) for column in columns) for _, d, key in rows]
-    shown = [i for i, of_row in enumerate(cells) if i < len(diagnoses) or any(of_row)]
+    rows = [(name, of_run, metric) for name, of_run in zip(model_names(results), results, strict=True)]
+    if baselines and metric == "e2e":
+        rows += [(name, first, key) for key, name in BASELINES.items()]
+    cells = [tuple(of_run.estimate(key, *column) for column in columns) for _, of_run, key in rows]
+    shown = [i for i, of_row in enumerate(cells) if i < len(results) or any(of_row)]
+    remarks = dict.fromkeys(note for of_run in results for note in of_run.notes)
     return PaperTable(
-        measure,
-        diagnoses[0]["suite"],
+        metric,
+        first.suite,
         tuple(rows[i][0] for i in shown),
         tuple(columns),
         tuple(cells[i] for i in shown),
+        tuple(remarks),
     )
 
 
-def task_names(diagnoses: Iterable[Json]) -> list[str]:
-    """The tasks of all diagnoses, in the order in which they first occur."""
-    return list(dict.fromkeys(task for diagnosis in diagnoses for task in diagnosis["tasks"]))
+def task_names(results: Iterable[Results | Diagnosis]) -> list[str]:
+    """The tasks of all results, in the order in which they first occur."""
+    return list(dict.fromkeys(task for of_run in results for task in of_run.tasks))
 
 
-def model_names(diagnoses: Iterable[Json]) -> list[str]:
-    """One name a diagnosis, printable and in one line; a name that occurs again gets a number."""
+def model_names(results: Iterable[Results | Diagnosis]) -> list[str]:
+    """One name each, printable and in one line; a name that occurs again gets a number."""
     seen: dict[str, int] = {}
     names = []
-    for diagnosis in diagnoses:
-        name = one_line(diagnosis["model"])
+    for of_run in results:
+        name = one_line(of_run.model)
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return names
 
 
-def estimate(scope: Json | None, key: str) -> Json | None:
-    """One estimate of a scope: a measure, a baseline, or ``gap``; None where it was not measured."""
-    part: Json | None = (scope or {}).get(key)
-    return part[_INNER[key]] if part and key in _INNER else part
-
-
-def results_table(condition: str, metrics: Json, model: str) -> Table:
+def results_table(condition: str, summary: ConditionSummary, model: str) -> Table:
     """Task by level: n, accuracy with its 95 % interval, optimal accuracy, and what became of the rest.
 
     Args:
         condition: name of the condition.
-        metrics: the condition's part of :func:`mgsd_bench.analysis.metrics.summarise`.
+        summary: its figures.
         model: name of the model, for the title.
     """
     table = plain_table(f"{model} · {condition}", LEGEND)
     table.add_column("task", no_wrap=True)
     for name in ("level", "n", "acc.", "95 %", "opt.", *OTHER_OUTCOMES.values()):
         table.add_column(name, justify="right", no_wrap=True)
-    for total in metrics["tasks"]:
-        for row in metrics["levels"]:
-            if row["task"] == total["task"]:
-                table.add_row(row["task"], str(row["level"]), *_cells(row))
-        table.add_row(total["task"], "all", *_cells(total), style="bold")
+    for total in summary.tasks:
+        for row in summary.levels:
+            if row.task == total.task:
+                table.add_row(row.task, str(row.level), *_cells(row))
+        table.add_row(total.task, "all", *_cells(total), style="bold")
         table.add_row()
-    macro = metrics["macro"]
-    n = str(macro["accuracy"]["n"])
-    table.add_row("macro", "", n, *_estimate(macro["accuracy"]), _percent(macro["optimal_accuracy"]), style="bold")
+    macro = summary.macro
+    n = str(macro.accuracy.n)
+    table.add_row("macro", "", n, *_estimate(macro.accuracy), _percent(macro.optimal_accuracy), style="bold")
     return table
 
 
-def diagnosis_table(diagnosis: Json) -> Table:
+def diagnosis_table(diagnosis: Diagnosis) -> Table:
     """Task by measure, each with its interval below it: what was seen, what was planned, what came of both."""
-    keys = ("state", "plan_on_gt", "e2e", "gap", "straight", "random")
+    keys = ("state_f1", "plan_on_gt", "e2e", "gap", "straight", "random")
     note = (
         "\n%, below it the 95 % interval. State F1: facts stated from the image; Plan-on-GT: solved from the state "
         "as text; E2E: solved from the image; gap: Plan-on-GT − E2E on the same episodes, in points (interval of "
-        "Bonett and Price); straight, random: what blind plans solve. " + " ".join(INTERVALS)
+        "Bonett and Price); straight, random: what blind plans solve. " + " ".join((*INTERVALS, *diagnosis.notes))
     )
     columns = ("task", "n", "State F1", "Plan-on-GT", "E2E", "gap", "straight", "random")
-    table = plain_table(f"{diagnosis['model']} · diagnosis", note, columns)
+    table = plain_table(f"{diagnosis.model} · diagnosis", note, columns)
 
-    def cells(scope: Json) -> list[str]:
-        return [_stacked(estimate(scope, key), scope["n"], signed=key == "gap") for key in keys]
+    def cells(scope: Scope) -> list[str]:
+        return [_stacked(scope.estimate(key), scope.n, signed=key == "gap") for key in keys]
 
     return _add_scopes(table, diagnosis, "macro", cells)
 
 
-def attribution_table(diagnosis: Json) -> Table:
+def attribution_table(diagnosis: Diagnosis) -> Table:
     """Task by what the answers failed at, as shares of all questions, each with its Wilson interval below it."""
     note = (
         "\n% of all questions asked from the image, below it the 95 % Wilson interval. perception: the plan fits the "
@@ -234,28 +232,28 @@ def attribution_table(diagnosis: Json) -> Table:
         "unstated: no complete state; format: no plan. n: episodes. all: every question of the run, not the macro "
         "average"
     )
-    table = plain_table(f"{diagnosis['model']} · what the answers failed at", note, ("task", "n", *ATTRIBUTIONS))
+    table = plain_table(f"{diagnosis.model} · what the answers failed at", note, ("task", "n", *ATTRIBUTIONS))
 
-    def cells(scope: Json) -> list[str]:
-        return [_stacked(_share(scope["attribution"], key, scope["n"]), scope["n"]) for key in ATTRIBUTIONS]
+    def cells(scope: Scope) -> list[str]:
+        return [_stacked(scope.failures[key], scope.n) for key in ATTRIBUTIONS]
 
     return _add_scopes(table, diagnosis, "all", cells)
 
 
-def comparison(runs: Sequence[tuple[str, Json]], condition: str) -> list[list[str]]:
+def comparison(summaries: Sequence[tuple[str, Summary]], condition: str) -> list[list[str]]:
     """One row a run: its accuracy in each task and on average, with 95 % intervals; the first row is the heading.
 
     Args:
-        runs: name of the model and metrics of each run.
+        summaries: name of the model and figures of each run.
         condition: the condition to show.
     """
-    tasks = [row["task"] for row in runs[0][1]["conditions"][condition]["tasks"]]
+    tasks = [row.task for row in summaries[0][1].conditions[condition].tasks]
     rows = [["model", "n", *tasks, "macro"]]
-    for name, metrics in runs:
-        of_condition = metrics["conditions"][condition]
-        by_task = {row["task"]: row["accuracy"] for row in of_condition["tasks"]}
-        macro = of_condition["macro"]["accuracy"]
-        rows.append([name, str(macro["n"]), *(_brief(by_task[task]) for task in tasks), _brief(macro)])
+    for name, summary in summaries:
+        of_condition = summary.conditions[condition]
+        by_task = {row.task: row.accuracy for row in of_condition.tasks}
+        macro = of_condition.macro.accuracy
+        rows.append([name, str(macro.n), *(_brief(by_task[task]) for task in tasks), _brief(macro)])
     return rows
 
 
@@ -276,9 +274,6 @@ def as_markdown(rows: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-_INNER = {"state": "f1", "perceive": "f1", "gap": "difference"}
-
-
 def plain_table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
     """A table in the project's look; its title is text, not markup."""
     table = Table(
@@ -296,25 +291,14 @@ def plain_table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
     return table
 
 
-def _add_scopes(table: Table, diagnosis: Json, last: str, cells: Callable[[Json], Iterable[str]]) -> Table:
+def _add_scopes(table: Table, diagnosis: Diagnosis, last: str, cells: Callable[[Scope], Iterable[str]]) -> Table:
     """One row a task and a bold last one for all of them, a blank line between them."""
-    for name, scope in diagnosis["tasks"].items():
-        table.add_row(Text(one_line(name)), str(scope["n"]), *cells(scope))
+    for name, scope in diagnosis.tasks.items():
+        table.add_row(Text(one_line(name)), str(scope.n), *cells(scope))
         table.add_row()
-    scope = diagnosis["macro"]
-    table.add_row(last, str(scope["n"]), *cells(scope), style="bold")
+    total = diagnosis.macro
+    table.add_row(last, str(total.n), *cells(total), style="bold")
     return table
-
-
-def scope_at(diagnosis: Json, task: str | None, level: int | None) -> Json | None:
-    """The figures of a level, of a task (level None) or of all tasks; None where the diagnosis has no such thing."""
-    if task is None:
-        macro: Json = diagnosis["macro"]
-        return macro
-    of_task: Json | None = diagnosis["tasks"].get(task)
-    if of_task is None or level is None:
-        return of_task
-    return next((row for row in of_task["levels"] if row["level"] == level), None)
 
 
 def _groups(keys: Sequence[str | None]) -> list[tuple[str | None, int, int]]:
@@ -327,46 +311,36 @@ def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _cells(row: Json) -> list[str]:
-    shares = [row["outcomes"][name] / row["samples"] for name in OTHER_OUTCOMES]
+def _cells(row: Row) -> list[str]:
+    shares = [row.outcomes[name] / row.samples for name in OTHER_OUTCOMES]
     return [
-        str(row["n"]),
-        *_estimate(row["accuracy"]),
-        _percent(row["optimal_accuracy"]),
+        str(row.n),
+        *_estimate(row.accuracy),
+        _percent(row.optimal_accuracy),
         *(f"{100 * share:.0f}" if share else "·" for share in shares),
     ]
 
 
-def _share(counts: Json | None, key: str, n: int) -> Json | None:
-    """The share of one attribution; its interval rests on the episodes, however often each was asked."""
-    if not counts or not n:
-        return None
-    from mgsd_bench.statistics.intervals import proportion
-
-    share = counts.get(key, 0) / sum(counts.values())
-    return {**proportion(round(share * n), n).to_json(), "value": share}
-
-
-def _stacked(cell: Json | None, n: int, *, signed: bool = False) -> str:
+def _stacked(cell: Estimate | None, n: int, *, signed: bool = False) -> str:
     """A figure, its interval below it, and its n where that is not the row's."""
     if cell is None:
         return "–"
-    value = f"{100 * cell['value']:+.1f}" if signed else _percent(cell)
-    span = f"{round(100 * cell['low']):+d} to {round(100 * cell['high']):+d}" if signed else _span(cell)
-    return f"{value}\n{span}" + (f"\nn {cell['n']}" if cell["n"] != n else "")
+    value = f"{100 * cell.value:+.1f}" if signed else _percent(cell)
+    span = f"{round(100 * cell.low):+d} to {round(100 * cell.high):+d}" if signed else _span(cell)
+    return f"{value}\n{span}" + (f"\nn {cell.n}" if cell.n != n else "")
 
 
-def _brief(cell: Json | None) -> str:
+def _brief(cell: Estimate | None) -> str:
     return f"{_percent(cell)} ({_span(cell)})" if cell else "–"
 
 
-def _span(cell: Json, dash: str = "–") -> str:
-    return f"{100 * cell['low']:.0f}{dash}{100 * cell['high']:.0f}"
+def _span(cell: Estimate, dash: str = "–") -> str:
+    return f"{100 * cell.low:.0f}{dash}{100 * cell.high:.0f}"
 
 
-def _estimate(cell: Json) -> tuple[str, str]:
-    return _percent(cell), f"{100 * cell['low']:.1f}–{100 * cell['high']:.1f}"
+def _estimate(cell: Estimate) -> tuple[str, str]:
+    return _percent(cell), f"{100 * cell.low:.1f}–{100 * cell.high:.1f}"
 
 
-def _percent(cell: Json) -> str:
-    return f"{100 * cell['value']:.1f}"
+def _percent(cell: Estimate) -> str:
+    return f"{100 * cell.value:.1f}"

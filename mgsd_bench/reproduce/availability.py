@@ -14,7 +14,7 @@ _NEEDS = {"vllm": ("vllm",), "hf": ("torch", "transformers"), "openai": ("httpx"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 
 
-def why_not(row: RowConfig) -> str | None:
+def unavailable_reason(row: RowConfig) -> str | None:
     """Why a row cannot be asked here and now, in one line that names the remedy; None if it can."""
     for package in _NEEDS.get(row.backend, ()):
         if find_spec(package) is None:

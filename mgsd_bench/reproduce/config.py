@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgsd_bench.analysis.metrics import GATED, OTHER_NAMES
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, Condition
-from mgsd_bench.report.tables import MEASURES
 
 if TYPE_CHECKING:
     from mgsd_bench.config import Section
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LAYOUTS = ("levels", "tasks", "measures", "summary")
 """A table a measure, with a column for each level or task; or one of all measures, with a row for each task or not."""
 
-SHOWN = (*MEASURES, "gap")
+SHOWN = (*GATED, "gap")
+"""What tables can show of a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,8 @@ def _table(name: str, section: Section, top: Section) -> TableConfig:
     if not names or len(set(names)) < len(names):
         raise section.error("rows", "needs at least one row, and none twice")
     rows = tuple(_row(row, top.section("models").section(row), settings, top.section("defaults")) for row in names)
-    measures = section.texts("measures", ("e2e",), choices=SHOWN)
+    named = section.texts("measures", ("e2e",), choices=(*SHOWN, *OTHER_NAMES))
+    measures = tuple(OTHER_NAMES.get(name, name) for name in named)
     layout = section.text("layout", "levels", choices=LAYOUTS)
     if layout in ("levels", "tasks") and "gap" in measures:
         raise section.error("measures", "gap has no table of its own; use layout measures or summary")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from mgsd_bench.report.tables import estimate, scope_at
-from mgsd_bench.reproduce.results import Measured, Outcome
+from mgsd_bench.reproduce.results import RowResult, TableResult
 from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.suites.external import EXTERNAL
 
 if TYPE_CHECKING:
     from mgsd_bench.reproduce.published import Published
+    from mgsd_bench.statistics.intervals import Estimate
 
-Json = dict[str, Any]
-
-MEASURES_OF: dict[str | None, tuple[str, ...]] = {
+METRICS_OF: dict[str | None, tuple[str, ...]] = {
     "accuracy": ("e2e",),
     "optimal accuracy": ("optimal",),
     "exact match": ("optimal",),
@@ -26,13 +24,13 @@ MEASURES_OF: dict[str | None, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PublishedComparison:
     """One published figure of one row.
 
     Attributes:
         label: the row's name in the table.
         figure: what was published.
-        measure: what was measured for it.
+        metric: what was measured for it.
         measured: the estimate, as a share of 1; None where there is none.
         difference: measured minus published, as a share of 1; its interval is that of the measured figure, the
             published one is taken as it stands.
@@ -41,9 +39,9 @@ class Line:
 
     label: str
     figure: Published
-    measure: str
-    measured: Json | None
-    difference: Json | None
+    metric: str
+    measured: Estimate | None
+    difference: Estimate | None
     reasons: tuple[str, ...]
 
     @property
@@ -52,38 +50,39 @@ class Line:
         return self.measured is not None and not self.reasons
 
 
-def beside(outcome: Outcome, published: Sequence[Published]) -> list[Line]:
+def compare_with_published(table: TableResult, published: Sequence[Published]) -> list[PublishedComparison]:
     """Every published figure of the models of a table, beside what was measured."""
-    lines = []
-    for measured in outcome.rows:
-        for figure in published:
-            if figure.value is None or figure.model != measured.row.published:
-                continue
-            lines += [_line(measured, figure, measure) for measure in MEASURES_OF[figure.metric]]
-    return lines
+    return [
+        _compare(row, figure, metric)
+        for row in table.rows
+        for figure in published
+        if figure.value is not None and figure.model == row.row.published
+        for metric in METRICS_OF[figure.metric]
+    ]
 
 
-def _line(measured: Measured, figure: Published, measure: str) -> Line:
-    label, value = measured.row.label, (figure.value or 0.0) / 100
-    if measured.diagnosis is None:
-        return Line(label, figure, measure, None, None, (measured.skipped or measured.failed or "",))
-    scope = scope_at(measured.diagnosis, figure.task, figure.level)
-    cell = estimate(scope, measure)
-    if scope is None or cell is None:
-        return Line(label, figure, measure, None, None, (f"its run has no {figure.scope} for this measure",))
-    difference = {**cell, **{key: round(cell[key] - value, 6) for key in ("value", "low", "high")}}
-    return Line(label, figure, measure, cell, difference, tuple(differences(figure, measured, scope["n"])))
+def _compare(row: RowResult, figure: Published, metric: str) -> PublishedComparison:
+    label, value = row.row.label, (figure.value or 0.0) / 100
+    if row.results is None:
+        return PublishedComparison(label, figure, metric, None, None, (row.skipped or row.failed or "",))
+    cell = row.results.estimate(metric, figure.task, figure.level)
+    if cell is None:
+        reason = f"its run has no {figure.scope} for this measure"
+        return PublishedComparison(label, figure, metric, None, None, (reason,))
+    difference = replace(cell, value=cell.value - value, low=cell.low - value, high=cell.high - value)
+    n = row.results.counts[figure.task, figure.level]
+    return PublishedComparison(label, figure, metric, cell, difference, tuple(differences(figure, row, n)))
 
 
-def differences(figure: Published, measured: Measured, n: int) -> list[str]:
+def differences(figure: Published, row: RowResult, n: int) -> list[str]:
     """What is not the same, or not known to be, in how a published and a measured figure were obtained.
 
     Args:
         figure: what was published.
-        measured: a row with runs.
+        row: a row with runs.
         n: episodes that the measured figure rests on.
     """
-    identity, row = measured.runs[0].record["identity"], measured.row
+    identity, asked = row.runs[0].identity, row.row
     sampling = identity["sampling"]
     theme = identity.get("theme", "classic")
     known = {
@@ -92,13 +91,13 @@ def differences(figure: Published, measured: Measured, n: int) -> list[str]:
         "picture size": (figure.images, IMAGE_SIZE),
     }
     reasons = [
-        row.differs,
+        asked.differs,
         None if figure.metric else "the paper does not say which accuracy it is",
         _other_episodes(figure, identity["suite"], n),
         *(_unlike(name, theirs, ours) for name, (theirs, ours) in known.items()),
         None if theme == "classic" else f"pictures in the look {theme}",
-        None if row.prompts_of == figure.arxiv.partition("v")[0] else f"other prompts ({row.prompts})",
-        f"{measured.errors} requests failed" if measured.errors else None,
+        None if asked.prompts_of == figure.arxiv.partition("v")[0] else f"other prompts ({asked.prompts})",
+        f"{row.errors} requests failed" if row.errors else None,
     ]
     return [reason for reason in reasons if reason]
 

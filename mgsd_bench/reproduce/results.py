@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mgsd_bench.analysis.diagnosis import diagnose
+from mgsd_bench.analysis import comparable
+from mgsd_bench.analysis.diagnose import diagnose
+from mgsd_bench.analysis.results import Results, pool
+from mgsd_bench.analysis.run import Run, load_run, load_runs
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.report.tables import estimate
-from mgsd_bench.reproduce.availability import why_not
+from mgsd_bench.reproduce.availability import unavailable_reason
 from mgsd_bench.reproduce.config import SHOWN, ReportConfig, RowConfig, TableConfig
-from mgsd_bench.runs.run import Run, read_run
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mgsd_bench.analysis.diagnosis import Diagnosis
     from mgsd_bench.suites.suite import Suite
 
-Json = dict[str, Any]
-
-_OF_TEXT = ("n", "e2e", "optimal", "straight", "random")
+_BLIND = ("straight", "random")
+"""What is shown beside a table's own measures."""
+_OF_TEXT = ("e2e", "optimal", *_BLIND)
+"""What the answers to the state as text say where those from the picture would stand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What came of a row; exactly one of diagnosis, skipped and failed is set.
+class RowResult:
+    """What came of a row; exactly one of results, skipped and failed is set.
 
     Attributes:
         row: the row.
         runs: the run folders it rests on.
-        diagnosis: the figures, as of :func:`mgsd_bench.analysis.diagnosis.diagnose`; those of a row that shows answers
-            to the state as text stand where those from the picture would.
+        results: the figures; those of a row that shows answers to the state as text stand where those from the picture
+            would.
+        diagnosis: why the model fails, of a single run of its own.
         skipped: why it was not asked.
         failed: what went wrong when it was.
         errors: requests that failed and count as not solved.
@@ -41,14 +44,15 @@ class Measured:
 
     row: RowConfig
     runs: tuple[Run, ...] = ()
-    diagnosis: Json | None = None
+    results: Results | None = None
+    diagnosis: Diagnosis | None = None
     skipped: str | None = None
     failed: str | None = None
     errors: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TableResult:
     """A table with what came of its rows.
 
     Attributes:
@@ -59,15 +63,15 @@ class Outcome:
 
     table: TableConfig
     suite: Suite | None
-    rows: tuple[Measured, ...]
+    rows: tuple[RowResult, ...]
 
     @property
-    def shown(self) -> list[Measured]:
+    def shown(self) -> list[RowResult]:
         """The rows with figures."""
-        return [measured for measured in self.rows if measured.diagnosis is not None]
+        return [measured for measured in self.rows if measured.results is not None]
 
 
-def measure(report: ReportConfig, table: TableConfig, console: Console, data_root: Path | None = None) -> Outcome:
+def measure(report: ReportConfig, table: TableConfig, console: Console, data_root: Path | None = None) -> TableResult:
     """Measure the rows of one table; a row that is finished is read and not asked again.
 
     Args:
@@ -80,14 +84,14 @@ def measure(report: ReportConfig, table: TableConfig, console: Console, data_roo
         UserError: the suite cannot be made or read, or (exit code ``INTERRUPTED``) the user stopped.
     """
     suite, no_suite = _suite(table, data_root, console)
-    rows: dict[str, Measured] = {}
+    rows: dict[str, RowResult] = {}
     for row in table.rows:
         console.print(f"{table.name}/{row.name}", highlight=False)
         rows[row.name] = measured = _measure(report, table, row, suite, no_suite, rows, console)
         for word, reason in (("skipped", measured.skipped), ("failed", measured.failed)):
             if reason:
                 console.print(f"  {word}: {reason}", highlight=False, soft_wrap=True)
-    return Outcome(table, suite, tuple(rows.values()))
+    return TableResult(table, suite, tuple(rows.values()))
 
 
 def _suite(table: TableConfig, data_root: Path | None, console: Console) -> tuple[Suite | None, str | None]:
@@ -113,30 +117,30 @@ def _measure(
     row: RowConfig,
     suite: Suite | None,
     no_suite: str | None,
-    before: dict[str, Measured],
+    before: dict[str, RowResult],
     console: Console,
-) -> Measured:
+) -> RowResult:
     if row.finished is not None:
         return _guarded(row, lambda: _finished(row, before))
     if row.text_of is not None:
         return _from_text(row, before[row.text_of])
-    reason = no_suite if suite is None else why_not(row)
+    reason = no_suite if suite is None else unavailable_reason(row)
     if reason is not None or suite is None:
-        return Measured(row, skipped=reason)
+        return RowResult(row, skipped=reason)
     return _guarded(row, lambda: _asked(report, table, row, suite, console))
 
 
-def _guarded(row: RowConfig, work: Callable[[], Measured]) -> Measured:
+def _guarded(row: RowConfig, work: Callable[[], RowResult]) -> RowResult:
     """What the work gives; one row's failure is not that of the others."""
     try:
         return work()
     except UserError as error:
         if error.code == Exit.INTERRUPTED:
             raise
-        return Measured(row, failed=str(error))
+        return RowResult(row, failed=str(error))
 
 
-def _asked(report: ReportConfig, table: TableConfig, row: RowConfig, suite: Suite, console: Console) -> Measured:
+def _asked(report: ReportConfig, table: TableConfig, row: RowConfig, suite: Suite, console: Console) -> RowResult:
     from mgsd_bench.backends import BackendConfig
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 
@@ -145,104 +149,45 @@ def _asked(report: ReportConfig, table: TableConfig, row: RowConfig, suite: Suit
     folder = report.runs / suite.name / row.name
     job = Evaluation(suite, table.limit, list(row.conditions), row.repeats, row.prompts, row.backend, config, folder)
     summary, _ = evaluate(job, console)
-    run = read_run(folder)
-    return Measured(row, (run,), {**diagnose([run]), "model": row.label}, errors=summary["errors"])
+    run = load_run(folder)
+    diagnosis = diagnose([run]).renamed(row.label)
+    return RowResult(row, (run,), diagnosis.results((*SHOWN, *_BLIND)), diagnosis, errors=summary.errors)
 
 
-def _from_text(row: RowConfig, source: Measured) -> Measured:
+def _from_text(row: RowConfig, source: RowResult) -> RowResult:
     """The answers of another row to the state as text, in the place of those from the picture."""
-    if source.diagnosis is None:
+    if source.results is None:
         reason = f"its answers are those of {source.row.name}, which was {'skipped' if source.skipped else 'not run'}"
-        return Measured(row, skipped=reason)
+        return RowResult(row, skipped=reason)
     texts = [
-        replace(run, samples=[replace(s, condition="visual") for s in run.samples if s.condition == "symbolic"])
+        replace(
+            run,
+            given=[
+                replace(sample, condition="visual")
+                for sample in run.read_samples(texts=False)
+                if sample.condition == "symbolic"
+            ],
+        )
         for run in source.runs
     ]
-    diagnosis = diagnose(texts)
-    errors = sum(sample.outcome == "error" for run in texts for sample in run.samples)
-    return Measured(row, source.runs, {**_reduced(diagnosis, _OF_TEXT), "model": row.label}, errors=errors)
+    results = diagnose(texts).renamed(row.label).results(_OF_TEXT)
+    return RowResult(row, source.runs, results, errors=sum(map(_errors, texts)))
 
 
-def _finished(row: RowConfig, before: dict[str, Measured]) -> Measured:
-    """A row from finished run folders; they must hold the episodes and prompts of the rows before."""
-    from mgsd_bench.analysis.comparison import read_comparable
-
+def _finished(row: RowConfig, before: dict[str, RowResult]) -> RowResult:
+    """A row from finished run folders; they must be comparable with the rows before."""
     pattern = Path(row.finished or "")
     base = Path(pattern.anchor)
     folders = [path for path in sorted(base.glob(str(pattern.relative_to(base)))) if (path / "run.json").is_file()]
     if not folders:
         made = f"; made by `{row.made_by}`" if row.made_by else ""
-        return Measured(row, skipped=f"no finished run at {row.finished}{made}")
-    first = next((measured.runs[0].path for measured in before.values() if measured.runs), folders[0])
-    runs = read_comparable([first, *folders], "visual")[1:]
-    errors = sum(sample.outcome == "error" for run in runs for sample in run.samples)
-    diagnoses = [diagnose([run]) for run in runs]
-    return Measured(row, tuple(runs), {**pooled(diagnoses), "model": row.label}, errors=errors)
+        return RowResult(row, skipped=f"no finished run at {row.finished}{made}")
+    runs = load_runs(folders)
+    first = next((measured.runs[0] for measured in before.values() if measured.runs), runs[0])
+    comparable.check([first, *runs], comparable.Question.TABLE, ["visual"])
+    results = [diagnose([run]).renamed(row.label).results((*SHOWN, *_BLIND)) for run in runs]
+    return RowResult(row, tuple(runs), pool(results, (*SHOWN, *_BLIND)), errors=sum(map(_errors, runs)))
 
 
-def pooled(diagnoses: Sequence[Json]) -> Json:
-    """The mean over several runs of the same questions, as a diagnosis with the measures that tables show.
-
-    The interval is the wider of two on each side: of the mean over runs, by t, and the mean of the runs' own.
-    """
-    if len(diagnoses) == 1:
-        return diagnoses[0]
-    first = diagnoses[0]
-    return {
-        **{key: first[key] for key in ("format", "suite", "digest", "conditions")},
-        "macro": _pool([diagnosis["macro"] for diagnosis in diagnoses]),
-        "tasks": {
-            task: {
-                **_pool([diagnosis["tasks"][task] for diagnosis in diagnoses]),
-                "levels": [
-                    {"level": levels[0]["level"], **_pool(levels)}
-                    for levels in zip(*(diagnosis["tasks"][task]["levels"] for diagnosis in diagnoses), strict=True)
-                ],
-            }
-            for task in first["tasks"]
-        },
-    }
-
-
-def _pool(scopes: Sequence[Json]) -> Json:
-    found: Json = {"n": scopes[0]["n"]}
-    for key in SHOWN:
-        cells = [estimate(scope, key) for scope in scopes]
-        found[key] = _nested(key, _mean(key, [cell for cell in cells if cell])) if all(cells) else None
-    return found
-
-
-def _mean(key: str, cells: Sequence[Json]) -> Json:
-    from scipy.special import stdtrit
-
-    values = [cell["value"] for cell in cells]
-    mean, spread = fmean(values), stdev(values)
-    half = float(stdtrit(len(values) - 1, 0.975)) * spread / len(values) ** 0.5
-    low, high = (fmean(cell[end] for cell in cells) for end in ("low", "high"))
-    return {
-        "value": round(mean, 6),
-        "low": round(max(-1.0 if key == "gap" else 0.0, min(low, mean - half)), 6),
-        "high": round(min(1.0, max(high, mean + half)), 6),
-        "n": cells[0]["n"],
-        "runs": len(cells),
-        "spread": round(spread, 6),
-    }
-
-
-def _nested(key: str, cell: Json) -> Json:
-    """A cell where :func:`mgsd_bench.report.tables.estimate` looks for it."""
-    inner = {"state": "f1", "perceive": "f1", "gap": "difference"}.get(key)
-    return {inner: cell} if inner else cell
-
-
-def _reduced(diagnosis: Json, keys: Collection[str]) -> Json:
-    """A diagnosis with these figures alone."""
-
-    def cut(scope: Json) -> Json:
-        return {key: value for key, value in scope.items() if key in keys}
-
-    tasks = {
-        name: {**cut(task), "levels": [{"level": level["level"], **cut(level)} for level in task["levels"]]}
-        for name, task in diagnosis["tasks"].items()
-    }
-    return {**diagnosis, "macro": cut(diagnosis["macro"]), "tasks": tasks}
+def _errors(run: Run) -> int:
+    return int((run.frame["outcome"] == "error").sum())

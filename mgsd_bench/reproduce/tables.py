@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, estimate, scope_at
+from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, csv_row
 from mgsd_bench.report.text import as_csv, csv_text, latex_text
-from mgsd_bench.reproduce.published_comparison import Line
-from mgsd_bench.reproduce.results import Outcome
+from mgsd_bench.reproduce.published_comparison import PublishedComparison
+from mgsd_bench.reproduce.results import TableResult
 
 if TYPE_CHECKING:
     from mgsd_bench.reproduce.published import Published
-
-Json = dict[str, Any]
+    from mgsd_bench.statistics.intervals import Estimate
 
 HEADINGS = {
     "e2e": "E2E",
     "optimal": "E2E, optimal",
     "plan_on_gt": "Plan-on-GT",
     "direct": "direct",
-    "state": "State F1",
-    "perceive": "State F1, asked alone",
+    "state_f1": "State F1",
+    "perceive_f1": "State F1, asked alone",
     "gap": "gap",
 }
 _MEASURES_NOTE = (
@@ -45,7 +44,7 @@ BESIDE_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class TextTable:
     """A table of texts.
 
     Attributes:
@@ -69,24 +68,26 @@ class Grid:
         return "\n".join([*top, r"\midrule", *body, r"\bottomrule", *notes, r"\end{tabular}"]) + "\n"
 
 
-def measures_grid(outcome: Outcome) -> Grid:
+def measures_table(table: TableResult) -> TextTable:
     """A row a model and task, or a model alone in the layout ``summary``; a column a measure."""
-    measures, by_task = outcome.table.measures, outcome.table.layout == "measures"
-    several = any(len(measured.runs) > 1 for measured in outcome.shown)
+    measures, by_task = table.table.measures, table.table.layout == "measures"
+    several = any(len(row.runs) > 1 for row in table.shown)
     heading = ("model", *(("task",) if by_task else ()), *(("runs",) if several else ()), "n")
     rows = [(*heading, *(HEADINGS[measure] for measure in measures))]
-    for measured in outcome.shown:
-        diagnosis = measured.diagnosis or {}
-        for task in (*diagnosis["tasks"], None) if by_task else (None,):
-            scope = scope_at(diagnosis, task, None) or {}
-            name = (measured.row.label, *((task or "macro",) if by_task else ()))
-            runs = (str(len(measured.runs)),) if several else ()
-            cells = (brief(estimate(scope, measure), signed=measure == "gap") for measure in measures)
-            rows.append((*name, *runs, str(scope["n"]), *cells))
-    return Grid(tuple(rows), (_MEASURES_NOTE, *((_RUNS_NOTE,) if several else ()), *INTERVALS))
+    remarks: dict[str, None] = {}
+    for row in table.shown:
+        if row.results is None:
+            continue
+        remarks |= dict.fromkeys(row.results.notes)
+        for task in (*row.results.tasks, None) if by_task else (None,):
+            name = (row.row.label, *((task or "macro",) if by_task else ()))
+            runs = (str(len(row.runs)),) if several else ()
+            cells = (brief(row.results.estimate(m, task), signed=m == "gap") for m in measures)
+            rows.append((*name, *runs, str(row.results.counts[task, None]), *cells))
+    return TextTable(tuple(rows), (_MEASURES_NOTE, *((_RUNS_NOTE,) if several else ()), *INTERVALS, *remarks))
 
 
-def beside_grid(lines: Sequence[Line]) -> Grid:
+def comparison_table(lines: Sequence[PublishedComparison]) -> TextTable:
     """Published, measured, their difference, and whether it means anything; reasons are numbered below.
 
     Args:
@@ -96,12 +97,12 @@ def beside_grid(lines: Sequence[Line]) -> Grid:
     rows: list[tuple[str, ...]] = [("row", "paper", "figure", "published", "measured", "difference", "same protocol")]
     for line in lines:
         numbers = ", ".join(str(reasons.index(reason) + 1) for reason in line.reasons)
-        signed = line.measure == "gap"
+        signed = line.metric == "gap"
         rows.append(
             (
                 line.label,
                 line.figure.paper,
-                f"{line.figure.scope}, {line.figure.metric or f'not said; here {HEADINGS[line.measure]}'}",
+                f"{line.figure.scope}, {line.figure.metric or f'not said; here {HEADINGS[line.metric]}'}",
                 f"{line.figure.value:.1f}{_marks(line.figure)}",
                 brief(line.measured, signed=signed),
                 brief(line.difference, signed=True),
@@ -109,10 +110,10 @@ def beside_grid(lines: Sequence[Line]) -> Grid:
             )
         )
     notes = [_BESIDE_NOTE, *_legend([line.figure for line in lines])]
-    return Grid(tuple(rows), (*notes, *(f"({i}) {reason}" for i, reason in enumerate(reasons, 1))))
+    return TextTable(tuple(rows), (*notes, *(f"({i}) {reason}" for i, reason in enumerate(reasons, 1))))
 
 
-def published_grid(figures: Sequence[Published]) -> Grid:
+def published_table(figures: Sequence[Published]) -> TextTable:
     """A row for each paper, model and metric, all its figures in one cell."""
     groups: dict[tuple[str, ...], list[Published]] = {}
     for figure in figures:
@@ -123,51 +124,43 @@ def published_grid(figures: Sequence[Published]) -> Grid:
         (*key, ", ".join(f"{figure.scope}: {figure.value:g}{_marks(figure)}" for figure in group))
         for key, group in groups.items()
     ]
-    return Grid(tuple(rows), ("In %; gaps in points.", *_legend(figures)))
+    return TextTable(tuple(rows), ("In %; gaps in points.", *_legend(figures)))
 
 
-def brief(cell: Json | None, *, signed: bool = False) -> str:
+def brief(cell: Estimate | None, *, signed: bool = False) -> str:
     """A figure in percent with its interval, and its spread over runs where there are several."""
     if cell is None:
         return "–"
-    value, low, high = (100 * cell[key] for key in ("value", "low", "high"))
-    spread = f" ± {100 * cell['spread']:.1f}" if "spread" in cell else ""
+    value, low, high = 100 * cell.value, 100 * cell.low, 100 * cell.high
+    spread = "" if cell.spread is None else f" ± {100 * cell.spread:.1f}"
     span = f"{low:+.0f} to {high:+.0f}" if signed else f"{low:.0f}–{high:.0f}"
     return f"{value:{'+' if signed else ''}.1f}{spread} ({span})"
 
 
-def measured_csv(outcomes: Sequence[Outcome]) -> str:
+def measured_csv(tables: Sequence[TableResult]) -> str:
     """Every measured figure of all tables, a row each, as shares of 1; ``spread`` is over ``runs`` runs."""
     rows: list[tuple[object, ...]] = [("table", *CSV_COLUMNS, "runs", "spread")]
-    for outcome in outcomes:
-        for measured in outcome.shown:
-            for measure in outcome.table.measures:
-                rows += _csv_rows(outcome.table.name, measured.diagnosis or {}, measure, len(measured.runs))
+    for table in tables:
+        for row in table.shown:
+            if row.results is None:
+                continue
+            for metric in table.table.measures:
+                for place in row.results.places:
+                    if cell := row.results.estimate(metric, *place):
+                        spread = "" if cell.spread is None else f"{cell.spread:.6f}"
+                        figures = csv_row(row.results.model, row.results.suite, metric, place, cell)
+                        rows.append((table.table.name, *figures, len(row.runs), spread))
     return as_csv(rows)
 
 
-def _csv_rows(table: str, diagnosis: Json, measure: str, runs: int) -> list[tuple[object, ...]]:
-    places: list[tuple[str, str | None, int | None]] = []
-    for task, of_task in diagnosis["tasks"].items():
-        places += [("level", task, level["level"]) for level in of_task["levels"]] + [("task", task, None)]
-    rows: list[tuple[object, ...]] = []
-    for scope, task, level in (*places, ("macro", None, None)):
-        if cell := estimate(scope_at(diagnosis, task, level), measure):
-            names = (csv_text(diagnosis["model"]), csv_text(diagnosis["suite"]), measure, scope, csv_text(task or ""))
-            figures = tuple(f"{cell[key]:.6f}" for key in ("value", "low", "high"))
-            spread = f"{cell['spread']:.6f}" if "spread" in cell else ""
-            rows.append((table, *names, "" if level is None else level, *figures, cell["n"], runs, spread))
-    return rows
-
-
-def beside_csv(lines: Sequence[tuple[str, Line]]) -> str:
+def comparison_csv(lines: Sequence[tuple[str, PublishedComparison]]) -> str:
     """Every published figure of the rows of all tables, in percent and points; lines with the name of their table."""
     rows: list[tuple[object, ...]] = [BESIDE_COLUMNS]
     for table, line in lines:
         f = line.figure
         about = (f.paper, f.arxiv, f.where, f.model, f.task or "", "" if f.level is None else f.level, f.metric or "")
-        status = (f.value, f.obtained, "yes" if f.uncertain else "", line.measure)
-        n = line.measured["n"] if line.measured else ""
+        status = (f.value, f.obtained, "yes" if f.uncertain else "", line.metric)
+        n = line.measured.n if line.measured else ""
         texts = [csv_text(text) if isinstance(text, str) else text for text in (table, line.label, *about)]
         same = "" if line.measured is None else "yes" if line.same_protocol else "no"
         reason = csv_text("; ".join(line.reasons))
@@ -175,8 +168,8 @@ def beside_csv(lines: Sequence[tuple[str, Line]]) -> str:
     return as_csv(rows)
 
 
-def _percents(cell: Json | None) -> tuple[str, ...]:
-    return tuple(f"{100 * cell[key]:.4f}" if cell else "" for key in ("value", "low", "high"))
+def _percents(cell: Estimate | None) -> tuple[str, ...]:
+    return tuple(f"{100 * end:.4f}" for end in (cell.value, cell.low, cell.high)) if cell else ("", "", "")
 
 
 def _marks(figure: Published) -> str:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mgsd_bench.errors import UserError
 from mgsd_bench.files import write_whole
-from mgsd_bench.report.tables import PaperTable, estimate, paper_table
+from mgsd_bench.report.tables import PaperTable, paper_table
 from mgsd_bench.report.text import markdown_text
 from mgsd_bench.reproduce.config import ReportConfig
-from mgsd_bench.reproduce.published_comparison import Line, beside
-from mgsd_bench.reproduce.results import Measured, Outcome
-from mgsd_bench.reproduce.tables import Grid, beside_csv, beside_grid, measured_csv, measures_grid, published_grid
+from mgsd_bench.reproduce.published_comparison import PublishedComparison, compare_with_published
+from mgsd_bench.reproduce.results import RowResult, TableResult
+from mgsd_bench.reproduce.tables import (
+    TextTable,
+    comparison_csv,
+    comparison_table,
+    measured_csv,
+    measures_table,
+    published_table,
+)
 from mgsd_bench.suites.suite import digest, episodes, thin
 
 if TYPE_CHECKING:
@@ -21,11 +28,9 @@ if TYPE_CHECKING:
 
     from mgsd_bench.reproduce.published import Published
 
-Json = dict[str, Any]
-
 
 def write_report(
-    report: ReportConfig, outcomes: Sequence[Outcome], published: Sequence[Published], out: Path
+    report: ReportConfig, outcomes: Sequence[TableResult], published: Sequence[Published], out: Path
 ) -> list[Path]:
     """Write everything that was found into a folder.
 
@@ -38,7 +43,7 @@ def write_report(
     try:
         out.mkdir(parents=True, exist_ok=True)
         drawn = {outcome.table.name: _figures(outcome, out) if report.figures else {} for outcome in outcomes}
-        lines = {outcome.table.name: beside(outcome, published) for outcome in outcomes}
+        lines = {outcome.table.name: compare_with_published(outcome, published) for outcome in outcomes}
         shown = outcomes if report.html else ()
         pages = {of.table.name: _html(of, lines[of.table.name], drawn[of.table.name], out) for of in shown}
         texts = {
@@ -47,7 +52,9 @@ def write_report(
             f"{report.name}.csv": measured_csv(outcomes),
         }
         if any(lines.values()):
-            texts[f"{report.name}-published.csv"] = beside_csv([(name, line) for name in lines for line in lines[name]])
+            texts[f"{report.name}-published.csv"] = comparison_csv(
+                [(name, line) for name in lines for line in lines[name]]
+            )
         for name, text in texts.items():
             write_whole(out / name, text)
     except OSError as error:
@@ -55,7 +62,7 @@ def write_report(
     return [*(out / name for name in texts), *(page for page in pages.values() if page)]
 
 
-def tables_of(outcome: Outcome, *, levels: bool = True) -> list[PaperTable | Grid]:
+def tables_of(outcome: TableResult, *, levels: bool = True) -> list[PaperTable | TextTable]:
     """The tables of measured figures: one a measure, or one for all; none where nothing was measured.
 
     Args:
@@ -65,20 +72,20 @@ def tables_of(outcome: Outcome, *, levels: bool = True) -> list[PaperTable | Gri
     if not outcome.shown:
         return []
     if outcome.table.layout in ("measures", "summary"):
-        return [measures_grid(outcome)]
-    found: list[PaperTable | Grid] = []
+        return [measures_table(outcome)]
+    found: list[PaperTable | TextTable] = []
     for measure in outcome.table.measures:
-        diagnoses = [m.diagnosis for m in outcome.shown if m.diagnosis and estimate(m.diagnosis["macro"], measure)]
-        if diagnoses:
+        results = [m.results for m in outcome.shown if m.results and m.results.estimate(measure)]
+        if results:
             by_level = levels and outcome.table.layout == "levels"
-            found.append(paper_table(diagnoses, measure, baselines=False, levels=by_level))
+            found.append(paper_table(results, measure, baselines=False, levels=by_level))
     return found
 
 
 def _markdown(
     report: ReportConfig,
-    outcomes: Sequence[Outcome],
-    lines: Mapping[str, Sequence[Line]],
+    outcomes: Sequence[TableResult],
+    lines: Mapping[str, Sequence[PublishedComparison]],
     published: Sequence[Published],
     drawn: Mapping[str, Mapping[str, Figure]],
     pages: Mapping[str, Path | None],
@@ -92,7 +99,7 @@ def _markdown(
         for row in (measured for measured in outcome.rows if measured.errors):
             parts.append(f"{markdown_text(row.row.label)}: {row.errors} requests failed and count as not solved.")
         if compared := _compared(lines[name]):
-            parts += ["### Beside published figures", beside_grid(compared).to_markdown().rstrip()]
+            parts += ["### Beside published figures", comparison_table(compared).to_markdown().rstrip()]
         for caption, figure in drawn[name].items():
             parts += [f"![{markdown_text(caption)}](figures/{name}-{figure.get_label()}.svg)", markdown_text(caption)]
         if page := pages.get(name):
@@ -100,15 +107,15 @@ def _markdown(
     if any(lines.values()):
         shown = {line.figure for of_table in lines.values() for line in _compared(of_table)}
         rest = [figure for figure in published if figure.value is not None and figure not in shown]
-        parts += ["## Published, and not measured here", published_grid(rest).to_markdown().rstrip()] if rest else []
+        parts += ["## Published, and not measured here", published_table(rest).to_markdown().rstrip()] if rest else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _compared(lines: Sequence[Line]) -> list[Line]:
+def _compared(lines: Sequence[PublishedComparison]) -> list[PublishedComparison]:
     return [line for line in lines if line.measured is not None]
 
 
-def _asked(outcome: Outcome) -> str:
+def _asked(outcome: TableResult) -> str:
     """What the rows of a table were asked, in one line."""
     if outcome.suite is None:
         return ""
@@ -124,7 +131,7 @@ def _asked(outcome: Outcome) -> str:
     )
 
 
-def _left_out(heading: str, rows: Sequence[Measured], why: str) -> list[str]:
+def _left_out(heading: str, rows: Sequence[RowResult], why: str) -> list[str]:
     found = [(measured.row, reason) for measured in rows if (reason := getattr(measured, why))]
     if not found:
         return []
@@ -132,16 +139,16 @@ def _left_out(heading: str, rows: Sequence[Measured], why: str) -> list[str]:
     return [f"### {heading}", "\n".join(items)]
 
 
-def _latex(outcomes: Sequence[Outcome], lines: Mapping[str, Sequence[Line]]) -> str:
+def _latex(outcomes: Sequence[TableResult], lines: Mapping[str, Sequence[PublishedComparison]]) -> str:
     parts = []
     for outcome in outcomes:
         parts += [f"% {outcome.table.name}\n{table.to_latex()}" for table in tables_of(outcome)]
         if of_table := _compared(lines[outcome.table.name]):
-            parts.append(f"% {outcome.table.name}, beside published figures\n{beside_grid(of_table).to_latex()}")
+            parts.append(f"% {outcome.table.name}, beside published figures\n{comparison_table(of_table).to_latex()}")
     return "\n".join(parts)
 
 
-def _figures(outcome: Outcome, out: Path) -> dict[str, Figure]:
+def _figures(outcome: TableResult, out: Path) -> dict[str, Figure]:
     """Draw and save the figures of the models with one run of their own; by caption."""
     from mgsd_bench.report.figures import all_figures, save
 
@@ -153,7 +160,9 @@ def _figures(outcome: Outcome, out: Path) -> dict[str, Figure]:
     return figures
 
 
-def _html(outcome: Outcome, lines: Sequence[Line], drawn: Mapping[str, Figure], out: Path) -> Path | None:
+def _html(
+    outcome: TableResult, lines: Sequence[PublishedComparison], drawn: Mapping[str, Figure], out: Path
+) -> Path | None:
     """The answers of all runs of a table, its figures and its tables in one file; None without a run."""
     from mgsd_bench.report.figures import to_svg
     from mgsd_bench.report.html import write_html
@@ -165,7 +174,7 @@ def _html(outcome: Outcome, lines: Sequence[Line], drawn: Mapping[str, Figure], 
     svgs = {caption: to_svg(figure) for caption, figure in drawn.items()}
     tables = {" ".join(table.notes): table.rows for table in tables_of(outcome)}
     if compared := _compared(lines):
-        grid = beside_grid(compared)
+        grid = comparison_table(compared)
         tables["Beside published figures. " + " ".join(grid.notes)] = grid.rows
     title, answered = outcome.table.title, list(runs.values())
     write_html(path, title=title, diagnosis=None, runs=answered, figures=svgs, tables=tables)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
@@ -22,9 +23,11 @@ from typing import Any, Self
 
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.files import pretty_json, write_whole
-from mgsd_bench.runs.run import EPISODES, FORMAT, parse_samples, read_record
 from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.stored import EPISODES, FORMAT, RECORD, SAMPLES, read_record, read_samples
 from mgsd_envs import Episode
+
+_BLOCK = 65_536
 
 
 class RunFolder:
@@ -51,13 +54,13 @@ class RunFolder:
         Raises:
             UserError: the folder cannot be written, holds something else or another run, is damaged, or is in use.
         """
-        record_path, samples_path = path / "run.json", path / "samples.jsonl"
+        record_path, samples_path = path / RECORD, path / SAMPLES
         record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
         try:
             path.mkdir(parents=True, exist_ok=True)
             answered = samples_path.exists() and samples_path.stat().st_size > 0
             if record_path.exists():
-                found = read_record(record_path)
+                found = read_record(path)
                 if answered:
                     _check_same(path, found["identity"], identity)
                     record = found
@@ -68,7 +71,10 @@ class RunFolder:
             raise _write_error(path, error) from error
         try:
             _lock(stream, path)
-            run = cls(path, record, stream, _read_samples(samples_path, stream))
+            _drop_half_line(stream)
+            kept = {sample.key: sample for sample in read_samples(path)}
+            answered_before = {key: sample for key, sample in kept.items() if sample.outcome != "error"}
+            run = cls(path, record, stream, answered_before)
             run.write_record(status="running")
             if not answered or not (path / EPISODES).exists():
                 run._write(EPISODES, "".join(_episode_line(episode) for episode in episodes))
@@ -100,7 +106,7 @@ class RunFolder:
     def write_record(self, **changes: Any) -> None:
         """Update ``run.json``."""
         self.record.update(changes)
-        self._write("run.json", pretty_json(self.record))
+        self._write(RECORD, pretty_json(self.record))
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
@@ -149,13 +155,19 @@ def _lock(stream: FileIO, path: Path) -> None:
         # some network file systems have no locks; the run is still good without
 
 
-def _read_samples(path: Path, stream: FileIO) -> dict[str, Sample]:
-    stream.seek(0)
-    data = stream.read()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):  # the process was killed in the middle of a line
-        stream.truncate(whole)
-    return {key: sample for key, sample in parse_samples(path, data[:whole]).items() if sample.outcome != "error"}
+def _drop_half_line(stream: FileIO) -> None:
+    """Cut off what a process that was killed in the middle of a line has left of it."""
+    end = position = stream.seek(0, os.SEEK_END)
+    while position > 0:
+        start = max(0, position - _BLOCK)
+        stream.seek(start)
+        newline = (stream.read(position - start) or b"").rfind(b"\n")
+        position = start
+        if newline >= 0:
+            position += newline + 1
+            break
+    if position < end:
+        stream.truncate(position)
 
 
 def _write_error(path: Path, error: OSError) -> UserError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mgsd_bench.answers.plans import parse_plan, state_part
+from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition
 from mgsd_envs import Episode, Fact, Plan, get_task, rollout
 
@@ -69,13 +69,14 @@ def score(episode: Episode, condition: Condition, response: Response) -> Score:
     if response.error is not None:
         return Score(Outcome.ERROR, False, None, frozenset(), None, 0)
     task = get_task(episode.task)
-    facts = task.parse(state_part(response.text)) if condition in WITH_FACTS else frozenset()
+    answer = parse_answer(response.text, task)
+    facts = answer.facts if condition in WITH_FACTS else frozenset()
     unanswered = Outcome.TRUNCATED if response.finish_reason == "length" else Outcome.NO_ANSWER
     if condition not in WITH_PLAN:
         exact = facts == task.facts(episode.state)
         outcome = Outcome.SOLVED if exact else Outcome.WRONG if facts else unanswered
         return Score(outcome, exact, None, facts, None, 0)
-    plan = parse_plan(response.text)
+    plan = answer.plan
     if plan is None:
         return Score(unanswered, False, None, facts, None, 0)
     result = rollout(task, episode.state, plan)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from mgsd_bench.records import OMIT_NONE
 
 CONFIDENCE = 0.95
 
@@ -35,16 +37,14 @@ class Estimate:
         low: lower end of the interval.
         high: upper end of the interval.
         n: how many units (episodes) it rests on.
+        spread: standard deviation over runs, of a mean over several; None of a single run.
     """
 
     value: float
     low: float
     high: float
     n: int
-
-    def to_json(self) -> dict[str, float | int]:
-        """The estimate with 6 decimals."""
-        return {"value": round(self.value, 6), "low": round(self.low, 6), "high": round(self.high, 6), "n": self.n}
+    spread: float | None = field(default=None, metadata=OMIT_NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,45 @@ def proportion(successes: int, n: int) -> Estimate:
     return _wilson(successes / n, n, n, NormalDist().inv_cdf(_TAIL))
 
 
+def mean(groups: Groups) -> Estimate:
+    """The interval that a cell gets: :func:`proportion` of right and wrong answers in one stratum, else :func:`macro`.
+
+    Args:
+        groups: as for :func:`macro`.
+
+    Raises:
+        ValueError: as :func:`macro`.
+    """
+    if len(groups) == 1 and len(groups[0]) == 1:
+        values = np.asarray(groups[0][0], float)
+        if len(values) and np.isin(values, (0.0, 1.0)).all():
+            return proportion(int(values.sum()), len(values))
+    return macro(groups)
+
+
+def pooled(estimates: Sequence[Estimate], lowest: float = 0.0) -> Estimate:
+    """The mean over several runs of the same questions, with the standard deviation over them.
+
+    The interval is the wider of two on each side: of the mean over runs, by t, and the mean of the runs' own.
+
+    Args:
+        estimates: one a run, at least one.
+        lowest: least possible value, -1 of a difference; the largest is 1.
+    """
+    from scipy.special import stdtrit
+
+    first = estimates[0]
+    if len(estimates) == 1:
+        return first
+    values = np.array([estimate.value for estimate in estimates])
+    centre, spread = float(values.mean()), float(values.std(ddof=1))
+    half = float(stdtrit(len(values) - 1, _TAIL)) * spread / math.sqrt(len(values))
+    low, high = (float(np.mean(ends)) for ends in zip(*((e.low, e.high) for e in estimates), strict=True))
+    return Estimate(
+        centre, max(lowest, min(low, centre - half)), min(1.0, max(high, centre + half)), first.n, round(spread, 12)
+    )
+
+
 def macro(groups: Groups) -> Estimate:
     """The equal-weight mean over groups (tasks) of the mean of all values (0 to 1) in the group's strata (levels).
 
@@ -89,12 +128,12 @@ def macro(groups: Groups) -> Estimate:
     Raises:
         ValueError: there is no group, or one without episodes.
     """
-    mean = _stratified(groups)
-    if mean.n == 1:
-        return Estimate(mean.value, 0.0, 1.0, 1)  # a single episode says nothing
-    varies = mean.variance >= _NO_VARIANCE
-    effective = mean.value * (1 - mean.value) / mean.variance if varies else mean.as_heaviest
-    return _wilson(mean.value, effective, mean.n, mean.quantile)
+    whole = _stratified(groups)
+    if whole.n == 1:
+        return Estimate(whole.value, 0.0, 1.0, 1)  # a single episode says nothing
+    varies = whole.variance >= _NO_VARIANCE
+    effective = whole.value * (1 - whole.value) / whole.variance if varies else whole.as_heaviest
+    return _wilson(whole.value, effective, whole.n, whole.quantile)
 
 
 def f1(tasks: Counts, measure: Measure = "f1") -> Estimate:
@@ -146,14 +185,14 @@ def paired_difference(groups_a: Groups, groups_b: Groups) -> Estimate:
         if [np.shape(stratum) for stratum in of_a] != [np.shape(stratum) for stratum in of_b]:
             raise ValueError("the two runs do not have the same episodes")
         groups.append([np.asarray(b, float) - np.asarray(a, float) for a, b in zip(of_a, of_b, strict=True)])
-    mean = _stratified(groups)
+    whole = _stratified(groups)
     squares = np.square(np.concatenate([differences for group in groups for differences in group]))
     added = float(np.square(squares).sum() / squares.sum()) if squares.any() else 1.0
-    m = mean.as_heaviest
-    square = ((mean.variance * m + mean.value**2) * m + 2 * added) / (m + 2)
-    centre = mean.value * m / (m + 2)
-    half = mean.quantile * math.sqrt((square - centre**2) / (m + 2))
-    return Estimate(mean.value, max(-1.0, centre - half), min(1.0, centre + half), mean.n)
+    m = whole.as_heaviest
+    square = ((whole.variance * m + whole.value**2) * m + 2 * added) / (m + 2)
+    centre = whole.value * m / (m + 2)
+    half = whole.quantile * math.sqrt((square - centre**2) / (m + 2))
+    return Estimate(whole.value, max(-1.0, centre - half), min(1.0, centre + half), whole.n)
 
 
 def mcnemar(only_a: int, only_b: int) -> McNemar:

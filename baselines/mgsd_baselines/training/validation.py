@@ -9,18 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, cast
 
-from mgsd_bench.analysis import metrics
-from mgsd_bench.analysis.attribution import count_facts, stated_facts
+from mgsd_bench.analysis.frame import sample_frame
+from mgsd_bench.analysis.groups import Groups, group_column
 from mgsd_bench.backends import Request, Sampling
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
 from mgsd_bench.runs.runner import IMAGE_SIZE, Question, questions, request_seed, score_response
-from mgsd_bench.statistics import intervals as statistics
-from mgsd_envs import get_task
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import DataSpec, Validation
@@ -111,16 +108,15 @@ class Validator:
         if len(failed) == len(samples):
             raise UserError(f"validation: not one question was answered: {failed[0]}", Exit.ENGINE)
         found: dict[str, float] = {"errors": float(len(failed))}
-        whole = metrics.summarise(samples)["conditions"]
+        frame = sample_frame(samples, {episode.id: episode for episode in self.episodes})
         for condition in self.conditions:
-            of_it = [sample for sample in samples if sample.condition == condition]
-            for name, value in {
-                **_accuracies(whole[condition]),
-                **(_state_f1(of_it, self.episodes) if condition in WITH_FACTS else {}),
-                "valid": fmean(bool(s.facts) if condition not in WITH_PLAN else s.plan is not None for s in of_it),
-                "tokens": fmean(sample.completion_tokens or 0 for sample in of_it),
-            }.items():
-                found[f"{condition}/{name}"] = value
+            rows = frame[frame["condition"] == condition]
+            figures = _accuracies(group_column(rows, "solved"))
+            if condition in WITH_FACTS:
+                figures |= _state_f1(group_column(rows, "state", "f1"))
+            figures["valid"] = float((rows["form"] != "none").mean())
+            figures["tokens"] = float(rows["completion_tokens"].fillna(0).mean())
+            found |= {f"{condition}/{name}": value for name, value in figures.items()}
         first = self.conditions[0]
         found["macro"] = found[f"{first}/macro" if first in WITH_PLAN else f"{first}/f1"]
         return found
@@ -244,20 +240,13 @@ class Validated:
         return named
 
 
-def _accuracies(of_condition: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        **{row["task"]: row["accuracy"]["value"] for row in of_condition["tasks"]},
-        **{f"{row['task']}/{row['level']}": row["accuracy"]["value"] for row in of_condition["levels"]},
-        "macro": of_condition["macro"]["accuracy"]["value"],
-    }
+def _accuracies(groups: Groups) -> dict[str, float]:
+    """``TASK``, ``TASK/LEVEL`` and ``macro``."""
+    names = {place: "/".join(str(part) for part in place if part is not None) or "macro" for place in groups.places()}
+    return {name: groups.at(*place).estimate().value for place, name in names.items()}
 
 
-def _state_f1(samples: Iterable[Sample], episodes: Iterable[Episode]) -> dict[str, float]:
+def _state_f1(groups: Groups) -> dict[str, float]:
     """State F1 of each task, and their mean."""
-    states = {episode.id: episode.state for episode in episodes}
-    counts: dict[str, dict[int, list[tuple[int, int, int]]]] = {}
-    for sample in samples:
-        count = count_facts(get_task(sample.task).facts(states[sample.episode]), stated_facts(sample))
-        counts.setdefault(sample.task, {}).setdefault(sample.level, []).append((count.tp, count.fp, count.fn))
-    tasks = {f"{task}/f1": statistics.f1([list(levels.values())]).value for task, levels in counts.items()}
-    return {**tasks, "f1": fmean(tasks.values())}
+    tasks = {f"{task}/f1": groups.at(task).estimate().value for task in groups.tasks}
+    return {**tasks, "f1": groups.estimate().value}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from mgsd_bench.analysis import diagnose as diagnosing
 from mgsd_bench.analysis.attribution import (
     Attribution,
     attribute,
@@ -19,11 +20,12 @@ from mgsd_bench.analysis.attribution import (
     misread_cells,
     solved_if_planned_well,
 )
-from mgsd_bench.analysis.diagnosis import diagnose
+from mgsd_bench.analysis.diagnosis import Diagnosis
+from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig, Response
 from mgsd_bench.backends.scripted import Faults
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.runs.run import Run, read_run
+from mgsd_bench.records import to_json
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import get_suite
@@ -114,13 +116,20 @@ def test_contradictions_and_cells_outside_the_grid_are_false_facts() -> None:
     assert misread_cells(true, frozenset({("player", 9, 9), ("size", 4)}), 3) == [(0, 0)]
 
 
+def diagnose(runs: list[Run]) -> dict[str, Any]:
+    """The JSON form, which is documented."""
+    found = diagnosing.diagnose(runs)
+    assert to_json(Diagnosis.from_json(found.to_json())) == found.to_json()
+    return found.to_json()
+
+
 def run(out: Path, model: str, **changes: Any) -> Run:
     settings: dict[str, Any] = {
         "suite": get_suite("mgsd-v1"), "limit": 25, "conditions": ["visual", "symbolic", "perceive", "direct"],
         "repeats": 1, "prompts": "compact", "backend": "scripted", "config": BackendConfig(model), "out": out,
     }  # fmt: skip
     evaluate(Evaluation(**{**settings, **changes}), Console(quiet=True))
-    return read_run(out)
+    return load_run(out)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mgsd_bench.analysis.metrics import summarise
+from mgsd_bench.analysis.frame import sample_frame
+from mgsd_bench.analysis.summary import summarise as summarise_frame
 from mgsd_bench.runs.sample import Sample
 
 
@@ -21,6 +22,10 @@ def sample(episode: str, outcome: str, **changes: Any) -> Sample:
         "detour": False, "error": "reset" if outcome == "error" else None, "seconds": None,
     }  # fmt: skip
     return Sample(**{**fields, **changes})
+
+
+def summarise(samples: list[Sample]) -> dict[str, Any]:
+    return summarise_frame(sample_frame(samples)).to_json()
 
 
 OUTCOMES = ["solved", "solved", "wrong", "illegal", "no_answer", "truncated", "error", "solved"]

@@ -15,12 +15,12 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
+from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling
 from mgsd_bench.backends.openai import OpenAIBackend
 from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.runs.run import read_run
 from mgsd_bench.suites.suite import get_suite, select
 from support.chat_server import (
     FAULTS,
@@ -248,11 +248,11 @@ def test_a_run_through_faults_ends_with_the_metrics_of_a_clean_one(tmp_path: Pat
         first, code = run(job(out, server, retries=1))
         assert code == Exit.ENGINE
         assert first["samples"] == 48
-        failed = [sample for sample in read_run(out).samples if sample.outcome == "error"]
+        failed = [sample for sample in load_run(out).samples if sample.outcome == "error"]
         assert len(failed) == first["errors"] > 0
         assert all(sample.text == "" and sample.error for sample in failed)
         assert sum(level["samples"] for level in first["conditions"]["visual"]["levels"]) == 24
-        assert read_run(out).record["status"] == "errors"
+        assert load_run(out).record["status"] == "errors"
         for _ in range(6):
             if code == Exit.OK:
                 break
@@ -261,7 +261,7 @@ def test_a_run_through_faults_ends_with_the_metrics_of_a_clean_one(tmp_path: Pat
     assert code == Exit.OK
     assert (out / "metrics.json").read_bytes() == (tmp_path / "clean" / "metrics.json").read_bytes()
     assert all(KEY.encode() not in path.read_bytes() for path in out.iterdir())
-    sessions = read_run(out).record["sessions"]
+    sessions = load_run(out).record["sessions"]
     assert sum(session["usage"]["retries"] for session in sessions) > 0
 
 
@@ -281,7 +281,7 @@ def test_work_is_shared_and_a_dead_server_is_dropped(tmp_path: Path, book: Any) 
     assert code == Exit.OK
     assert served >= 12
     assert (tmp_path / "run/metrics.json").read_bytes() == (tmp_path / "clean/metrics.json").read_bytes()
-    (session,) = read_run(tmp_path / "run").record["sessions"]
+    (session,) = load_run(tmp_path / "run").record["sessions"]
     assert list(session["usage"]["dropped"]) == [mortal.url]
     assert "cannot be reached" in session["usage"]["dropped"][mortal.url]
 
@@ -304,7 +304,7 @@ def test_when_all_are_dead_the_answers_are_kept(tmp_path: Path, book: Any) -> No
         run(job(out, mortal))
     assert caught.value.code == Exit.ENGINE
     assert len(str(caught.value).splitlines()) == 1
-    assert (record := read_run(out).record)["status"] == "failed"
+    assert (record := load_run(out).record)["status"] == "failed"
     assert record["sessions"][0]["usage"]["requests"] >= 20
     with pytest.raises(UserError, match="cannot be reached") as caught:  # it is still down
         run(job(out, mortal))
@@ -341,8 +341,8 @@ def test_the_key_is_nowhere(tmp_path: Path) -> None:
     stored = "".join(path.read_text() for path in (tmp_path / "run").iterdir())
     assert "you sent Bearer ***" in stored
     assert KEY not in stored + shown
-    used = read_run(tmp_path / "run").record["sessions"][0]["usage"]
-    answered = sum(sample.outcome != "error" for sample in read_run(tmp_path / "run").samples)
+    used = load_run(tmp_path / "run").record["sessions"][0]["usage"]
+    answered = sum(sample.outcome != "error" for sample in load_run(tmp_path / "run").samples)
     assert used["prompt_tokens"] == 100 * (answered + 3)  # with the first questions
     assert used["reasoning_tokens"] == 3 * (answered + 3)
     assert used["cost"] == pytest.approx((answered + 3) * (100 * 2 + 10 * 10) / 1e6)
@@ -366,7 +366,7 @@ def test_an_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert process.returncode == Exit.INTERRUPTED
     (line,) = errors.strip().splitlines()
     assert line.startswith("mgsd-bench: interrupted; 0 of 6 answers are kept")
-    assert read_run(tmp_path / "run").record["status"] == "interrupted"
+    assert load_run(tmp_path / "run").record["status"] == "interrupted"
 
 
 # ---- a real vLLM server
@@ -425,7 +425,7 @@ def test_answers_of_vllm_serve_are_those_of_the_engine_in_process(tmp_path: Path
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
         log.close()
-    record = read_run(tmp_path / "served").record["sessions"][0]["backend"]
+    record = load_run(tmp_path / "served").record["sessions"][0]["backend"]
     (facts,) = record["servers"]
     assert (facts["kind"], facts["root"], facts["max_model_len"]) == ("vllm", str(folder), 8192)
     assert facts["version"]
@@ -440,8 +440,8 @@ def test_answers_of_vllm_serve_are_those_of_the_engine_in_process(tmp_path: Path
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     config = BackendConfig(str(folder), sampling, engine_args={"max_model_len": 8192})
     run(Evaluation(**settings, backend="vllm", config=config, out=tmp_path / "in-process"))
-    served = {sample.key: sample for sample in read_run(tmp_path / "served").samples}
-    expected = {sample.key: sample for sample in read_run(tmp_path / "in-process").samples}
+    served = {sample.key: sample for sample in load_run(tmp_path / "served").samples}
+    expected = {sample.key: sample for sample in load_run(tmp_path / "in-process").samples}
     assert len(served) == len(expected) == 72
     for key, sample in served.items():
         assert sample.prompt_digest == expected[key].prompt_digest

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 from scipy.stats import binomtest
 
+from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends import BackendConfig, Request, open_backend
 from mgsd_bench.backends.scripted import misread, spoil
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.runs.run import read_run
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import Suite, episodes, get_suite
 from mgsd_envs import get_task, rollout
@@ -24,7 +24,7 @@ def run(model: str, out: Path, suite: str = "mgsd-v1") -> list[Sample]:
     evaluate(
         Evaluation(chosen, None, ["visual"], 1, "compact", "scripted", BackendConfig(model), out), Console(quiet=True)
     )
-    return read_run(out).samples
+    return load_run(out).samples
 
 
 def test_oracle_solves_everything_with_as_few_actions_as_possible(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_perception_is_not_at_fault_where_the_state_is_given(tmp_path: Path) -> 
         BackendConfig("noisy-perception:1"), tmp_path / "run",
     )  # fmt: skip
     evaluate(job, Console(quiet=True))
-    outcomes = {(s.condition, s.outcome) for s in read_run(tmp_path / "run").samples}
+    outcomes = {(s.condition, s.outcome) for s in load_run(tmp_path / "run").samples}
     assert outcomes == {("symbolic", "solved"), ("perceive", "wrong")}
 
 

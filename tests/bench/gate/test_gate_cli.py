@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.gate.measurement import gate
 from mgsd_bench.gate.policy import Policy
-from mgsd_bench.runs.run import read_run
 from support.gating import LOOSE, call, copy, edit, make
 
 # --- verdicts ---
@@ -69,8 +69,8 @@ def test_refusals(runs: Path, tmp_path: Path) -> None:
         return call("gate", "--baseline", runs / "old", "--candidate", candidate, code=code)
 
     assert "other episodes" in refused(edit(copy(runs / "old", tmp_path / "a"), episodes_digest="0" * 64))
-    assert "pixel limits" in refused(make(tmp_path / "b", "oracle", max_pixels=100_000))
-    assert "max_tokens 99, not 4096" in refused(make(tmp_path / "c", "oracle", max_tokens=99))
+    assert "image limits" in refused(make(tmp_path / "b", "oracle", max_pixels=100_000))
+    assert "max_tokens 99, not max_tokens 4096" in refused(make(tmp_path / "c", "oracle", max_tokens=99))
     assert "missing metric plan_on_gt" in refused(make(tmp_path / "d", "oracle", conditions=["visual"]))
     assert "prompts or images" in refused(make(tmp_path / "e", "oracle", prompts="compact"))
     assert "other episodes" in refused(make(tmp_path / "f", "oracle", limit=7))
@@ -80,7 +80,7 @@ def test_refusals(runs: Path, tmp_path: Path) -> None:
     assert "not finished (interrupted)" in refused(half)
     torn = copy(runs / "old", tmp_path / "h")
     (torn / "samples.jsonl").write_bytes((torn / "samples.jsonl").read_bytes()[:-20])
-    assert "questions of" in refused(torn)
+    assert "other symbolic questions" in refused(torn)
     corrupt = copy(runs / "old", tmp_path / "i")
     with (corrupt / "samples.jsonl").open("a") as stream:
         stream.write("{nonsense\n")
@@ -91,10 +91,10 @@ def test_refusals(runs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("outcome", "says"), [("error", "requests failed (limit 0 %)"), ("truncated", "cut off")])
 def test_failed_and_cut_answers_are_no_evidence(runs: Path, outcome: str, says: str) -> None:
-    old = read_run(runs / "old")
+    old = load_run(runs / "old")
     spoiled = [replace(sample, outcome=outcome) if i % 8 == 0 else sample for i, sample in enumerate(old.samples)]
     with pytest.raises(UserError, match=r"cut off|requests failed") as caught:
-        gate(old, replace(old, samples=spoiled), Policy())
+        gate(old, replace(old, given=spoiled), Policy())
     assert says in str(caught.value)
     assert caught.value.code == Exit.NOT_COMPARABLE
 
@@ -118,11 +118,11 @@ def test_a_model_is_asked_what_its_baseline_was_asked(runs: Path, tmp_path: Path
     out = tmp_path / "candidate"
     shown = call("gate", "--baseline", runs / "old", "--model", "noisy-planning:0.6", "--out", out, code=1)
     assert "200 answers" not in shown
-    ours, theirs = (read_run(path).record["identity"] for path in (runs / "old", out))
+    ours, theirs = (load_run(path).record["identity"] for path in (runs / "old", out))
     assert ours["digest"] == theirs["digest"]
     assert ours["sampling"] == theirs["sampling"]
-    same = {sample.key: sample.outcome for sample in read_run(runs / "worse").samples}
-    assert {sample.key: sample.outcome for sample in read_run(out).samples} == same
+    same = {sample.key: sample.outcome for sample in load_run(runs / "worse").samples}
+    assert {sample.key: sample.outcome for sample in load_run(out).samples} == same
 
 
 def test_a_sequential_gate_stops_early_and_goes_on_where_it_stopped(runs: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_sequential_gate_stops_early_and_goes_on_where_it_stopped(runs: Path, 
     words = ("gate", "--baseline", runs / "old", "--model", "noisy-planning:0.6", "--sequential", "--out", out)
     shown = call(*words, code=1)
     assert "fail" in shown
-    run = read_run(out)
+    run = load_run(out)
     assert run.record["status"] == "stopped"
     assert 0 < len(run.samples) < 200
     assert "% of the episodes saved" in (out / "verdict.json").read_text()
@@ -143,7 +143,7 @@ def test_a_sequential_gate_stops_early_and_goes_on_where_it_stopped(runs: Path, 
 def test_a_sequential_gate_sees_everything_if_it_must(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "candidate"
     call("gate", "--baseline", runs / "old", "--model", "noisy-planning:0.1", "--sequential", "--out", out, code=4)
-    assert read_run(out).record["status"] == "complete"
+    assert load_run(out).record["status"] == "complete"
 
 
 def test_a_model_is_not_asked_if_the_baseline_will_not_do(runs: Path, tmp_path: Path) -> None:
@@ -207,4 +207,4 @@ def test_noise(runs: Path, tmp_path: Path) -> None:
     assert {row["metric"]: row["discordance"] for row in found["metrics"]}["e2e"] == 0
     other = make(tmp_path / "seeded", "noisy-planning:0.1", seed=1)
     assert "other sampling" in call("noise", "--runs", runs / "old", other, code=3)
-    assert "of model" in call("noise", "--runs", runs / "old", runs / "worse", code=3)
+    assert "another model" in call("noise", "--runs", runs / "old", runs / "worse", code=3)

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.gate.decision import Measured, decide
 from mgsd_bench.gate.measurement import gate
 from mgsd_bench.gate.policy import MetricRule, Policy
-from mgsd_bench.report.gate import GateReport, gate_report, to_junit, to_markdown
-from mgsd_bench.runs.run import Run, read_run
+from mgsd_bench.gate.result import GateDecision, LevelLoss, Side, TaskChange, gate_decision
+from mgsd_bench.report.gate import to_junit, to_markdown
 from mgsd_bench.statistics.paired import Change
 from support.gating import call
 
@@ -36,18 +38,32 @@ def test_markdown_and_junit(runs: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def small_report() -> GateReport:
+def small_report() -> GateDecision:
     n, policy = 600, Policy(metrics=(MetricRule("e2e", 0.03, 0.015), MetricRule("plan_on_gt", 0.05, 0.025)))
     weights = np.full(n, 1 / n)
     lost = Change(np.concatenate([np.full(36, -1.0), np.full(6, 1.0), np.zeros(n - 42)]), weights)
     same = Change(np.zeros(n), weights)
     measured = {"e2e": Measured(0.8, 0.75, lost), "plan_on_gt": Measured(0.9, 0.9, same)}
-    row = {"task": "maze", "n": n, "baseline": 0.8, "candidate": 0.75, "worse": 36, "better": 6}
-    worst = [{"metric": "e2e", "task": "maze", "level": 5, "n": 100, "drop": 0.1, "lost": ["maze/5/0001"]}]
     decision = decide(measured, policy, notes=["backend differs"])
-    return GateReport(
-        decision, policy, ("old", "runs/old"), ("new", "runs/new"), "mgsd-v1", "ab12" * 16, {"e2e": [row]}, worst
+    return GateDecision(
+        decision=decision,
+        policy=policy,
+        baseline=Side("old", "runs/old"),
+        candidate=Side("new", "runs/new"),
+        suite="mgsd-v1",
+        episodes_digest="ab12" * 16,
+        tasks={"e2e": (TaskChange("maze", n, 0.8, 0.75, 36, 6),)},
+        regressions=(LevelLoss("e2e", "maze", 5, 100, 0.1, ("maze/5/0001",)),),
     )
+
+
+def test_a_verdict_survives_its_json_form() -> None:
+    found = small_report()
+    assert GateDecision.from_json(found.to_json()).to_json() == found.to_json()
+    assert list(found.to_pandas()["status"]) == [row.status.value for row in found.metrics]
+    for broken in ({}, [], {**found.to_json(), "verdict": "maybe"}, {**found.to_json(), "metrics": [1]}):
+        with pytest.raises(ValueError):
+            GateDecision.from_json(broken)
 
 
 def test_markdown_to_the_letter() -> None:
@@ -105,8 +121,8 @@ def test_names_from_outside_stay_text(runs: Path) -> None:
         return replace(run, record={**run.record, "identity": {**run.record["identity"], "model": name}})
 
     evil = '<img src=x>|`a`\n# b\x1b[31m\x00 & @team "c" ]]>'
-    before, after = read_run(runs / "old"), named(read_run(runs / "worse"), evil)
-    report = gate_report(before, after, Policy(), gate(before, after, Policy()))
+    before, after = load_run(runs / "old"), named(load_run(runs / "worse"), evil)
+    report = gate_decision(before, after, Policy(), gate(before, after, Policy()))
     text, xml = to_markdown(report), to_junit(report)
     assert r"\<img src=x\>\|\`a\` \# b" in text
     assert "@" not in text

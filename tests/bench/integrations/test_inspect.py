@@ -21,13 +21,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mgsd_bench.analysis.diagnosis import diagnose
-from mgsd_bench.analysis.metrics import summarise
+from mgsd_bench.analysis.diagnose import diagnose
+from mgsd_bench.analysis.frame import sample_frame
+from mgsd_bench.analysis.run import Run, load_run
+from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.backends import BackendConfig, Response
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.prompts import CONDITIONS, WITH_IMAGE, Condition, load_prompts
-from mgsd_bench.runs.run import Run, read_run
+from mgsd_bench.records import to_json
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites import suite as suites
@@ -129,7 +131,7 @@ def scripted(name: str, condition: Condition, out: Path, repeats: int = 1) -> Ru
         suites.get_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out
     )
     evaluate(job, Console(quiet=True))
-    return read_run(out)
+    return load_run(out)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -148,7 +150,7 @@ def test_scores_and_figures_are_those_of_eval(condition: Condition, tmp_path: Pa
         run.record["identity"]["digest"], run.record["identity"]["episodes_digest"],
     ]  # fmt: skip
     if condition == "visual":
-        of_state = diagnose([run])["macro"]["state"]["f1"]
+        of_state = to_json(diagnose([run]).macro.state.f1)
         shown = [figures(log)[name] for name in ("state_f1", "state_f1_low", "state_f1_high")]
         assert shown == [of_state["value"], of_state["low"], of_state["high"]]
 
@@ -233,7 +235,7 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
         )
         for sample in samples_of(log)
     ]  # fmt: skip
-    check_figures(log, summarise(again))
+    check_figures(log, summarise(sample_frame(again)).to_json())
     words = convert([Path(log.location)], tmp_path / "answers.jsonl")
     done = command(sys.executable, "-m", "mgsd_bench", *words[1:], "--out", str(tmp_path / "back"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -329,7 +331,7 @@ def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
         run_folder = tmp_path / f"run-{solved}"
         done = command(sys.executable, "-m", "mgsd_bench", *to_score[1:], "--out", str(run_folder))
         assert done.returncode == (0 if solved == 4 else 5), done.stdout + done.stderr
-        run = read_run(run_folder)
+        run = load_run(run_folder)
         assert run.record["identity"]["digest"] == (log.eval.metadata or {})["digest"]
         ours = {sample.episode: sample for sample in run.samples}
         for sample in samples_of(log):
@@ -351,7 +353,7 @@ def test_logs_of_several_conditions_make_one_run(tmp_path: Path) -> None:
     }  # fmt: skip
     folder = tmp_path / "run"
     assert command(sys.executable, "-m", "mgsd_bench", *words[1:], "--out", str(folder)).returncode == 0
-    assert diagnose([read_run(folder)])["conditions"] == ["symbolic", "visual"]
+    assert diagnose([load_run(folder)]).conditions == ("symbolic", "visual")
     with pytest.raises(UserError, match=r"a second log of the condition visual"):
         convert([seen, seen], tmp_path / "fake.jsonl")
     with pytest.raises(UserError, match=r"made with other options than"):

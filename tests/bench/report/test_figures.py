@@ -6,12 +6,14 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from mgsd_bench.analysis.diagnosis import Diagnosis
 from mgsd_bench.report import figures, plotting
 from support.diagnoses import bare, diagnosis
 
@@ -19,7 +21,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.colors import to_rgb
 from matplotlib.container import ErrorbarContainer
 
-Make = Callable[[Sequence[dict[str, Any]]], Any]
+Make = Callable[[Sequence[Diagnosis]], Any]
 MAKERS: list[Make] = [
     figures.accuracy_by_level, figures.accuracy_by_length, figures.decomposition, figures.by_path,
     figures.attribution, figures.modality_gap, lambda diagnoses: figures.misread(diagnoses[-1]),
@@ -30,6 +32,11 @@ INPUTS = {
     "bare": [bare()],
     "mixed": [bare(), diagnosis()],
 }
+
+
+def with_maze(**changes: Any) -> Diagnosis:
+    made = diagnosis()
+    return replace(made, tasks={**made.tasks, "maze": replace(made.tasks["maze"], **changes)})
 
 
 def words(figure: Any) -> str:
@@ -68,7 +75,8 @@ def test_all_figures_of_one_model_and_of_several() -> None:
         "decomposition", "attribution", "modality-gap", "accuracy-by-level", "accuracy-by-length", "by-path", "misread",
     ]  # fmt: skip
     assert [figure.get_label() for figure in three.values()][-3:] == ["misread-1", "misread-2", "misread-3"]
-    assert figures.all_figures([bare()]) == {}
+    drawn = [figure.get_label() for figure in figures.all_figures([bare()]).values()]
+    assert drawn == ["decomposition", "attribution", "accuracy-by-level"]
     assert len({figure.get_label() for figure in three.values()}) == len(three)
 
 
@@ -94,9 +102,8 @@ def test_bars_have_values_errors_and_the_blind_plans_beside_them() -> None:
 
 
 def test_what_was_not_measured_is_not_drawn_as_zero() -> None:
-    value = diagnosis()
-    value["tasks"]["maze"]["plan_on_gt"] = None
-    value["tasks"]["maze"]["by_path"]["blocked"] = None
+    maze = diagnosis().tasks["maze"]
+    value = with_maze(plan_on_gt=None, by_path=replace(maze.by_path, blocked=None))
     assert len(figures.decomposition([value]).axes[0].patches) == 11
     assert len(figures.by_path([value]).axes[0].patches) == 7
 
@@ -109,8 +116,9 @@ def test_shares_add_up_to_all_questions() -> None:
 
 
 def test_gap_is_in_points_with_interval_n_and_p() -> None:
-    value = diagnosis()
-    value["tasks"]["maze"]["gap"]["mid_p"] = 0.00001
+    gap = diagnosis().tasks["maze"].gap
+    assert gap is not None
+    value = with_maze(gap=replace(gap, mid_p=0.00001))
     figure = figures.modality_gap([value, diagnosis("other")])
     text = words(figure)
     assert all(part in text for part in ("n = 80, p < 0.001", "n = 120, p = 0.001", "percentage points", "other"))
@@ -167,8 +175,8 @@ def test_matplotlib_is_not_loaded_before_it_is_needed() -> None:
 
 
 def test_lengths_with_few_episodes_are_not_drawn() -> None:
-    value = diagnosis()
-    for row in value["tasks"]["maze"]["lengths"][3:]:
-        row["n"] = figures.FEWEST - 1
+    lengths = diagnosis().tasks["maze"].lengths
+    few = (replace(length, n=figures.FEWEST - 1) for length in lengths[3:])
+    value = with_maze(lengths=(*lengths[:3], *few))
     shown = figures.accuracy_by_length([value]).axes[1].lines[0]
     assert list(shown.get_xdata()) == [1, 2, 3]

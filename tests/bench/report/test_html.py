@@ -16,13 +16,13 @@ import pytest
 from rich.console import Console
 
 from mgsd_bench.analysis.attribution import attribute
-from mgsd_bench.analysis.diagnosis import diagnose
+from mgsd_bench.analysis.diagnose import diagnose
+from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.explorer import FIRST, MOST_ACTIONS, MOST_TEXT, Explorer, in_script, pack
 from mgsd_bench.report.html import write_html
-from mgsd_bench.runs.run import Run, read_run
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import get_suite
 from mgsd_envs import get_task, task_names, trace
@@ -44,11 +44,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     config = BackendConfig("faulty:0.1,0.2,0.1")
     job = Evaluation(get_suite("smoke"), None, ["visual", "symbolic"], 1, "compact", "scripted", config, out)
     evaluate(job, Console(quiet=True))
-    run = read_run(out)
-    episodes = run.episodes()
+    run = load_run(out)
+    episodes = run.episodes
     first = next(s for s in run.samples if (s.episode, s.condition) == (next(iter(episodes)), "visual"))
     rest = [s for s in run.samples if s is not first]
-    return replace(run, samples=[replace(first, text=HOSTILE), *rest])
+    return replace(run, given=[replace(first, text=HOSTILE), *rest])
 
 
 def write(out: Path, run: Run, *, diagnosed: bool = True, figures: dict[str, str] | None = None) -> Path:
@@ -87,30 +87,33 @@ class TestFile:
 
     def test_summary_shows_the_estimates_with_intervals_and_n(self, run: Run, page: Path) -> None:
         text = page.read_text(encoding="utf-8")
-        macro = diagnose([run])["macro"]
-        for estimate in (macro["state"]["f1"], macro["plan_on_gt"], macro["e2e"], macro["gap"]["difference"]):
-            value, low, high = (f"{100 * estimate[key]:.1f}".replace("-", "−") for key in ("value", "low", "high"))
+        macro = diagnose([run]).macro
+        for name in ("state_f1", "plan_on_gt", "e2e", "gap"):
+            estimate = macro.estimate(name)
+            assert estimate is not None
+            ends = estimate.value, estimate.low, estimate.high
+            value, low, high = (f"{100 * end:.1f}".replace("-", "−") for end in ends)
             assert f'<p class="figure">{value}</p>' in text
-            assert f"95 %: {low} to {high} · n&nbsp;=&nbsp;{estimate['n']}" in text
-        for cause, count in macro["attribution"].items():
+            assert f"95 %: {low} to {high} · n&nbsp;=&nbsp;{estimate.n}" in text
+        for cause, count in macro.attribution.items():
             assert f"<b>{cause}</b>" in text
-            assert f"<td>{count:,} <small>{100 * count / macro['n']:.1f} %</small></td>" in text
+            assert f"<td>{count:,} <small>{100 * count / macro.n:.1f} %</small></td>" in text
 
     def test_without_a_diagnosis_figures_or_answers(self, run: Run, tmp_path: Path) -> None:
-        text = write(tmp_path / "a.html", replace(run, samples=[]), diagnosed=False).read_text()
+        text = write(tmp_path / "a.html", replace(run, given=[]), diagnosed=False).read_text()
         assert "<dt>model</dt><dd>faulty:0.1,0.2,0.1</dd>" in text
         assert 'class="card"' not in text
         assert "<figure><img" not in text
 
     def test_with_parts_of_the_diagnosis_missing(self, run: Run, tmp_path: Path) -> None:
-        only_visual = replace(run, samples=[s for s in run.samples if s.condition == "visual"])
+        only_visual = replace(run, given=[s for s in run.samples if s.condition == "visual"])
         text = write(tmp_path / "a.html", only_visual).read_text()
         assert text.count("not measured") == 2  # Plan-on-GT and the gap
 
     def test_a_run_that_does_not_fit_its_episodes(self, run: Run, tmp_path: Path) -> None:
         stray = replace(run.samples[0], episode="maze/3/9999")
         with pytest.raises(UserError, match="do not agree on 'maze/3/9999'"):
-            write(tmp_path / "a.html", replace(run, samples=[stray]), diagnosed=False)
+            write(tmp_path / "a.html", replace(run, given=[stray]), diagnosed=False)
 
 
 def unpack(text: str) -> list[int]:
@@ -130,7 +133,7 @@ class TestExplorerData:
     def test_routes_repeat_the_rollout_tile_by_tile(self, run: Run, name: str) -> None:
         explorer = Explorer([run])
         index = json.loads(explorer.index)
-        episodes = run.episodes()
+        episodes = run.episodes
         task = get_task(name)
         looks: dict[tuple[int, int], set[int]] = {}  # (sheet, tile) to the kinds of cell that it stands for
         for line, owner in zip(explorer.samples.split("\n"), index["owners"], strict=True):
@@ -158,7 +161,7 @@ class TestExplorerData:
     def test_a_long_answer_is_cut_and_a_long_plan_too(self, run: Run) -> None:
         sample = next(s for s in run.samples if s.condition == "visual")
         long = replace(sample, text="a" * MOST_TEXT + "b" * MOST_TEXT, plan=["left"] * 3000)
-        shown = json.loads(Explorer([replace(run, samples=[long])]).samples)
+        shown = json.loads(Explorer([replace(run, given=[long])]).samples)
         assert len(shown["text"]) < MOST_TEXT + 100
         assert f"[... {MOST_TEXT:,} characters are left out here ...]" in shown["text"]
         assert len(shown["plan"]) == MOST_ACTIONS
@@ -173,14 +176,14 @@ class TestExplorerData:
     )
     def test_why_there_is_no_believed_state(self, run: Run, facts: list[Any], note: str) -> None:
         sample = next(s for s in run.samples if s.condition == "visual" and s.task == "frozenlake")
-        shown = json.loads(Explorer([replace(run, samples=[replace(sample, facts=facts)])]).samples)
+        shown = json.loads(Explorer([replace(run, given=[replace(sample, facts=facts)])]).samples)
         assert (shown["believed"], shown["note"]) == (None, note)
 
     @pytest.mark.parametrize("size", [1, 2, 32])
     def test_a_believed_world_of_another_size(self, run: Run, size: int) -> None:
         sample = next(s for s in run.samples if s.condition == "visual" and s.task == "minibehaviour")
         facts = [["agent", 0, 0], ["printer", 0, 0], ["size", size], ["table", size - 1, 0]]
-        explorer = Explorer([replace(run, samples=[replace(sample, facts=facts)])])
+        explorer = Explorer([replace(run, given=[replace(sample, facts=facts)])])
         shown = json.loads(explorer.samples)
         assert shown["believed"]["size"] == size
         assert len(shown["believed"]["cells"]) == size**2
@@ -268,7 +271,7 @@ def opened(browser: Any, page: Path) -> Any:
 @pytest.mark.browser
 class TestInBrowser:
     def test_filters_count_what_python_counts(self, opened: Any, run: Run) -> None:
-        episodes = run.episodes()
+        episodes = run.episodes
 
         def count(**wanted: str) -> int:
             return sum(all(row[name] == value for name, value in wanted.items()) for row in rows)
@@ -325,7 +328,7 @@ class TestInBrowser:
     @staticmethod
     def perception_fault(run: Run) -> tuple[Sample, int]:
         """An answer whose plan breaks a rule after a few steps, but works in the world that it states."""
-        episodes = run.episodes()
+        episodes = run.episodes
         return next(
             (s, s.steps)
             for s in run.samples
@@ -374,7 +377,7 @@ class TestInBrowser:
     def test_facts_are_listed(self, opened: Any, run: Run) -> None:
         sample, _ = self.perception_fault(run)
         choose(opened, search=sample.episode, condition="visual")
-        true = get_task(sample.task).facts(run.episodes()[sample.episode].state)
+        true = get_task(sample.task).facts(run.episodes[sample.episode].state)
         stated = {tuple(fact) for fact in sample.facts}
         assert text(opened, "facts").startswith(
             f"{len(true & stated)} of {len(true)} facts right; {len(stated - true)} stated that are false."

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
+from mgsd_bench.analysis.attribution import Attribution
+from mgsd_bench.analysis.diagnosis import Diagnosis
+from mgsd_bench.analysis.metrics import GATED
+from mgsd_bench.analysis.results import Results
+from mgsd_bench.analysis.summary import ConditionSummary, Macro, Row
 from mgsd_bench.report.tables import (
-    MEASURES,
     as_markdown,
     as_terminal,
     attribution_table,
@@ -21,13 +26,14 @@ from mgsd_bench.report.tables import (
     results_table,
 )
 from mgsd_bench.report.text import csv_text, latex_text, markdown_text, one_line
-from support.diagnoses import bare, diagnosis, est
+from mgsd_bench.statistics.intervals import Estimate
+from support.diagnoses import bare, diagnosis, est, results, unmeasured
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def fixed() -> list[dict[str, Any]]:
-    return [diagnosis(), diagnosis("50%_better|MGSD & <co>", 0.8), bare()]
+def fixed() -> list[Results]:
+    return [*results(diagnosis(), diagnosis("50%_better|MGSD & <co>", 0.8)), unmeasured()]
 
 
 def golden() -> dict[str, str]:
@@ -52,12 +58,14 @@ def test_csv_is_tidy_and_says_what_the_table_says() -> None:
     rows = list(csv.DictReader(io.StringIO(table.to_csv())))
     assert len(rows) == 2 * (7 + 3 + 1)  # what the third model lacks is left out
     (row,) = [r for r in rows if r["model"] == "small-4b" and r["task"] == "maze" and r["level"] == "6"]
-    truth = next(level for level in diagnosis()["tasks"]["maze"]["levels"] if level["level"] == 6)["plan_on_gt"]
-    assert {key: float(row[key]) for key in truth} == pytest.approx(truth, abs=1e-6)
+    truth = results(diagnosis())[0].estimate("plan_on_gt", "maze", 6)
+    assert truth is not None
+    figures = {key: getattr(truth, key) for key in ("value", "low", "high", "n")}
+    assert {key: float(row[key]) for key in figures} == pytest.approx(figures, abs=1e-6)
     assert {r["scope"] for r in rows if r["level"] == ""} == {"task", "macro"}
 
 
-@pytest.mark.parametrize("measure", list(MEASURES))
+@pytest.mark.parametrize("measure", GATED)
 def test_every_measure_has_a_table_with_a_note_on_its_intervals(measure: str) -> None:
     table = paper_table(fixed(), measure)
     assert table.cells[0][-1] is not None
@@ -68,16 +76,16 @@ def test_every_measure_has_a_table_with_a_note_on_its_intervals(measure: str) ->
 
 
 def test_runs_of_other_tasks_and_sizes_share_a_table() -> None:
-    maze_only, small = diagnosis("maze only"), diagnosis("small", n=20)
-    maze_only["tasks"] = {"maze": maze_only["tasks"]["maze"]}
-    table = paper_table([maze_only, small], baselines=False)
+    both = diagnosis("maze only")
+    maze_only, small = replace(both, tasks={"maze": both.tasks["maze"]}), diagnosis("small", n=20)
+    table = paper_table(results(maze_only, small), baselines=False)
     assert [task for task, level in table.columns if level is None] == ["maze", "frozenlake", "minibehaviour", None]
     assert table.cells[0][table.columns.index(("frozenlake", 3))] is None
     assert table.counts[0] == "40/20"
 
 
 def test_names_that_occur_twice_are_told_apart() -> None:
-    assert model_names([{"model": "a"}, {"model": "b"}, {"model": "a"}]) == ["a", "b", "a (2)"]
+    assert model_names([diagnosis("a"), diagnosis("b"), diagnosis("a")]) == ["a", "b", "a (2)"]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +112,8 @@ def test_names_are_text_in_every_format(text: str, markdown: str, latex: str, co
 
 def test_a_name_cannot_break_out_of_its_cell() -> None:
     hostile = diagnosis('[2em]\\\\ \\input{x} | "a,b"\n=1')
-    table = paper_table([hostile], baselines=False)
-    assert [row["model"] for row in csv.DictReader(io.StringIO(table.to_csv()))] == [one_line(hostile["model"])] * 11
+    table = paper_table(results(hostile), baselines=False)
+    assert [row["model"] for row in csv.DictReader(io.StringIO(table.to_csv()))] == [one_line(hostile.model)] * 11
     assert "\n{[2em]" in table.to_latex()  # braced, or \\ and \midrule would take it for their own argument
     assert "\\input" not in table.to_latex()
     markdown = table.to_markdown().split("\n\n")[0].splitlines()
@@ -116,7 +124,7 @@ def test_a_name_cannot_break_out_of_its_cell() -> None:
 @pytest.mark.parametrize(
     "value", [diagnosis(n=1500), diagnosis(skill=0.0, n=2), bare(), diagnosis("[/x] \x1b[31m" * 9)]
 )
-def test_terminal_tables_fit_80_columns(table: Any, value: dict[str, Any]) -> None:
+def test_terminal_tables_fit_80_columns(table: Any, value: Diagnosis) -> None:
     text = show(table(value))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
@@ -127,14 +135,18 @@ def test_terminal_tables_fit_80_columns(table: Any, value: dict[str, Any]) -> No
 
 def test_diagnosis_table_shows_figure_interval_and_another_n() -> None:
     value = diagnosis()
-    value["tasks"]["maze"]["gap"]["difference"] = {"value": -0.105, "low": -0.2, "high": 0.01, "n": 57}
+    maze = value.tasks["maze"]
+    assert maze.gap is not None
+    gap = replace(maze.gap, difference=Estimate(-0.105, -0.2, 0.01, 57))
+    value = replace(value, tasks={**value.tasks, "maze": replace(maze, gap=gap)})
     text = show(diagnosis_table(value))
     assert all(part in text for part in ("-10.5", "-20 to +1", "n 57", "88.0", "79–93"))
 
 
 def test_shares_of_the_attribution_rest_on_episodes_not_repeats() -> None:
     value = diagnosis()
-    value["macro"] = {**value["macro"], "n": 10, "attribution": {"solved": 10, "perception": 10}}
+    counts = {**dict.fromkeys(Attribution, 0), "solved": 10, "perception": 10}
+    value = replace(value, macro=replace(value.macro, n=10, attribution=counts))
     lines = show(attribution_table(value)).splitlines()
     last = next(line.split() for line in lines if line.startswith("all "))
     assert last == ["all", "10", "50.0", "50.0", "0.0", "0.0", "0.0", "0.0"]
@@ -146,10 +158,10 @@ def test_text_of_a_run_is_never_markup() -> None:
     assert "[bold]x[/y]" in show(as_terminal(rows))
     assert as_markdown([["model", "n"], ["a|\nb", "1"]]) == "| model | n |\n| --- | ---: |\n| a\\| b | 1 |\n"
     estimate = est(0.5, 4)
-    row = {"task": "maze", "level": 3, "n": 4, "samples": 4, "accuracy": estimate, "optimal_accuracy": estimate,
-           "outcomes": dict.fromkeys(("wrong", "illegal", "no_answer", "truncated", "error"), 1)}  # fmt: skip
-    metrics = {"levels": [row], "tasks": [row], "macro": {"accuracy": estimate, "optimal_accuracy": estimate}}
-    assert "[/x] · visual" in show(results_table("visual", metrics, "[/x]"))
+    outcomes = dict.fromkeys(("wrong", "illegal", "no_answer", "truncated", "error"), 1)
+    row = Row("maze", 3, 4, 4, estimate, estimate, None, outcomes, {})
+    summary = ConditionSummary((row,), (row,), Macro(("maze",), estimate, estimate))
+    assert "[/x] · visual" in show(results_table("visual", summary, "[/x]"))
 
 
 if __name__ == "__main__":

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from mgsd_bench.analysis.results import Results, pool
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation import evaluate
+from mgsd_bench.records import to_json
 from mgsd_bench.reproduce import availability
 from mgsd_bench.reproduce.config import RowConfig, TableConfig, load_config
 from mgsd_bench.reproduce.published import Published, load_published
-from mgsd_bench.reproduce.published_comparison import beside, differences
-from mgsd_bench.reproduce.results import Measured, Outcome, pooled
-from mgsd_bench.runs.run import Run
+from mgsd_bench.reproduce.published_comparison import compare_with_published, differences
+from mgsd_bench.reproduce.results import RowResult, TableResult
+from mgsd_bench.statistics.intervals import Estimate
 
 CONFIG = """
 title: A table
@@ -128,20 +131,20 @@ def test_what_is_not_availability_is_named_with_its_reason(config: Path, tmp_pat
 def test_what_is_not_installed_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "find_spec", lambda _: None)
     rows = load_config(str(config), [with_rows("cached", "api")]).tables[0].rows
-    assert availability.why_not(rows[0]) == "torch is not installed: pip install 'mgsd-bench[hf]'"
-    assert availability.why_not(rows[1]) == "httpx is not installed: pip install 'mgsd-bench[openai]'"
+    assert availability.unavailable_reason(rows[0]) == "torch is not installed: pip install 'mgsd-bench[hf]'"
+    assert availability.unavailable_reason(rows[1]) == "httpx is not installed: pip install 'mgsd-bench[openai]'"
 
 
 def test_models_availability(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_SUCH_KEY", "secret")
     (tmp_path / "a/b/c").mkdir(parents=True)
     folder, api = load_config(str(config), [with_rows("folder", "api")]).tables[0].rows
-    assert availability.why_not(api) is None
-    assert availability.why_not(replace(api, engine={"base_url": ["http://127.0.0.1:8000/v1"]})) is None
-    assert "a/b/c holds no finished checkpoint" in str(availability.why_not(folder))
+    assert availability.unavailable_reason(api) is None
+    assert availability.unavailable_reason(replace(api, engine={"base_url": ["http://127.0.0.1:8000/v1"]})) is None
+    assert "a/b/c holds no finished checkpoint" in str(availability.unavailable_reason(folder))
     for name in ("config.json", "model.safetensors"):
         (tmp_path / "a/b/c" / name).touch()
-    assert availability.why_not(folder) is None
+    assert availability.unavailable_reason(folder) is None
 
 
 def test_a_row_that_fails_does_not_stop_the_others(config: Path, tmp_path: Path) -> None:
@@ -187,22 +190,23 @@ def test_finished_runs_of_other_episodes_fail(config: Path) -> None:
 
 
 def test_the_interval_of_a_mean_is_the_wider_one() -> None:
-    def diagnosis(value: float) -> dict[str, Any]:
-        cell = {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 9}
-        scope = {"n": 9, "e2e": cell, "gap": {"difference": cell}}
-        return {
-            "format": 1, "suite": "s", "digest": "d", "conditions": [], "macro": scope,
-            "tasks": {"maze": {**scope, "levels": [{"level": 3, **scope}]}},
-        }  # fmt: skip
+    def results(value: float) -> Results:
+        cell = Estimate(value, value - 0.1, value + 0.1, 9)
+        figures = {"e2e": cell, "gap": cell}
+        places: list[tuple[str | None, int | None]] = [("maze", 3), ("maze", None), (None, None)]
+        return Results("m", "s", dict.fromkeys(places, figures), dict.fromkeys(places, 9))
 
-    same = pooled([diagnosis(0.5)] * 3)["macro"]["e2e"]
-    assert same == {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "runs": 3, "spread": 0.0}
-    apart = pooled([diagnosis(0.3), diagnosis(0.5), diagnosis(0.7)])["tasks"]["maze"]["levels"][0]
-    assert apart["level"] == 3
+    metrics = ("e2e", "gap", "plan_on_gt")
+    same = pool([results(0.5)] * 3, metrics)
+    assert (same.runs, to_json(same.estimate("e2e"))) == (3, to_json(Estimate(0.5, 0.4, 0.6, 9, 0.0)))
+    apart = pool([results(0.3), results(0.5), results(0.7)], metrics)
     half = 4.302653 * 0.2 / 3**0.5  # t with 2 degrees of freedom
-    assert apart["gap"]["difference"]["low"] == pytest.approx(0.5 - half, abs=1e-6)
-    assert apart["e2e"]["high"] == pytest.approx(0.5 + half, abs=1e-6)
-    assert pooled([diagnosis(0.3), diagnosis(0.3)])["macro"]["plan_on_gt"] is None
+    gap, e2e = (apart.estimate(name, "maze", 3) for name in ("gap", "e2e"))
+    assert gap is not None
+    assert e2e is not None
+    assert gap.low == pytest.approx(0.5 - half, abs=1e-6)
+    assert e2e.high == pytest.approx(0.5 + half, abs=1e-6)
+    assert pool([results(0.3), results(0.3)], metrics).estimate("plan_on_gt") is None
 
 
 def published(**changes: Any) -> Published:
@@ -210,15 +214,15 @@ def published(**changes: Any) -> Published:
     return replace(figure, **{"images": 256, "temperature": 0.0, "max_tokens": 4096, **changes})
 
 
-def measured(**identity: Any) -> Measured:
+def measured(**identity: Any) -> RowResult:
     row = RowConfig("r", "r", "vllm", "m", "authors", "2512.24165", ("visual",), 1, None, (1, 2), {}, None, None, None,
               "Qwen3-VL-8B", None)  # type: ignore[arg-type]  # fmt: skip
     sampling = {"temperature": 0.0, "max_tokens": 4096}
     record = {"identity": {"suite": "paper", "theme": "classic", "sampling": sampling, **identity}}
-    cell = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 100}
-    scope = {"n": 100, "e2e": cell, "optimal": cell}
-    diagnosis = {"macro": scope, "tasks": {"frozenlake": {**scope, "levels": [{"level": 3, **scope}]}}}
-    return Measured(row, (Run(Path(), record, []),), diagnosis)
+    figures = dict.fromkeys(("e2e", "optimal"), Estimate(0.7, 0.6, 0.8, 100))
+    places: list[tuple[str | None, int | None]] = [("frozenlake", 3), ("frozenlake", None), (None, None)]
+    results = Results("r", "paper", dict.fromkeys(places, figures), dict.fromkeys(places, 100))
+    return RowResult(row, (Run(Path(), record, []),), results)
 
 
 def test_the_same_protocol() -> None:
@@ -251,11 +255,11 @@ def test_other_weights_and_failed_requests_are_told() -> None:
 
 def test_the_difference_has_the_interval_of_the_measured_figure() -> None:
     table = TableConfig("t", "t", (), "smoke", None, "classic", (), (), None, (), "levels", ("e2e",))
-    (line,) = beside(Outcome(table, None, (measured(),)), [published(value=64.0)])
-    assert line.difference == {"value": 0.06, "low": -0.04, "high": 0.16, "n": 100}
+    (line,) = compare_with_published(TableResult(table, None, (measured(),)), [published(value=64.0)])
+    assert to_json(line.difference) == {"value": 0.06, "low": -0.04, "high": 0.16, "n": 100}
     assert line.same_protocol
-    both = beside(Outcome(table, None, (measured(),)), [published(metric=None)])
-    assert [line.measure for line in both] == ["e2e", "optimal"]
+    both = compare_with_published(TableResult(table, None, (measured(),)), [published(metric=None)])
+    assert [line.metric for line in both] == ["e2e", "optimal"]
     assert not any(line.same_protocol for line in both)
 
 

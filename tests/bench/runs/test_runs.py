@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.runs.folder import RunFolder
-from mgsd_bench.runs.run import read_run
 from mgsd_bench.suites.suite import get_suite, select
 
 
@@ -58,7 +58,7 @@ def test_folder_of_a_finished_run(finished: Path) -> None:
         "run.json",
         "samples.jsonl",
     ]
-    record, samples = read_run(finished).record, read_run(finished).samples
+    record, samples = load_run(finished).record, load_run(finished).samples
     assert record["status"] == "complete"
     assert record["identity"]["model"] == "noisy-planning:0.5"
     (session,) = record["sessions"]
@@ -73,7 +73,7 @@ def test_same_command_again_asks_nothing(finished: Path) -> None:
     before = (finished / "samples.jsonl").read_bytes(), (finished / "metrics.json").read_bytes()
     run(job(finished))
     assert ((finished / "samples.jsonl").read_bytes(), (finished / "metrics.json").read_bytes()) == before
-    assert len(read_run(finished).record["sessions"]) == 1
+    assert len(load_run(finished).record["sessions"]) == 1
 
 
 def test_metrics_do_not_depend_on_the_order_of_answers(finished: Path) -> None:
@@ -104,7 +104,7 @@ def test_damaged_line_is_named(finished: Path) -> None:
     assert caught.value.code == Exit.USAGE
     (finished / "samples.jsonl").write_bytes(b"".join(lines[:4] + lines[5:]))
     run(job(finished))
-    assert len(read_run(finished).samples) == 24
+    assert len(load_run(finished).samples) == 24
 
 
 def test_failed_requests_are_asked_again(finished: Path) -> None:
@@ -143,7 +143,7 @@ def test_engine_settings_may_change_between_sessions(finished: Path) -> None:
     data = (finished / "samples.jsonl").read_bytes()
     (finished / "samples.jsonl").write_bytes(data[: len(data) // 2])
     run(job(finished, config=BackendConfig("noisy-planning:0.5", engine_args={"max_num_seqs": 4})))
-    assert len(read_run(finished).record["sessions"]) == 2
+    assert len(load_run(finished).record["sessions"]) == 2
 
 
 def test_other_weights_under_the_same_name_are_refused(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +163,8 @@ def test_a_run_without_answers_is_no_obstacle(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--model ghost"):
         run(job(out, config=BackendConfig("ghost")))
     run(job(out))
-    assert read_run(out).record["identity"]["model"] == "noisy-planning:0.5"
-    assert len(read_run(out).episodes()) == 24
+    assert load_run(out).record["identity"]["model"] == "noisy-planning:0.5"
+    assert len(load_run(out).episodes) == 24
 
 
 def test_folder_with_other_things_is_refused(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_damaged_or_foreign_record_is_refused(finished: Path, content: str) -> N
 
 
 def test_two_processes_do_not_write_the_same_run(finished: Path) -> None:
-    identity = read_run(finished).record["identity"]
+    identity = load_run(finished).record["identity"]
     with RunFolder.open(finished, identity, []), pytest.raises(UserError, match="another process"):
         run(job(finished))
 
@@ -249,7 +249,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(tmp_path: Path)
     _, errors = last.communicate()
     assert last.returncode == 0, errors
     assert (tmp_path / "killed/metrics.json").read_bytes() == (tmp_path / "whole/metrics.json").read_bytes()
-    assert len(read_run(tmp_path / "killed").record["sessions"]) >= 3
+    assert len(load_run(tmp_path / "killed").record["sessions"]) >= 3
 
 
 def test_interrupt_keeps_what_is_there(tmp_path: Path) -> None:
@@ -261,8 +261,8 @@ def test_interrupt_keeps_what_is_there(tmp_path: Path) -> None:
     (line,) = errors.strip().splitlines()
     assert line.startswith("mgsd-bench: interrupted; ")
     assert line.endswith("run the same command again to go on")
-    assert read_run(tmp_path / "run").record["status"] == "interrupted"
-    assert len(read_run(tmp_path / "run").samples) >= 20
+    assert load_run(tmp_path / "run").record["status"] == "interrupted"
+    assert len(load_run(tmp_path / "run").samples) >= 20
 
 
 def test_full_disk(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert len(errors.strip().splitlines()) == 1
     assert "no space left" in errors
     assert "all finished samples are kept" in errors
-    kept = len(read_run(tmp_path / "run").samples)
+    kept = len(load_run(tmp_path / "run").samples)
     assert 0 < kept < 1200
     again = spawn(tmp_path / "run")
     assert again.wait() == 0

@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mgsd_bench.analysis.diagnosis import diagnose
+from mgsd_bench.analysis.diagnose import diagnose
+from mgsd_bench.analysis.run import load_run
+from mgsd_bench.analysis.summary import Summary
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.explorer import Explorer
-from mgsd_bench.runs.run import read_run
 from mgsd_bench.suites import external as external_suites
 from mgsd_bench.suites import suite as suites
 from mgsd_bench.suites.external import EXTERNAL, load, outline
@@ -82,7 +83,7 @@ def read(of: ExternalSet, root: Path, **options: str) -> Loaded:
     return Shelf(root).load(of, of.counts, **options)
 
 
-def run(suite: Suite, out: Path, model: str = "oracle", conditions: tuple[str, ...] = ("visual",)) -> dict[str, object]:
+def run(suite: Suite, out: Path, model: str = "oracle", conditions: tuple[str, ...] = ("visual",)) -> Summary:
     config = BackendConfig(model=model)
     job = Evaluation(suite, None, list(conditions), 1, "default", "scripted", config, out)  # type: ignore[arg-type]
     summary, code = evaluate(job, Console(quiet=True))
@@ -129,7 +130,7 @@ class TestPublishedData:
         for name in EXTERNAL:
             suite, _ = load(outline(name), data_root, "original")
             summary = run(suite, tmp_path / name)
-            (visual,) = summary["conditions"].values()  # type: ignore[attr-defined]
+            (visual,) = summary.to_json()["conditions"].values()
             for task in visual["tasks"]:
                 assert (task["accuracy"]["value"], task["optimal_accuracy"]["value"]) == (1, 1)
         assert time.monotonic() - began < 60
@@ -148,7 +149,7 @@ class TestPublishedData:
             config = BackendConfig(model=str(answers))
             job = Evaluation(suite, None, ["direct"], 1, "default", "recorded", config, tmp_path / of.name)
             summary, _ = evaluate(job, Console(quiet=True))
-            (task,) = summary["conditions"]["direct"]["tasks"]
+            (task,) = summary.to_json()["conditions"]["direct"]["tasks"]
             assert (task["accuracy"]["value"], task["optimal_accuracy"]["value"]) == (1, 1)
 
     def test_command_line_from_eval_to_report(self, data_root: Path, tmp_path: Path) -> None:
@@ -269,9 +270,9 @@ class TestRuns:
         suite, _ = load(outline("diffthinker-maze"), tmp_path / "sets", strict=True)
         assert [(e.id, e.shortest) for e in episodes(suite)] == [("maze/16/9_001", 45), ("maze/32/9_001", 93)]
         run(suite, tmp_path / "run", conditions=("visual", "symbolic", "perceive"))
-        finished = read_run(tmp_path / "run")
+        finished = load_run(tmp_path / "run")
         assert {sample.outcome for sample in finished.samples} == {"solved"}
-        assert diagnose([finished])["tasks"]["maze"]["state"]["f1"]["value"] == 1
+        assert diagnose([finished]).tasks["maze"].state.f1.value == 1
         Explorer([finished])
 
     def test_digest_is_over_the_pixels_that_are_shown(self, tmp_path: Path) -> None:
@@ -300,15 +301,15 @@ class TestRuns:
         run(suite, tmp_path / "run")
         for file in folder.rglob("*.png"):
             file.unlink()
-        finished = read_run(tmp_path / "run")
-        assert list(finished.episodes().values()) == episodes(suite)
-        assert digest(finished.episodes().values()) == finished.record["identity"]["episodes_digest"]
+        finished = load_run(tmp_path / "run")
+        assert list(finished.episodes.values()) == episodes(suite)
+        assert digest(finished.episodes.values()) == finished.record["identity"]["episodes_digest"]
         assert finished.record["identity"]["image"] == "original"
         assert finished.record["sessions"][0]["origin"]["data_root"] == str((tmp_path / "sets").resolve())
         shown = [json.loads(line)["picture"] for line in Explorer([finished]).episodes.splitlines()]
         assert shown[0].endswith("the picture that comes with level3/table/0.txt.")
         with pytest.raises(ValueError, match="not known here"):
-            finished.episodes()["frozenlake/3/0000"].shown()
+            finished.episodes["frozenlake/3/0000"].shown()
 
     def test_a_picture_that_changes_in_between_ends_the_run(self, tmp_path: Path) -> None:
         folder = write_lakes(tmp_path / "sets", LAKE, OTHER, plans={})
@@ -316,7 +317,7 @@ class TestRuns:
         Image.new("RGB", (192, 192), (9, 9, 9)).save(folder / "img" / "1.png")
         with pytest.raises(UserError, match=r"1\.png: the picture has changed"):
             run(suite, tmp_path / "run")
-        assert read_run(tmp_path / "run").record["status"] == "failed"
+        assert load_run(tmp_path / "run").record["status"] == "failed"
 
     def test_selection_and_lookup(self, tmp_path: Path) -> None:
         write_lakes(tmp_path, LAKE, OTHER, plans={})

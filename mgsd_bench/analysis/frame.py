@@ -1,0 +1,176 @@
+"""The table of samples, one row a sample: what every analysis starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mgsd_bench.analysis.attribution import SampleDiagnosis, diagnose_sample
+from mgsd_bench.answers.plans import write_plan
+from mgsd_bench.prompts import WITH_PLAN
+from mgsd_bench.runs.sample import Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mgsd_envs import Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of samples.
+
+    Attributes:
+        dtype: pandas' type; ``category`` holds texts. A nullable type, or ``float64``, where a value may be missing.
+        unit: what it counts; empty where it counts nothing.
+        meaning: one line.
+    """
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+COLUMNS: dict[str, Column] = {
+    "run": Column("category", "", "folder of the run"),
+    "model": Column("category", "", "name of the model, without the folders above it"),
+    "suite": Column("category", "", "name of the suite"),
+    "look": Column("category", "", "look of the pictures"),
+    "task": Column("category", "", "name of the task"),
+    "level": Column("int64", "cells a side", "size of the grid"),
+    "episode": Column("category", "", "id of the episode"),
+    "condition": Column("category", "", "how the episode was put to the model"),
+    "repeat": Column("int64", "", "number of the try, from 0"),
+    "outcome": Column("category", "", "solved, wrong, illegal, no_answer, truncated or error"),
+    "solved": Column("bool", "", "whether the outcome is solved"),
+    "optimal": Column("bool", "", "solved with as few actions as possible"),
+    "form": Column("category", "", "how the answer was said: asked, as the prompt asks, or none, not to be read"),
+    "plan": Column("str", "", "the plan as letters or words, missing where there is none"),
+    "steps": Column("int64", "actions", "legal actions carried out"),
+    "illegal": Column("category", "", "the rule that an illegal plan broke, missing where none was broken"),
+    "shortest": Column("int64", "actions", "length of the shortest plan"),
+    "straight": Column("bool", "", "whether the plan that sees no obstacle solves the episode"),
+    "detour": Column("bool", "", "whether obstacles make the shortest plan longer"),
+    "finish_reason": Column("category", "", "stop, length or error"),
+    "prompt_tokens": Column("Int64", "tokens", "length of the prompt, if known"),
+    "completion_tokens": Column("Int64", "tokens", "length of the answer, if known"),
+    "seconds": Column("float64", "seconds", "time that the answer took, if known"),
+    "error": Column("str", "", "why there is no answer, missing where there is one"),
+    "prompt_digest": Column("str", "", "SHA-256 of the prompt's text and picture"),
+}
+"""The columns of every table of samples, in their order."""
+
+DIAGNOSTICS: dict[str, Column] = {
+    "state_tp": Column("Int64", "facts", "facts stated and true; missing where no state was asked for"),
+    "state_fp": Column("Int64", "facts", "facts stated but false"),
+    "state_fn": Column("Int64", "facts", "facts true but not stated"),
+    "state_precision": Column("float64", "share", "of the stated facts that are true; missing where none is stated"),
+    "state_recall": Column("float64", "share", "of the true facts that are stated"),
+    "state_f1": Column("float64", "share", "harmonic mean of the two, 2 tp / (2 tp + fp + fn)"),
+    "state_exact": Column("boolean", "", "whether just the true facts are stated"),
+    "attribution": Column("category", "", "what an answer from the picture failed at; missing under other conditions"),
+    "misread_tp": Column("Int64", "facts", "as state_tp without the size, under the condition visual"),
+    "misread_fp": Column("Int64", "facts", "as state_fp without the size"),
+    "misread_fn": Column("Int64", "facts", "as state_fn without the size"),
+    "misplanned": Column("boolean", "", "whether the plan fails in the stated world; missing where it has no way"),
+    "if_planned_well": Column("boolean", "", "whether a shortest plan for the stated world works in the true one"),
+}
+"""What comes of comparing an answer with its episode; these columns need the episodes of the run."""
+
+
+def sample_frame(
+    samples: Iterable[Sample],
+    episodes: Mapping[str, Episode] | None = None,
+    *,
+    run: str = "",
+    model: str = "",
+    suite: str = "",
+    look: str = "classic",
+) -> pd.DataFrame:
+    """The table of samples, sorted by condition, episode and repeat; of each question the last sample counts.
+
+    Args:
+        samples: read once, one after another, and not kept.
+        episodes: the episodes by id; with them the table has the columns of :data:`DIAGNOSTICS` too.
+        run: folder of the run.
+        model: name of the model.
+        suite: name of the suite.
+        look: look of the pictures.
+    """
+    import pandas as pd
+
+    constant = {"run": run, "model": model, "suite": suite, "look": look}
+    wanted = {name: read for name, read in _READERS.items() if name not in constant}
+    values: dict[str, list[Any]] = {name: [] for name in wanted}
+    found: list[SampleDiagnosis] = []
+    texts: dict[str, str] = {}
+    appends = [(values[name].append, read) for name, read in wanted.items()]
+    for sample in samples:
+        for append, read in appends:
+            value = read(sample)
+            # a million samples share a few thousand texts; keeping one of each is most of the memory
+            append(texts.setdefault(value, value) if type(value) is str else value)
+        if episodes is not None:
+            found.append(diagnose_sample(episodes[sample.episode], sample))
+    columns: dict[str, pd.Series[Any]] = {}
+    rows = len(values["level"])
+    for name, column in COLUMNS.items():
+        if name in constant:
+            columns[name] = pd.Series([constant[name]] * rows, dtype="category")
+        else:
+            columns[name] = pd.Series(values.pop(name), dtype=column.dtype)
+    if episodes is not None:
+        for name, column in DIAGNOSTICS.items():
+            columns[name] = pd.Series([getattr(one, name) for one in found], dtype=column.dtype)
+    frame = pd.DataFrame(columns)
+    key = ["condition", "episode", "repeat"]
+    frame = frame.drop_duplicates(key, keep="last")
+    return frame.sort_values(key, kind="stable", ignore_index=True)
+
+
+_READERS: dict[str, Callable[[Sample], Any]] = {
+    "task": lambda sample: sample.task,
+    "level": lambda sample: sample.level,
+    "episode": lambda sample: sample.episode,
+    "condition": lambda sample: sample.condition,
+    "repeat": lambda sample: sample.repeat,
+    "outcome": lambda sample: sample.outcome,
+    "solved": lambda sample: sample.outcome == "solved",
+    "optimal": lambda sample: sample.optimal,
+    "form": lambda sample: (
+        "none" if (sample.plan is None if sample.condition in WITH_PLAN else not sample.facts) else "asked"
+    ),
+    "plan": lambda sample: None if sample.plan is None else write_plan(tuple(sample.plan)),
+    "steps": lambda sample: sample.steps,
+    "illegal": lambda sample: sample.illegal,
+    "shortest": lambda sample: sample.shortest,
+    "straight": lambda sample: sample.straight,
+    "detour": lambda sample: sample.detour,
+    "finish_reason": lambda sample: sample.finish_reason,
+    "prompt_tokens": lambda sample: sample.prompt_tokens,
+    "completion_tokens": lambda sample: sample.completion_tokens,
+    "seconds": lambda sample: sample.seconds,
+    "error": lambda sample: sample.error,
+    "prompt_digest": lambda sample: sample.prompt_digest,
+}
+
+
+def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Several tables of samples as one, in their order; texts stay categories."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    parts = list(frames)
+    if len(parts) == 1:
+        return parts[0]
+    joined = {}
+    for name in parts[0].columns:
+        columns = [part[name] for part in parts]
+        categorical = isinstance(columns[0].dtype, pd.CategoricalDtype)
+        joined[name] = (
+            pd.Series(union_categoricals(columns, sort_categories=True, ignore_order=True))
+            if categorical
+            else pd.concat(columns, ignore_index=True)
+        )
+    return pd.DataFrame(joined)

@@ -1,0 +1,130 @@
+"""A run as analyses read it: its record, its table of samples, its episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgsd_bench.errors import UserError
+from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.stored import read_episodes, read_record, read_samples
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mgsd_envs import Episode
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder. Samples are read when they are first asked for; the table of samples holds no raw texts.
+
+    Attributes:
+        path: the folder.
+        record: what ``run.json`` holds.
+        given: samples that take the place of those in the folder, for a part of a run; None reads the folder.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    given: Sequence[Sample] | None = field(default=None, repr=False)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What was run: everything that has to agree for two sessions to belong to one run."""
+        identity: dict[str, Any] = self.record["identity"]
+        return identity
+
+    @property
+    def model(self) -> str:
+        """Name of the model, without the folders above it."""
+        name: str = self.identity["model"]
+        return Path(name).name if "/" in name else name
+
+    @property
+    def status(self) -> str:
+        """How the run ended: ``complete``, ``errors`` (complete, with failed requests) or what it stopped at."""
+        status: str = self.record["status"]
+        return status
+
+    @property
+    def look(self) -> str:
+        """The look of the pictures, ``original`` for those of a test set."""
+        image = self.identity.get("image")
+        return str(image if image == "original" else self.identity.get("theme", "classic"))
+
+    def read_samples(self, *, texts: bool = True) -> Iterator[Sample]:
+        """The samples, one after another; of a question that was asked again the last one counts."""
+        return iter(self.given) if self.given is not None else read_samples(self.path, texts=texts)
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The samples with their texts, the last one of each question."""
+        return list({sample.key: sample for sample in self.read_samples()}.values())
+
+    @cached_property
+    def episodes(self) -> dict[str, Episode]:
+        """The run's episodes by id.
+
+        Raises:
+            UserError: they are missing or damaged, or a sample is of none of them.
+        """
+        episodes = read_episodes(self.path)
+        for name in self.frame["episode"].cat.categories:
+            if name not in episodes:
+                raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")
+        return episodes
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The table of samples with the columns :data:`mgsd_bench.analysis.frame.COLUMNS`."""
+        return self._frame(None)
+
+    @cached_property
+    def diagnostic_frame(self) -> pd.DataFrame:
+        """The table of samples with the columns of ``DIAGNOSTICS`` too."""
+        return self._frame(self.episodes)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table of samples, one row a sample, sorted by condition, episode and repeat.
+
+        Columns, their types and units: :data:`mgsd_bench.analysis.frame.COLUMNS` and ``DIAGNOSTICS``, and docs/api.md.
+
+        Raises:
+            UserError: samples or episodes cannot be read.
+        """
+        return self.diagnostic_frame.copy()
+
+    def conditions(self) -> list[str]:
+        """The conditions that there are samples of, sorted."""
+        return sorted(self.frame["condition"].cat.categories)
+
+    def _frame(self, episodes: dict[str, Episode] | None) -> pd.DataFrame:
+        from mgsd_bench.analysis.frame import sample_frame
+
+        return sample_frame(
+            self.read_samples(texts=False),
+            episodes,
+            run=str(self.path),
+            model=self.model,
+            suite=self.identity["suite"],
+            look=self.look,
+        )
+
+
+def load_run(path: str | Path) -> Run:
+    """A run folder, for reading only; samples are read when they are asked for.
+
+    Raises:
+        UserError: there is no run, or its record is damaged.
+    """
+    folder = Path(path)
+    return Run(folder, read_record(folder))
+
+
+def load_runs(paths: Iterable[str | Path]) -> list[Run]:
+    """Several run folders; see :func:`load_run`."""
+    return [load_run(path) for path in paths]

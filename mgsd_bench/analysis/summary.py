@@ -1,0 +1,132 @@
+"""The figures of one run by themselves: what ``eval`` shows and ``metrics.json`` holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mgsd_bench.analysis.groups import Groups, group_column
+from mgsd_bench.records import to_json
+from mgsd_bench.runs.scoring import Outcome
+from mgsd_bench.statistics.intervals import Estimate, proportion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The answers to one level of a task, or to all of its levels.
+
+    Attributes:
+        task: name of the task.
+        level: grid size; None for all levels.
+        n: episodes.
+        samples: answers, repeats counted.
+        accuracy: share of solved questions among all that were asked.
+        optimal_accuracy: share solved with as few actions as possible.
+        accuracy_answered: share of solved ones among the answers with a plan; None without any.
+        outcomes: number of answers by outcome.
+        illegal_rules: number of answers by the rule that they broke.
+    """
+
+    task: str
+    level: int | None
+    n: int
+    samples: int
+    accuracy: Estimate
+    optimal_accuracy: Estimate
+    accuracy_answered: Estimate | None
+    outcomes: Mapping[str, int]
+    illegal_rules: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """The equal-weight mean of the tasks.
+
+    Attributes:
+        tasks: names of the tasks.
+        accuracy: as of :class:`Row`.
+        optimal_accuracy: as of :class:`Row`.
+    """
+
+    tasks: tuple[str, ...]
+    accuracy: Estimate
+    optimal_accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSummary:
+    """The answers under one condition: a row a level, a row a task, and the macro average."""
+
+    levels: tuple[Row, ...]
+    tasks: tuple[Row, ...]
+    macro: Macro
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of a run.
+
+    Attributes:
+        samples: answers to all questions.
+        errors: requests that failed.
+        conditions: the answers by condition.
+    """
+
+    samples: int
+    errors: int
+    conditions: Mapping[str, ConditionSummary]
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``metrics.json``."""
+        found: dict[str, Any] = to_json(self)
+        for condition in found["conditions"].values():
+            for row in condition["tasks"]:
+                del row["level"]
+        return found
+
+
+def summarise(frame: pd.DataFrame) -> Summary:
+    """The figures of a table of samples, which they depend on alone, not on the order of its rows.
+
+    Accuracy is the share of solved questions among *all* that were asked, whatever became of the others; optimal
+    accuracy the share solved with as few actions as possible (MGSD, arXiv 2606.06076, evaluation).
+    """
+    conditions = frame["condition"].astype(str)
+    return Summary(
+        samples=len(frame),
+        errors=int((frame["outcome"] == Outcome.ERROR).sum()),
+        conditions={name: _condition(frame[conditions == name]) for name in sorted(conditions.unique())},
+    )
+
+
+def _condition(frame: pd.DataFrame) -> ConditionSummary:
+    solved, optimal = group_column(frame, "solved"), group_column(frame, "optimal")
+    tasks = [_row(frame[frame["task"] == task], task, None, solved, optimal) for task in solved.tasks]
+    levels = [
+        _row(frame[(frame["task"] == s.task) & (frame["level"] == s.level)], s.task, s.level, solved, optimal)
+        for s in solved.strata
+    ]
+    macro = Macro(tuple(solved.tasks), solved.estimate(), optimal.estimate())
+    return ConditionSummary(tuple(levels), tuple(tasks), macro)
+
+
+def _row(frame: pd.DataFrame, task: str, level: int | None, solved: Groups, optimal: Groups) -> Row:
+    counts = Counter(frame["outcome"].astype(str))
+    answered = int(frame["plan"].notna().sum())
+    rules = Counter(frame["illegal"].dropna().astype(str))
+    return Row(
+        task=task,
+        level=level,
+        n=solved.at(task, level).n,
+        samples=len(frame),
+        accuracy=solved.at(task, level).estimate(),
+        optimal_accuracy=optimal.at(task, level).estimate(),
+        accuracy_answered=proportion(counts[Outcome.SOLVED], answered) if answered else None,
+        outcomes={outcome.value: counts[outcome] for outcome in Outcome},
+        illegal_rules=dict(sorted(rules.items())),
+    )
