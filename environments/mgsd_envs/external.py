@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgsd_envs.grid import LETTERS, MOVES
-from mgsd_envs.task import Plan, get_task, rollout
+from mgsd_envs.task import get_task, rollout
+from mgsd_envs.types import Plan
 
 _MAZES = "*_*_*.txt"
 _SIDES = {"left": "west", "down": "south", "right": "east", "up": "north"}

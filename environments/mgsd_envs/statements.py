@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from mgsd_envs.grid import LETTERS, MAX_LEVEL, MOVES, inside
-from mgsd_envs.task import Cell, Fact
+from mgsd_envs.types import Cell, Fact
 
 _SIDE_LETTERS = {letter.lower() for letter in LETTERS}
 _WORD = re.compile(r"[a-z]+")
