@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from click import ClickException  # inspect's command line is one of click's
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig, ModelOutput
 from inspect_ai.scorer import Metric, SampleScore, Scorer, Target, Value, metric, scorer
@@ -55,7 +55,7 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
         """A suite under one condition; the arguments are the options of ``mgsd-bench eval`` of the same names.
 
         Raises:
-            PrerequisiteError: one of them names nothing there is; inspect shows its one line.
+            ClickException: one of them names nothing there is; inspect's command line shows its one line.
         """
         try:
             for name in others.keys() - {"model"}:  # inspect passes its model to tasks that take any argument
@@ -69,7 +69,7 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
             samples = [_sample(episode, condition, texts) for episode in episodes]
         except UserError as error:
             option = re.compile(r"--([\w-]+)")
-            raise PrerequisiteError(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
+            raise ClickException(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
         sampling = Sampling()
         return Task(
             dataset=MemoryDataset(samples, name=chosen.name),

@@ -258,7 +258,7 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line(choice: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=message) as raised:
         eval("mgsd_bench/visual", model="mockllm/model", task_args=choice, display="none")
-    assert type(raised.value).__name__ == "PrerequisiteError"
+    assert type(raised.value).__name__ == "ClickException"
     assert "\n" not in str(raised.value)
 
 
@@ -277,6 +277,15 @@ def test_a_suite_of_somebody_else(data_root: Path) -> None:
 
 def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+@pytest.mark.parametrize("display", ["plain", "none"])
+def test_a_mistake_is_one_line_on_the_command_line_too(display: str) -> None:
+    options = ("--model", "mockllm/model", "-T", "suite=none", "--display", display)
+    refused = command(str(Path(sys.executable).parent / "inspect"), "eval", "mgsd_bench/visual", *options)
+    assert refused.returncode == 1
+    (line,) = (refused.stdout + refused.stderr).splitlines()
+    assert line.startswith("Error: -T suite none: unknown suite; choose from mgsd-v1")
 
 
 def last_log(folder: Path) -> Path:
