@@ -335,8 +335,8 @@ def _check_arguments(config: BackendConfig) -> None:
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Tokens that end an answer: the tokenizer's and those of the checkpoint's generation settings."""
     ends = model.generation_config.eos_token_id
-    found = {tokenizer.eos_token_id, *(ends if isinstance(ends, list | tuple) else [ends])}
-    return frozenset(int(token) for token in found if token is not None)
+    tokens = {tokenizer.eos_token_id, *(ends if isinstance(ends, list | tuple) else [ends])}
+    return frozenset(int(token) for token in tokens if token is not None)
 
 
 def _refusal(config: BackendConfig, error: Exception) -> UserError:
