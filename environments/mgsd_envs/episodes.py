@@ -146,10 +146,10 @@ def make_episode(
         ValueError: the state has no plan.
     """
     graph, start, goal = task.graph(state)
-    found = grid.shortest(graph, start, goal)
-    if found is None:
+    shortest = grid.shortest(graph, start, goal)
+    if shortest is None:
         raise ValueError(f"{name}: no plan solves this state")
-    plan, plans = found
+    plan, plans = shortest
     return Episode(
         id=name,
         task=task.name,

@@ -125,8 +125,8 @@ class FrozenLake:
 
     def solve(self, state: LakeState) -> Plan | None:
         """One shortest plan."""
-        found = grid.shortest(*self.graph(state))
-        return found and found[0]
+        shortest = grid.shortest(*self.graph(state))
+        return shortest and shortest[0]
 
     def straight(self, state: LakeState) -> Plan:
         """Vertical moves, then horizontal ones, through whatever is there."""

@@ -128,8 +128,8 @@ class Maze:
 
     def solve(self, state: MazeState) -> Plan | None:
         """One shortest plan."""
-        found = grid.shortest(*self.graph(state))
-        return found and found[0]
+        shortest = grid.shortest(*self.graph(state))
+        return shortest and shortest[0]
 
     def straight(self, state: MazeState) -> Plan:
         """Vertical moves, then horizontal ones, through every wall."""

@@ -142,8 +142,8 @@ class MiniBehaviour:
 
     def solve(self, state: OfficeState) -> Plan | None:
         """One shortest plan, ``pick`` and ``drop`` counted."""
-        found = grid.shortest(*self.graph(state))
-        return found and found[0]
+        shortest = grid.shortest(*self.graph(state))
+        return shortest and shortest[0]
 
     def straight(self, state: OfficeState) -> Plan:
         """Straight to the nearest cell beside the printer, then to the nearest cell beside the table."""

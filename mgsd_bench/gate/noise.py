@@ -30,7 +30,7 @@ def run_twice(job: Evaluation, console: Console) -> tuple[Path, Path]:
     """
     episodes = suites.episodes(job.suite)
     if job.limit is not None:
-        episodes = suites.thin(episodes, job.limit)
+        episodes = suites.subsample(episodes, job.limit)
     ids = [episode.id for episode in episodes]
     folders = job.out / "first", job.out / "second"
     for folder, order in zip(folders, (ids, ids[::-1]), strict=True):

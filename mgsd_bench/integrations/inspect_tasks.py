@@ -30,8 +30,8 @@ from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, Pro
 from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
 from mgsd_bench.statistics.intervals import Estimate, f1, macro
-from mgsd_bench.suites import suite as suites
 from mgsd_bench.suites.choose import choose_suite
+from mgsd_bench.suites.suite import digest, episodes, subsample
 from mgsd_envs import Episode, episode_from_json, get_task
 
 Items = str | int | list[str | int]
@@ -62,11 +62,11 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
                 raise UserError(f"--{name}: these tasks have no such option")
             root = None if data_root is None else Path(data_root)
             chosen = choose_suite(str(suite), _items(tasks), _items(levels), theme, root, image)
-            episodes = suites.episodes(chosen)
+            asked = episodes(chosen)
             if limit is not None:
-                episodes = suites.thin(episodes, _whole("limit", limit))
-            texts = load_prompts(str(prompts), episodes, [condition])
-            samples = [_sample(episode, condition, texts) for episode in episodes]
+                asked = subsample(asked, _whole("limit", limit))
+            texts = load_prompts(str(prompts), asked, [condition])
+            samples = [_sample(episode, condition, texts) for episode in asked]
         except UserError as error:
             option = re.compile(r"--([\w-]+)")
             raise ClickException(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
@@ -80,8 +80,8 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
             metadata={
                 "condition": condition,
                 "suite": chosen.name,
-                "digest": suites.digest(episodes, texts.canonical()),
-                "episodes_digest": suites.digest(episodes),
+                "digest": digest(asked, texts.canonical()),
+                "episodes_digest": digest(asked),
                 "prompts": str(prompts),
             },
         )
@@ -160,8 +160,8 @@ def estimates() -> Metric:
         tasks: dict[str, dict[int, dict[str, list[InspectScore]]]] = {}
         for sample in scores:
             about = sample.sample_metadata or {}
-            episodes = tasks.setdefault(about["task"], {}).setdefault(about["level"], {})
-            episodes.setdefault(str(sample.sample_id), []).append(sample.score)
+            by_episode = tasks.setdefault(about["task"], {}).setdefault(about["level"], {})
+            by_episode.setdefault(str(sample.sample_id), []).append(sample.score)
         groups = {name: [list(level.values()) for level in levels.values()] for name, levels in tasks.items()}
 
         def share(names: list[str], of: str) -> Estimate:

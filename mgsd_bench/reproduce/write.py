@@ -14,7 +14,7 @@ from mgsd_bench.reproduce.config import Plan
 from mgsd_bench.reproduce.published_comparison import Line, beside
 from mgsd_bench.reproduce.results import Measured, Outcome
 from mgsd_bench.reproduce.tables import Grid, beside_csv, beside_grid, measured_csv, measures_grid, published_grid
-from mgsd_bench.suites.suite import digest, episodes, thin
+from mgsd_bench.suites.suite import digest, episodes, subsample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,7 +112,7 @@ def _asked(outcome: Outcome) -> str:
         return ""
     asked = episodes(outcome.suite)
     if outcome.table.limit is not None:
-        asked = thin(asked, outcome.table.limit)
+        asked = subsample(asked, outcome.table.limit)
     prompts = next((measured.row.prompts for measured in outcome.rows if measured.row.backend), "default")
     tokens = dict.fromkeys(str(m.row.sampling.max_tokens) for m in outcome.rows if m.row.backend)
     suite = markdown_text(outcome.suite.name)

@@ -30,7 +30,7 @@ from mgsd_bench.prompts import CONDITIONS, WITH_IMAGE, Condition, load_prompts
 from mgsd_bench.runs.run import Run, read_run
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites import suite as suites
+from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from support.chat_server import KEY, ChatServer, pixels_digest, question
 
 pytest.importorskip("inspect_ai")
@@ -125,9 +125,7 @@ def check_figures(log: EvalLog, summary: dict[str, Any]) -> None:
 
 
 def scripted(name: str, condition: Condition, out: Path, repeats: int = 1) -> Run:
-    job = Evaluation(
-        suites.get_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out
-    )
+    job = Evaluation(get_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out)
     evaluate(job, Console(quiet=True))
     return read_run(out)
 
@@ -156,10 +154,10 @@ def test_scores_and_figures_are_those_of_eval(condition: Condition, tmp_path: Pa
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_the_question_is_that_of_eval(condition: Condition) -> None:
     made = TASKS[condition](**SMALL)
-    episodes = suites.thin(suites.episodes(suites.get_suite("smoke")), 1)
-    prompts = load_prompts("compact", episodes, [condition])
+    asked = subsample(episodes(get_suite("smoke")), 1)
+    prompts = load_prompts("compact", asked, [condition])
     assert (made.config.max_tokens, made.config.temperature) == (4096, 0.0)
-    for episode, sample in zip(episodes, made.dataset, strict=True):
+    for episode, sample in zip(asked, made.dataset, strict=True):
         assert sample.id == episode.id
         content = json.loads(turn(sample.input))["content"]
         said, *pictures = [{"text": content}] if isinstance(content, str) else content
@@ -180,17 +178,17 @@ HOSTILE = [
 
 @pytest.mark.parametrize("condition", ["visual", "perceive"])
 def test_any_text_is_worth_what_it_is_to_us(condition: Condition) -> None:
-    episodes = {episode.id: episode for episode in suites.episodes(suites.get_suite("smoke"))}
+    asked = {episode.id: episode for episode in episodes(get_suite("smoke"))}
     ends: list[StopReason] = ["stop", "max_tokens", "model_length", "unknown"]
     answers: dict[str, Answer] = {
-        name: (HOSTILE[i % len(HOSTILE)], ends[i // len(HOSTILE) % len(ends)]) for i, name in enumerate(episodes)
+        name: (HOSTILE[i % len(HOSTILE)], ends[i // len(HOSTILE) % len(ends)]) for i, name in enumerate(asked)
     }
     log = played(condition, answers.__getitem__, **SMOKE)
     for sample in samples_of(log):
         text, end = answers[str(sample.id)]
         reason: Any = "length" if end in ("max_tokens", "model_length") else "stop"
         response = Response("", text, reason)
-        same(sample, score_response(Question(episodes[str(sample.id)], condition, 0), "", response))
+        same(sample, score_response(Question(asked[str(sample.id)], condition, 0), "", response))
     outcomes = Counter(scored(sample)[0]["outcome"] for sample in samples_of(log))
     assert outcomes["truncated"] >= len(HOSTILE) / 2
     assert outcomes["no_answer"] >= len(HOSTILE) / 2
@@ -225,10 +223,10 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
     log = played("visual", lambda episode: (left[episode].pop(), "stop"), epochs=3, **SMOKE)
     assert len(samples_of(log)) == len(run.samples)
     check_figures(log, json.loads((run.path / "metrics.json").read_text()))
-    episodes = {episode.id: episode for episode in suites.episodes(suites.get_suite("smoke"))}
+    asked = {episode.id: episode for episode in episodes(get_suite("smoke"))}
     again = [
         score_response(
-            Question(episodes[str(sample.id)], "visual", sample.epoch - 1), "",
+            Question(asked[str(sample.id)], "visual", sample.epoch - 1), "",
             Response("", sample.output.completion, "stop"),
         )
         for sample in samples_of(log)
@@ -294,10 +292,10 @@ def last_log(folder: Path) -> Path:
 
 def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
     pytest.importorskip("openai")
-    episodes = suites.thin(suites.episodes(suites.get_suite("smoke")), 2)
-    episodes = [episode for episode in episodes if episode.task == "maze" and episode.level in (3, 5)]
-    plans = {pixels_digest(episode.shown(256)): episode.plan for episode in episodes}
-    refused = {pixels_digest(episodes[0].shown(256))}
+    few = subsample(episodes(get_suite("smoke")), 2)
+    few = [episode for episode in few if episode.task == "maze" and episode.level in (3, 5)]
+    plans = {pixels_digest(episode.shown(256)): episode.plan for episode in few}
+    refused = {pixels_digest(few[0].shown(256))}
 
     def answer(body: dict[str, Any]) -> Any:
         _, picture = question(body["messages"])
