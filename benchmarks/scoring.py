@@ -8,7 +8,7 @@ from statistics import median
 from mgsd_bench.answers.plans import parse_plan, write_plan
 from mgsd_bench.backends import Response
 from mgsd_bench.runs.scoring import score
-from mgsd_bench.suites.suite import episodes, get_suite, thin
+from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from mgsd_envs import get_task, rollout
 
 ROUNDS = 7
@@ -19,7 +19,7 @@ def main() -> None:
     for name in ("frozenlake", "maze", "minibehaviour"):
         task = get_task(name)
         short = sorted(
-            (e for e in thin(episodes(get_suite("mgsd-v1")), 100) if e.task == name), key=lambda e: e.shortest
+            (e for e in subsample(episodes(get_suite("mgsd-v1")), 100) if e.task == name), key=lambda e: e.shortest
         )
         chosen = short[: len(short) // 2]
         answers = [f"Route: on.\n<answer>{write_plan(e.plan)}</answer>" for e in chosen]

@@ -20,7 +20,7 @@ from mgsd_bench.backends import Request
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.runs.runner import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites.suite import Episode, episodes, get_suite, thin
+from mgsd_bench.suites.suite import Episode, episodes, get_suite, subsample
 
 GRID = tuple(product((0.02, 0.1, 0.3), (0.05, 0.3), (0.05, 0.2)))
 SINGLE = {"perception": Faults(perception=0.1), "planning": Faults(planning=0.3), "format": Faults(format=0.2)}
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--episodes", type=int, default=5, help="episodes a level, of 12 levels")
     args = parser.parse_args()
-    asked = thin(episodes(get_suite("mgsd-v1")), args.episodes)
+    asked = subsample(episodes(get_suite("mgsd-v1")), args.episodes)
     print(f"Coverage of 95 % intervals over {args.repetitions} repetitions of {len(asked)} episodes:\n")
     print("| p | q | f | misread | misplanned | unreadable |\n| ---: | ---: | ---: | ---: | ---: | ---: |")
     for p, q, f in GRID:

@@ -7,11 +7,7 @@ read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
 from mgsd_envs.rendering import Picture
 from mgsd_envs.task import (
-    Cell,
-    Cursor,
-    Fact,
     Illegal,
-    Plan,
     Rollout,
     Task,
     get_task,
@@ -20,6 +16,7 @@ from mgsd_envs.task import (
     task_names,
     trace,
 )
+from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 __all__ = [
     "Cell",

@@ -14,7 +14,8 @@ import numpy as np
 from mgsd_envs import grid
 from mgsd_envs.originals import Original
 from mgsd_envs.splits import Split, split_of
-from mgsd_envs.task import Plan, Task, get_task, rollout
+from mgsd_envs.task import Task, get_task, rollout
+from mgsd_envs.types import Plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,17 +54,20 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One state to plan in, and how hard it is.
+    """One state to plan in, and how hard it is: what a suite is a list of, and what every question is about.
+
+    A model is shown :meth:`shown` or told the state as text, and answers with a plan: action names of the task, carried
+    out from the state as it is until success, the first illegal action or the plan's end. Lengths are in actions.
 
     Attributes:
         id: ``task/level/index``, unique within a suite.
         task: registry name of the task.
-        level: grid size.
+        level: grid size n, of n x n cells.
         split: the split that the state belongs to.
         state: the task's state.
         theme: the look in which the state is drawn.
         plan: one shortest plan.
-        plans: exact number of shortest plans.
+        plans: exact number of shortest plans; may exceed 64 bits.
         detour: whether obstacles make the shortest plan longer than on an empty grid.
         straight: whether the plan that ignores every obstacle succeeds.
         original: the picture that is shown instead of ours, for an episode of an external test set.
@@ -129,14 +133,23 @@ def make_episode(
 ) -> Episode:
     """An episode of a known state, measured.
 
+    Args:
+        task: the task that the state is one of.
+        level: grid size.
+        name: the episode's id.
+        state: the state; its split follows from it.
+        theme: the look in which it is drawn.
+        original: a picture that is shown instead of ours.
+        source: where the state was read, if it was.
+
     Raises:
         ValueError: the state has no plan.
     """
     graph, start, goal = task.graph(state)
-    found = grid.shortest(graph, start, goal)
-    if found is None:
+    shortest = grid.shortest(graph, start, goal)
+    if shortest is None:
         raise ValueError(f"{name}: no plan solves this state")
-    plan, plans = found
+    plan, plans = shortest
     return Episode(
         id=name,
         task=task.name,
@@ -146,7 +159,7 @@ def make_episode(
         theme=theme,
         plan=plan,
         plans=plans,
-        detour=len(plan) > task.free_length(state),
+        detour=len(plan) > task.obstacle_free_length(state),
         straight=_is_straight(task, state),
         original=original,
         source=source,

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgsd_envs.grid import LETTERS, MOVES
-from mgsd_envs.task import Plan, get_task, rollout
+from mgsd_envs.task import get_task, rollout
+from mgsd_envs.types import Plan
 
 _MAZES = "*_*_*.txt"
 _SIDES = {"left": "west", "down": "south", "right": "east", "up": "north"}
@@ -120,10 +121,10 @@ def find_sources(path: Path) -> list[Source]:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     paths = [path] if path.is_file() else _below(path)
-    found = [Source(kind, place) for place in paths if (kind := _format(place))]
-    if not found:
+    sources = [Source(kind, place) for place in paths if (kind := _format(place))]
+    if not sources:
         raise ValueError(f"{path}: neither a DiffThinker folder nor a VisualPlanning .jsonl file, nor holds one")
-    return found
+    return sources
 
 
 def lake_state(rows: Sequence[Sequence[str]], player: str = "S", goal: str = "G", hole: str = "H") -> Any:
@@ -143,7 +144,7 @@ def lake_state(rows: Sequence[Sequence[str]], player: str = "S", goal: str = "G"
 
 
 def _cells_with(rows: Sequence[Sequence[str]], mark: str) -> list[list[int]]:
-    return [[r, c] for r, row in enumerate(rows) for c, found in enumerate(row) if found == mark]
+    return [[r, c] for r, row in enumerate(rows) for c, cell in enumerate(row) if cell == mark]
 
 
 def maze_state(player: Sequence[int], goal: Sequence[int], walled: Callable[[int, int, str], bool], size: int) -> Any:
@@ -176,7 +177,7 @@ def moves_between(cells: Sequence[Sequence[int]]) -> Plan:
 
 def _below(folder: Path) -> list[Path]:
     """The folder and everything under it, except what is part of a DiffThinker folder."""
-    found: list[Path] = []
+    paths: list[Path] = []
     seen: set[Path] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         here = Path(place)
@@ -184,12 +185,12 @@ def _below(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        found.append(here)
+        paths.append(here)
         if _is_lakes(here):
             folders.clear()
         folders.sort(key=_natural)
-        found += [here / name for name in sorted(files, key=_natural) if name.endswith(".jsonl")]
-    return found
+        paths += [here / name for name in sorted(files, key=_natural) if name.endswith(".jsonl")]
+    return paths
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw
 from mgsd_envs import grid, statements
 from mgsd_envs.grid import MOVES, Graph
 from mgsd_envs.rendering import Atlas, Pen, Picture, check_look, quantized_atlas
-from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
+from mgsd_envs.task import Illegal
+from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 ICE, HOLE, GOAL, PLAYER = range(4)
 _QUESTIONS = (
@@ -32,7 +33,15 @@ _QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class LakeState:
-    """A lake of ``size`` x ``size`` cells; every cell that is not a hole is ice."""
+    """A lake; every cell that is not a hole is ice.
+
+    Attributes:
+        size: cells a side, n.
+        player: where the player stands.
+        goal: where to go; another cell than the player's, except in the middle of a rollout.
+        holes: cells that may not be entered. Player and goal stand on ice; only in a world that a model believes in
+            may they not.
+    """
 
     size: int
     player: Cell
@@ -41,7 +50,16 @@ class LakeState:
 
 
 class FrozenLake:
-    """The FrozenLake task."""
+    """Walk over the ice to the goal, and into no hole.
+
+    - Observation: the whole :class:`LakeState`, as a picture, uint8 (size, size, 3), or as text.
+    - Actions: ``left``, ``down``, ``right``, ``up``, one cell each. They are absolute and never slip.
+    - Cursor: (row, column) of the player.
+    - Illegal: a step off the grid (``off_grid``) or into a hole (``hole``).
+    - End: solved when the player reaches the goal. A rollout also ends at its first illegal action, unsolved. There is
+      no reward and no limit of steps.
+    - Levels: n x n cells, 3 to 8 in the paper, 2 to 32 possible.
+    """
 
     name = "frozenlake"
     levels = range(3, 9)
@@ -70,7 +88,7 @@ class FrozenLake:
         if not free:
             return None
         player = _pick(free, draws[-2])
-        layers = grid.flood(Graph(grid.walks(level, free)), player)
+        layers = grid.bfs_layers(Graph(grid.walks(level, free)), player)
         distances = [d for d in (length or range(1, len(layers))) if 0 < d < len(layers)]
         if not distances:
             return None
@@ -89,7 +107,7 @@ class FrozenLake:
             hole_cells = _holes(level, holes)
             graph = Graph(grid.walks(level, everything & ~holes))
             for player in grid.cells_of(level, everything & ~holes):
-                reached = sum(grid.flood(graph, grid.bit(level, player))[1:])
+                reached = sum(grid.bfs_layers(graph, grid.bit(level, player))[1:])
                 for goal in grid.cells_of(level, reached):
                     yield LakeState(level, player, goal, hole_cells)
 
@@ -107,14 +125,14 @@ class FrozenLake:
 
     def solve(self, state: LakeState) -> Plan | None:
         """One shortest plan."""
-        found = grid.shortest(*self.graph(state))
-        return found and found[0]
+        shortest = grid.shortest(*self.graph(state))
+        return shortest and shortest[0]
 
     def straight(self, state: LakeState) -> Plan:
         """Vertical moves, then horizontal ones, through whatever is there."""
-        return grid.beeline(state.player, state.goal)
+        return grid.straight_plan(state.player, state.goal)
 
-    def free_length(self, state: LakeState) -> int:
+    def obstacle_free_length(self, state: LakeState) -> int:
         """Manhattan distance from player to goal."""
         return grid.manhattan(state.player, state.goal)
 
@@ -138,7 +156,7 @@ class FrozenLake:
         """Whether the player stands on the goal."""
         return cursor == state.goal
 
-    def at(self, state: LakeState, cursor: Cursor) -> LakeState:
+    def state_at(self, state: LakeState, cursor: Cursor) -> LakeState:
         """The player at the cursor."""
         return replace(state, player=(cursor[0], cursor[1]))
 
@@ -168,23 +186,23 @@ class FrozenLake:
         """Size, player, goal and holes: the four questions of the paper's first stage."""
         return statements.asked(self.describe(state), _QUESTIONS)
 
-    def kinds(self, state: LakeState) -> list[list[int]]:
-        """Ice, hole, goal or player."""
-        kinds = [[ICE] * state.size for _ in range(state.size)]
+    def tile_ids(self, state: LakeState) -> list[list[int]]:
+        """0 for ice, 1 for a hole, 2 for the goal, 3 for the player, who covers the goal."""
+        ids = [[ICE] * state.size for _ in range(state.size)]
         for row, column in state.holes:
-            kinds[row][column] = HOLE
-        kinds[state.goal[0]][state.goal[1]] = GOAL
-        kinds[state.player[0]][state.player[1]] = PLAYER
-        return kinds
+            ids[row][column] = HOLE
+        ids[state.goal[0]][state.goal[1]] = GOAL
+        ids[state.player[0]][state.player[1]] = PLAYER
+        return ids
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
-        """The tiles of a look."""
+        """Tiles for the ids 0 (ice), 1 (hole), 2 (goal) and 3 (player)."""
         check_look(self.name, theme, self.themes, level, size)
         return _atlas(theme, level, size)
 
     def draw(self, state: LakeState, theme: str = "classic", size: int = 256) -> Picture:
         """A picture of the lake; ``classic`` is gymnasium's art as the paper shows it."""
-        return self.atlas(theme, state.size, size).compose(self.kinds(state))
+        return self.atlas(theme, state.size, size).compose(self.tile_ids(state))
 
     def to_json(self, state: LakeState) -> dict[str, Any]:
         """Size, player, goal and the sorted holes."""
@@ -232,17 +250,17 @@ def _pick(nodes: int, draw: float) -> int:
 @lru_cache(maxsize=64)
 def _atlas(theme: str, level: int, size: int) -> Atlas:
     if theme == "classic":
-        return quantized_atlas([_classic_board(kind, level, size) for kind in range(4)], level)
+        return quantized_atlas([_classic_board(tile_id, level, size) for tile_id in range(4)], level)
     palette = ((235, 243, 250), (150, 170, 190), (30, 60, 110), (40, 150, 70), (210, 50, 40))
     return Atlas(palette, level, size, partial(_plain_tile, level, size))
 
 
-def _classic_board(kind: int, level: int, size: int) -> Image.Image:
+def _classic_board(tile_id: int, level: int, size: int) -> Image.Image:
     """Tiles of min(64, 512 // n) pixels with a one-pixel outline a cell, scaled to ``size`` with Lanczos."""
     edge = min(64, 512 // level)
     tile = _art("ice", edge)
-    if kind != ICE:
-        for name in {HOLE: ("hole",), GOAL: ("goal",), PLAYER: ("stool", "elf_down")}[kind]:
+    if tile_id != ICE:
+        for name in {HOLE: ("hole",), GOAL: ("goal",), PLAYER: ("stool", "elf_down")}[tile_id]:
             tile.alpha_composite(_art(name, edge))
     ImageDraw.Draw(tile).rectangle((0, 0, edge - 1, edge - 1), outline=(180, 200, 230, 255))
     board = Image.new("RGB", (edge * level, edge * level))
@@ -258,14 +276,14 @@ def _art(name: str, edge: int) -> Image.Image:
         return image.convert("RGBA").resize((edge, edge), Image.Resampling.LANCZOS)
 
 
-def _plain_tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np.uint8]:
+def _plain_tile(level: int, size: int, tile_id: int, row: int, column: int) -> NDArray[np.uint8]:
     """Flat colours: dark discs for holes, a green square for the goal, a red disc for the player."""
     pen = Pen(level, size, row, column)
     cell = size / level
     x, y = column * cell, row * cell
     pen.line(x, y + cell, x, y, x + cell, y, colour=1)
-    if kind == GOAL:
+    if tile_id == GOAL:
         pen.rectangle(x + 0.2 * cell, y + 0.2 * cell, x + 0.8 * cell, y + 0.8 * cell, colour=3)
-    elif kind != ICE:
-        pen.disc(x + cell / 2, y + cell / 2, 0.3 * cell, colour=2 if kind == HOLE else 4)
+    elif tile_id != ICE:
+        pen.disc(x + cell / 2, y + cell / 2, 0.3 * cell, colour=2 if tile_id == HOLE else 4)
     return pen.tile()

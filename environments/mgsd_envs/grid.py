@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mgsd_envs.task import Cell, Plan
+from mgsd_envs.types import Cell, Plan
 
 MOVES: dict[str, Cell] = {"left": (0, -1), "down": (1, 0), "right": (0, 1), "up": (-1, 0)}
 """The four moves and what they add to (row, column)."""
@@ -48,7 +48,7 @@ class Graph:
         return sources
 
 
-def flood(graph: Graph, start: int, goal: int = 0) -> list[int]:
+def bfs_layers(graph: Graph, start: int, goal: int = 0) -> list[int]:
     """Nodes by distance from ``start``: item k is k actions away; the last is the first to meet ``goal``."""
     front = seen = start
     layers = [front]
@@ -63,7 +63,7 @@ def flood(graph: Graph, start: int, goal: int = 0) -> list[int]:
 
 def shortest(graph: Graph, start: int, goal: int) -> tuple[Plan, int] | None:
     """One shortest plan and the exact number of shortest plans; None where the goal is out of reach."""
-    layers = flood(graph, start, goal)
+    layers = bfs_layers(graph, start, goal)
     ends = layers[-1] & goal
     if not ends:
         return None
@@ -156,7 +156,7 @@ def manhattan(a: Cell, b: Cell) -> int:
     return abs(a[0] - b[0]) + abs(a[1] - b[1])
 
 
-def beeline(a: Cell, b: Cell) -> Plan:
+def straight_plan(a: Cell, b: Cell) -> Plan:
     """Straight from a to b: the vertical moves, then the horizontal ones."""
     down, right = b[0] - a[0], b[1] - a[1]
     vertical = ("down" if down > 0 else "up",) * abs(down)

@@ -29,7 +29,8 @@ from mgsd_envs.episodes import Episode, Mix, generate, make_episode
 from mgsd_envs.grid import check_level
 from mgsd_envs.rendering import check_look
 from mgsd_envs.splits import SPLITS, Split
-from mgsd_envs.task import Cursor, Illegal, Task, get_task
+from mgsd_envs.task import Illegal, Task, get_task
+from mgsd_envs.types import Cursor
 
 MAX_EPISODE_STEPS = 200
 """Step limit of the registered ids: 5 times the longest shortest plan at the paper's levels. ``gymnasium.make`` takes
@@ -39,10 +40,10 @@ another one as ``max_episode_steps``, which levels above 16 need."""
 class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # gymnasium's types are not followed
     """One task as an environment, with the dynamics of its pure ``step``.
 
-    Action space: ``Discrete``; action i is ``task.actions[i]`` (left, down, right, up[, pick, drop]). Moves are
-    absolute.
+    Action space: ``Discrete(4)``, in MiniBehaviour ``Discrete(6)``; action i is ``task.actions[i]`` (left, down, right,
+    up[, pick, drop]). Moves are absolute, by one cell.
 
-    Observation space, both kinds fixed in size:
+    Observation space, all that there is to see, fixed in size:
 
     - ``"image"``: ``Box(0, 255, (size, size, 3), uint8)``, the picture in the chosen theme.
     - ``"symbolic"``: ``Box(0, 1, (level, level, planes), uint8)``, for each kind of fact the cells where it holds.
@@ -51,8 +52,9 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
 
     The state as text is in ``info["symbolic"]`` and is what render mode ``"ansi"`` gives.
 
-    Reward: 1 for the action that solves the task, else 0. An episode terminates at success and at the first illegal
-    action, whose rule is in ``info["illegal"]``; the board then stays as it was.
+    Reward: 1.0 for the action that solves the task, else 0.0. An episode terminates at success and at the first illegal
+    action, whose rule is in ``info["illegal"]``; the board then stays as it was. It is never truncated here; the
+    registered ids truncate after :data:`MAX_EPISODE_STEPS` actions.
 
     Episode start: a state of the wanted split, easy, medium and hard ones in equal parts, three in ten of which the
     plan that sees no obstacles may solve. ``reset(options={"state": ...})`` starts from a given state, or from its
@@ -123,7 +125,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
     @property
     def state(self) -> Any:
         """The task's state as it is now."""
-        return self.task.at(self.episode.state, self._cursor)
+        return self.task.state_at(self.episode.state, self._cursor)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

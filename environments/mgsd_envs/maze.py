@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from mgsd_envs import grid, statements
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
-from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
+from mgsd_envs.task import Illegal
+from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
 BLACK, WHITE, GREY, YELLOW, BLUE = range(5)
@@ -39,7 +40,7 @@ class MazeState:
     """A maze of ``size`` x ``size`` cells.
 
     Attributes:
-        size: cells a side.
+        size: cells a side, n.
         player: where the player stands.
         goal: where to go.
         sides: one byte a cell in reading order, the sum of its open sides: left 1, down 2, right 4, up 8. An opening
@@ -53,7 +54,17 @@ class MazeState:
 
 
 class Maze:
-    """The Maze task."""
+    """Walk through the openings between cells to the goal.
+
+    - Observation: the whole :class:`MazeState`, as a picture, uint8 (size, size, 3), or as text.
+    - Actions: ``left``, ``down``, ``right``, ``up``, one cell each, absolute.
+    - Cursor: (row, column) of the player.
+    - Illegal: a step off the grid (``off_grid``) or through a wall (``wall``).
+    - End: solved when the player reaches the goal. A rollout also ends at its first illegal action, unsolved. There is
+      no reward and no limit of steps.
+    - Levels: n x n cells, 3 to 6 in the paper, 2 to 32 possible. A drawn maze is a spanning tree: one way between any
+      two cells, so there is one shortest plan.
+    """
 
     name = "maze"
     levels = range(3, 7)
@@ -78,7 +89,7 @@ class Maze:
         draws: list[float] = rng.random(cells + 3).tolist()
         sides = _carve(level, draws)
         player = int(draws[-1] * cells)
-        layers = grid.flood(_walks(level, sides), 1 << player)
+        layers = grid.bfs_layers(_walks(level, sides), 1 << player)
         distances = [d for d in (length or range(1, len(layers))) if 0 < d < len(layers)]
         if not distances:
             return None
@@ -117,14 +128,14 @@ class Maze:
 
     def solve(self, state: MazeState) -> Plan | None:
         """One shortest plan."""
-        found = grid.shortest(*self.graph(state))
-        return found and found[0]
+        shortest = grid.shortest(*self.graph(state))
+        return shortest and shortest[0]
 
     def straight(self, state: MazeState) -> Plan:
         """Vertical moves, then horizontal ones, through every wall."""
-        return grid.beeline(state.player, state.goal)
+        return grid.straight_plan(state.player, state.goal)
 
-    def free_length(self, state: MazeState) -> int:
+    def obstacle_free_length(self, state: MazeState) -> int:
         """Manhattan distance from player to goal."""
         return grid.manhattan(state.player, state.goal)
 
@@ -148,7 +159,7 @@ class Maze:
         """Whether the player stands on the goal."""
         return cursor == state.goal
 
-    def at(self, state: MazeState, cursor: Cursor) -> MazeState:
+    def state_at(self, state: MazeState, cursor: Cursor) -> MazeState:
         """The player at the cursor."""
         return replace(state, player=(cursor[0], cursor[1]))
 
@@ -192,22 +203,22 @@ class Maze:
         moves = f"moves: {_letters(state.sides[state.player[0] * state.size + state.player[1]])}"
         return statements.asked(f"{self.describe(state)}\n{moves}", _QUESTIONS)
 
-    def kinds(self, state: MazeState) -> list[list[int]]:
+    def tile_ids(self, state: MazeState) -> list[list[int]]:
         """The open sides as in :attr:`MazeState.sides`, plus 16 for the player and 32 for the goal."""
         n = state.size
-        kinds = [list(state.sides[i : i + n]) for i in range(0, n * n, n)]
-        kinds[state.goal[0]][state.goal[1]] |= _GOAL
-        kinds[state.player[0]][state.player[1]] |= _PLAYER
-        return kinds
+        ids = [list(state.sides[i : i + n]) for i in range(0, n * n, n)]
+        ids[state.goal[0]][state.goal[1]] |= _GOAL
+        ids[state.player[0]][state.player[1]] |= _PLAYER
+        return ids
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
-        """The tiles of a look."""
+        """Tiles for the ids that :meth:`tile_ids` gives, 0 to 63."""
         check_look(self.name, theme, self.themes, level, size)
         return _atlas(theme, level, size)
 
     def draw(self, state: MazeState, theme: str = "classic", size: int = 256) -> Picture:
         """A picture of the maze: black walls, a yellow disc for the player, a blue one for the goal."""
-        return self.atlas(theme, state.size, size).compose(self.kinds(state))
+        return self.atlas(theme, state.size, size).compose(self.tile_ids(state))
 
     def to_json(self, state: MazeState) -> dict[str, Any]:
         """Size, player, goal and, row by row, the letters of each cell's open sides."""
@@ -346,7 +357,7 @@ def _atlas(theme: str, level: int, size: int) -> Atlas:
     return Atlas(classic if theme == "classic" else plain, level, size, partial(_tile, level, size))
 
 
-def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np.uint8]:
+def _tile(level: int, size: int, tile_id: int, row: int, column: int) -> NDArray[np.uint8]:
     """A floor inset by half a wall, a bridge over each opening, a thin line on the border of each opening."""
     pen = Pen(level, size, row, column)
     cell = size / level
@@ -356,15 +367,15 @@ def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np
     pen.rectangle(left + half, top + half, right - half, bottom - half, colour=WHITE)
     thin = max(1, int(cell / 16))
     for side, x in (("left", left), ("right", right)):
-        if kind & FLAGS[side]:
+        if tile_id & FLAGS[side]:
             pen.rectangle(x - half, top + half, x + half, bottom - half, colour=WHITE)
             pen.line(x, top + half, x, bottom - half, colour=GREY, width=thin)
     for side, y in (("up", top), ("down", bottom)):
-        if kind & FLAGS[side]:
+        if tile_id & FLAGS[side]:
             pen.rectangle(left + half, y - half, right - half, y + half, colour=WHITE)
             pen.line(left + half, y, right - half, y, colour=GREY, width=thin)
     radius = max(3, int((cell - wall) * 0.25))
-    if kind >= _PLAYER:
+    if tile_id >= _PLAYER:
         x, y = (column + 0.5) * cell, (row + 0.5) * cell
-        pen.disc(x, y, radius, colour=YELLOW if kind & _PLAYER else BLUE)
+        pen.disc(x, y, radius, colour=YELLOW if tile_id & _PLAYER else BLUE)
     return pen.tile()

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from mgsd_envs import grid, statements
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
-from mgsd_envs.task import Cell, Cursor, Fact, Illegal, Plan
+from mgsd_envs.task import Illegal
+from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 FETCHING, CARRYING, DONE = range(3)
 BLACK, GRID, TABLE, RED, WHITE = range(5)
-FLOOR_KIND, TABLE_KIND, AGENT_KIND, PRINTER_KIND, CARRIER_KIND, INSTALLED_KIND = range(6)
+FLOOR_TILE, TABLE_TILE, AGENT_TILE, PRINTER_TILE, CARRIER_TILE, INSTALLED_TILE = range(6)
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
 _QUESTIONS = (
     "How many rows does the grid have?",
@@ -40,7 +41,15 @@ _QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class OfficeState:
-    """A room of ``size`` x ``size`` cells with one agent, one printer and a table of one or more cells."""
+    """A room with one agent, one printer and a table; all other cells are floor.
+
+    Attributes:
+        size: cells a side, n.
+        agent: where the agent stands.
+        printer: where the printer stands: on the floor at first, in the agent's cell while it is carried, in the end
+            on the table.
+        table: the cells of the table, 2 x 3 in a drawn room, one or more of any shape in a given one.
+    """
 
     size: int
     agent: Cell
@@ -49,7 +58,19 @@ class OfficeState:
 
 
 class MiniBehaviour:
-    """The MiniBehaviour task. A cursor is (row, column, phase), the phase being fetching, carrying or done."""
+    """Fetch the printer and set it down on the table.
+
+    - Observation: the whole :class:`OfficeState`, as a picture, uint8 (size, size, 3), or as text.
+    - Actions: ``left``, ``down``, ``right``, ``up``, one cell each, absolute; ``pick`` and ``drop``, which need the
+      printer or a table cell on one of the agent's four sides.
+    - Cursor: (row, column, phase) of the agent, the phase being 0 (fetching), 1 (carrying) or 2 (done).
+    - Illegal: a step off the grid (``off_grid``), onto the table (``table``) or, before the pick, into the printer
+      (``printer``); a pick too far away (``pick_far``) or after the first (``pick_twice``); a drop with empty hands
+      (``drop_empty``) or too far away (``drop_far``).
+    - End: solved when the printer is dropped. A rollout also ends at its first illegal action, unsolved. There is no
+      reward and no limit of steps.
+    - Levels: n x n cells, 5 and 6 in the paper, 4 to 32 possible.
+    """
 
     name = "minibehaviour"
     levels = range(5, 7)
@@ -121,16 +142,16 @@ class MiniBehaviour:
 
     def solve(self, state: OfficeState) -> Plan | None:
         """One shortest plan, ``pick`` and ``drop`` counted."""
-        found = grid.shortest(*self.graph(state))
-        return found and found[0]
+        shortest = grid.shortest(*self.graph(state))
+        return shortest and shortest[0]
 
     def straight(self, state: OfficeState) -> Plan:
         """Straight to the nearest cell beside the printer, then to the nearest cell beside the table."""
         pick = min(_beside(state, [state.printer]), key=lambda cell: (grid.manhattan(state.agent, cell), cell))
         drop = min(_beside(state, state.table), key=lambda cell: (grid.manhattan(pick, cell), cell))
-        return (*grid.beeline(state.agent, pick), "pick", *grid.beeline(pick, drop), "drop")
+        return (*grid.straight_plan(state.agent, pick), "pick", *grid.straight_plan(pick, drop), "drop")
 
-    def free_length(self, state: OfficeState) -> int:
+    def obstacle_free_length(self, state: OfficeState) -> int:
         """Shortest plan if the agent could walk through table and printer."""
         drops = _beside(state, state.table)
         return 2 + min(
@@ -171,7 +192,7 @@ class MiniBehaviour:
         """Whether the printer has been dropped."""
         return cursor[2] == DONE
 
-    def at(self, state: OfficeState, cursor: Cursor) -> OfficeState:
+    def state_at(self, state: OfficeState, cursor: Cursor) -> OfficeState:
         """The agent at the cursor; the printer, once picked, in the agent's cell, and once dropped, on the table."""
         row, column, phase = cursor
         agent = (row, column)
@@ -216,17 +237,17 @@ class MiniBehaviour:
         )
         return statements.asked("\n".join(lines), _QUESTIONS)
 
-    def kinds(self, state: OfficeState) -> list[list[int]]:
-        """Floor, table, agent or printer, and of these together: a printer in the agent's cell is carried."""
-        kinds = [[FLOOR_KIND] * state.size for _ in range(state.size)]
+    def tile_ids(self, state: OfficeState) -> list[list[int]]:
+        """0 floor, 1 table, 2 agent, 3 printer, 4 agent that carries the printer, 5 printer on the table."""
+        ids = [[FLOOR_TILE] * state.size for _ in range(state.size)]
         for row, column in state.table:
-            kinds[row][column] = TABLE_KIND
-        kinds[state.printer[0]][state.printer[1]] = INSTALLED_KIND if state.printer in state.table else PRINTER_KIND
-        kinds[state.agent[0]][state.agent[1]] = CARRIER_KIND if state.agent == state.printer else AGENT_KIND
-        return kinds
+            ids[row][column] = TABLE_TILE
+        ids[state.printer[0]][state.printer[1]] = INSTALLED_TILE if state.printer in state.table else PRINTER_TILE
+        ids[state.agent[0]][state.agent[1]] = CARRIER_TILE if state.agent == state.printer else AGENT_TILE
+        return ids
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
-        """The tiles of a look."""
+        """Tiles for the ids that :meth:`tile_ids` gives, 0 to 5."""
         check_look(self.name, theme, self.themes, level, size)
         return _atlas(theme, level, size)
 
@@ -235,7 +256,7 @@ class MiniBehaviour:
 
         A printer in the agent's cell is being carried: it is drawn small above the triangle.
         """
-        return self.atlas(theme, state.size, size).compose(self.kinds(state))
+        return self.atlas(theme, state.size, size).compose(self.tile_ids(state))
 
     def to_json(self, state: OfficeState) -> dict[str, Any]:
         """Size, agent, printer and the sorted table cells."""
@@ -287,7 +308,7 @@ def _agents_by_length(state: OfficeState) -> dict[int, list[Cell]]:
     floor = (1 << n * n) - 1 & ~grid.bit(n, state.printer)
     backward = Graph(tuple((action, _shift(mask, shift), -shift) for action, mask, shift in graph.moves))
     by_length = {}
-    for length, layer in enumerate(grid.flood(backward, goal)):
+    for length, layer in enumerate(grid.bfs_layers(backward, goal)):
         if here := layer & floor:
             by_length[length] = grid.cells_of(n, here)
     return by_length
@@ -323,18 +344,18 @@ def _atlas(theme: str, level: int, size: int) -> Atlas:
     return Atlas(classic if theme == "classic" else plain, level, size, partial(_tile, level, size))
 
 
-def _tile(level: int, size: int, kind: int, row: int, column: int) -> NDArray[np.uint8]:
+def _tile(level: int, size: int, tile_id: int, row: int, column: int) -> NDArray[np.uint8]:
     pen = Pen(level, size, row, column)
     cell = size / level
     x, y = column * cell, row * cell
-    if kind in (TABLE_KIND, INSTALLED_KIND):
+    if tile_id in (TABLE_TILE, INSTALLED_TILE):
         pen.rectangle(x + 1, y + 1, (column + 1) * cell - 1, (row + 1) * cell - 1, colour=TABLE)
-    if kind in (AGENT_KIND, CARRIER_KIND):
+    if tile_id in (AGENT_TILE, CARRIER_TILE):
         base, top, bottom = x + 0.22 * cell, y + 0.20 * cell, y + 0.80 * cell
         pen.polygon(base, top, x + 0.78 * cell, y + 0.50 * cell, base, bottom, colour=RED)
-    if kind in (PRINTER_KIND, INSTALLED_KIND):
+    if tile_id in (PRINTER_TILE, INSTALLED_TILE):
         _printer(pen, x, y, cell)
-    elif kind == CARRIER_KIND:
+    elif tile_id == CARRIER_TILE:
         _printer(pen, x + 0.45 * cell, y - 0.05 * cell, 0.6 * cell)
     pen.line(x, y + cell, x, y, x + cell, y, colour=GRID)
     return pen.tile()

@@ -32,7 +32,7 @@ from mgsd_envs.frozenlake import LakeState
 from mgsd_envs.gym import BoardEnv
 from mgsd_envs.maze import FLAGS, MazeState
 from mgsd_envs.minibehaviour import OfficeState
-from mgsd_envs.task import Cell
+from mgsd_envs.types import Cell
 
 PRINTER, TABLE = "blue", "yellow"
 """MiniGrid's colours for the printer (a box) and the table (walls)."""
@@ -98,6 +98,9 @@ class MiniGridView(gymnasium.Wrapper, RecordConstructorArgs):  # type: ignore[mi
     Observation: ``image``, uint8 (width, height, 3), each cell's (object, colour, state) as in MiniGrid's
     ``FullyObsWrapper``, indexed [x, y]; ``direction``, that of the last move, 0 (right) at first; ``mission``, a
     sentence. The agent's cell reads (agent, red, direction), or (agent, blue, direction) while it carries the printer.
+
+    Actions, rewards and when an episode ends are the wrapped environment's: absolute moves by one of our cells, not
+    MiniGrid's turns.
 
     ``render()`` in mode ``"rgb_array"`` gives MiniGrid's tiles; other modes are the wrapped environment's.
 

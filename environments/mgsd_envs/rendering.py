@@ -1,6 +1,6 @@
 """Pictures as mosaics of cached tiles, kept as palette indices until somebody needs RGB or PNG.
 
-A tile belongs to a kind of cell *and* its place on the grid, so it keeps the exact pixels that the paper's renderers
+A tile has an id for what it shows *and* a place on the grid, so it keeps the exact pixels that the paper's renderers
 give that place, also where the picture's size is no multiple of the grid's.
 """
 
@@ -24,11 +24,11 @@ _SETTLED = 2000  # the palette is good enough when fewer pixels than this still 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A palette image.
+    """A picture of a state as a palette image; :meth:`rgb` gives its pixels, :meth:`png` a file.
 
     Attributes:
-        indices: uint8 (height, width), positions in the palette.
-        palette: uint8 (colours, 3), RGB.
+        indices: uint8 (height, width), positions in the palette; row 0 is at the top.
+        palette: uint8 (colours, 3), RGB, at most 256 colours.
         compress_level: how hard :meth:`png` tries, 0 to 9.
     """
 
@@ -74,17 +74,21 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 Paint = Callable[[int, int, int], "NDArray[np.uint8]"]
-"""Paints the tile of (kind, row, column) as palette indices."""
+"""Paints the tile of (tile_id, row, column) as palette indices."""
 
 
 class Atlas:
     """The tiles of one theme at one grid size, each painted once.
 
+    A tile is what one cell looks like: it has an id, whose meaning is the task's (:meth:`mgsd_envs.Task.tile_ids`), and
+    the place of its cell. Rows and columns are 0-based from the top left; a tile of row r and column c has the pixels
+    from ``r * size // level`` to ``(r + 1) * size // level`` of the picture's height, and likewise of its width.
+
     Args:
-        palette: the colours that the tiles index.
+        palette: the colours that the tiles index, RGB from 0 to 255, at most 256.
         level: cells a side.
         size: pixels a side.
-        paint: makes a tile of exactly the pixels that its cell covers.
+        paint: makes a tile, uint8 palette indices of exactly the pixels that its cell covers.
         compress_level: see :class:`Picture`.
     """
 
@@ -103,17 +107,21 @@ class Atlas:
         self._slots = [[(rows, columns) for columns in spans] for rows in spans]
         self._compress_level = compress_level
 
-    def tile(self, kind: int, row: int, column: int) -> Picture:
-        """The picture of one cell, if it were of this kind."""
-        return Picture(self._paint(kind, row, column), self._palette, self._compress_level)
+    def tile(self, tile_id: int, row: int, column: int) -> Picture:
+        """The picture of one cell, if it showed this tile."""
+        return Picture(self._paint(tile_id, row, column), self._palette, self._compress_level)
 
-    def compose(self, kinds: Sequence[Sequence[int]]) -> Picture:
-        """The picture of a grid whose cell (r, c) is of kind ``kinds[r][c]``."""
+    def compose(self, tile_ids: Sequence[Sequence[int]]) -> Picture:
+        """The picture, ``size`` pixels square, of a grid whose cell (r, c) shows tile ``tile_ids[r][c]``.
+
+        Raises:
+            ValueError: ``tile_ids`` does not have ``level`` rows of ``level`` ids.
+        """
         paint = self._paint
         indices = np.empty((self._size, self._size), np.uint8)
-        for r, (row, slots) in enumerate(zip(kinds, self._slots, strict=True)):
-            for c, (kind, slot) in enumerate(zip(row, slots, strict=True)):
-                indices[slot] = paint(kind, r, c)
+        for r, (row, slots) in enumerate(zip(tile_ids, self._slots, strict=True)):
+            for c, (tile_id, slot) in enumerate(zip(row, slots, strict=True)):
+                indices[slot] = paint(tile_id, r, c)
         return Picture(indices, self._palette, self._compress_level)
 
 
@@ -160,7 +168,7 @@ class Pen:
 
 
 def quantized_atlas(boards: Sequence[Image.Image], level: int) -> Atlas:
-    """An atlas cut from RGB pictures of a grid full of each kind, brought to the 256 colours that fit them all.
+    """An atlas cut from RGB pictures of a grid full of each tile, brought to the 256 colours that fit them all.
 
     Deflate is left out of the PNGs of a texture that it shrinks by less than two thirds: it would take most of the
     time that a whole episode needs.
@@ -173,8 +181,8 @@ def quantized_atlas(boards: Sequence[Image.Image], level: int) -> Atlas:
     indices = np.array(reduced, np.uint8)
     lines = edges(level, size)
 
-    def paint(kind: int, row: int, column: int) -> NDArray[np.uint8]:
-        board = indices[kind * size : (kind + 1) * size]
+    def paint(tile_id: int, row: int, column: int) -> NDArray[np.uint8]:
+        board = indices[tile_id * size : (tile_id + 1) * size]
         return board[lines[row] : lines[row + 1], lines[column] : lines[column + 1]]
 
     palette = np.array(reduced.getpalette(), np.uint8).reshape(-1, 3)

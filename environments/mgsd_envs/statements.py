@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from mgsd_envs.grid import LETTERS, MAX_LEVEL, MOVES, inside
-from mgsd_envs.task import Cell, Fact
+from mgsd_envs.types import Cell, Fact
 
 _SIDE_LETTERS = {letter.lower() for letter in LETTERS}
 _WORD = re.compile(r"[a-z]+")
@@ -152,11 +152,11 @@ class FactSheet:
         Raises:
             ValueError: one lies outside the grid or has no label.
         """
-        found = []
+        labelled = []
         for row in self._rows.get(name, ()):
             match row:
                 case (int(r), int(c), str(label)) if inside(self.size, (r, c)):
-                    found.append(((r, c), label))
+                    labelled.append(((r, c), label))
                 case _:
                     raise ValueError(f"{(name, *row)} lies outside the {self.size}x{self.size} grid")
-        return found
+        return labelled

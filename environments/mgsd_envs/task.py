@@ -9,23 +9,13 @@ from importlib.metadata import entry_points
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
+from mgsd_envs.types import Cursor, Fact, Plan
+
 if TYPE_CHECKING:
     import numpy as np
 
     from mgsd_envs.grid import Graph
     from mgsd_envs.rendering import Atlas, Picture
-
-Cell = tuple[int, int]
-"""A cell as (row, column), both 0-based, row 0 at the top."""
-
-Fact = tuple[str | int, ...]
-"""One atomic statement about a state, such as ``("hole", 1, 2)``."""
-
-Plan = tuple[str, ...]
-"""Action names in the order they are carried out."""
-
-Cursor = tuple[int, ...]
-"""What changes during a rollout: (row, column), and for MiniBehaviour the phase."""
 
 S = TypeVar("S")
 
@@ -103,7 +93,7 @@ class Task(Protocol[S]):
         """The plan of one who sees no obstacles: straight to each target, vertical moves before horizontal ones."""
         ...
 
-    def free_length(self, state: S) -> int:
+    def obstacle_free_length(self, state: S) -> int:
         """Length of the shortest plan if no obstacle stood in the way."""
         ...
 
@@ -119,7 +109,7 @@ class Task(Protocol[S]):
         """Whether the episode has ended in success."""
         ...
 
-    def at(self, state: S, cursor: Cursor) -> S:
+    def state_at(self, state: S, cursor: Cursor) -> S:
         """The state as it is in the middle of a rollout: to tell, draw or encode, not to act in."""
         ...
 
@@ -153,8 +143,8 @@ class Task(Protocol[S]):
         """
         ...
 
-    def kinds(self, state: S) -> list[list[int]]:
-        """What each cell looks like, row by row, in numbers that :meth:`atlas` has tiles for."""
+    def tile_ids(self, state: S) -> list[list[int]]:
+        """What each cell looks like: ``level`` rows of ``level`` numbers that :meth:`atlas` has tiles for."""
         ...
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
@@ -166,7 +156,7 @@ class Task(Protocol[S]):
         ...
 
     def draw(self, state: S, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the state, ``size`` pixels square: the atlas's tiles of the state's kinds.
+        """A picture of the state, ``size`` pixels square: the atlas's tiles put together by :meth:`tile_ids`.
 
         Raises:
             ValueError: unknown theme, or fewer than 4 pixels a cell.
@@ -195,9 +185,13 @@ class Task(Protocol[S]):
 class Rollout(NamedTuple):
     """What came of a plan in the simulator.
 
+    A rollout starts at the state's own start and ends at success, at the first illegal action or with the plan.
+
     Attributes:
-        outcome: ``solved``, ``wrong`` (every action legal, ends short of success) or ``illegal``.
-        steps: legal actions carried out; for ``illegal`` also the index of the offending action.
+        outcome: ``solved`` (success, in one action or more), ``wrong`` (every action legal, ends short of success) or
+            ``illegal``.
+        steps: legal actions carried out, those behind success left out; for ``illegal`` also the 0-based index of the
+            offending action.
         illegal: the rule that was broken, else None.
     """
 

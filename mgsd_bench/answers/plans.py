@@ -26,7 +26,7 @@ from __future__ import annotations
 import re
 
 from mgsd_envs.grid import LETTERS
-from mgsd_envs.task import Plan
+from mgsd_envs.types import Plan
 
 MOVE_ARROWS = {"left": "←⬅", "down": "↓⬇", "right": "→➡", "up": "↑⬆"}
 _THINK_TAG = re.compile(r"<(/?)think>", re.IGNORECASE)

@@ -84,7 +84,7 @@ class Fault:
     """Why there is no answer.
 
     Attributes:
-        of: what is at fault.
+        cause: what is at fault, see above.
         reason: one line.
         wait: seconds after which the server wants to be asked again, if it says.
         parameter: the parameter that the server names, if it does.
@@ -92,7 +92,7 @@ class Fault:
         usage: tokens that were spent all the same.
     """
 
-    of: Literal["passing", "request", "server"]
+    cause: Literal["passing", "request", "server"]
     reason: str
     wait: float | None = None
     parameter: str | None = None
@@ -135,11 +135,11 @@ def template(kind: Kind, config: BackendConfig, extra: Mapping[str, Any]) -> tup
         "repetition_penalty": sampling.repetition_penalty,
     }
     limits = {"min_pixels": config.min_pixels, "max_pixels": config.max_pixels}
-    unsaid: dict[str, str] = {}
+    omitted: dict[str, str] = {}
     if kind == "openai":
-        unsaid["mm_processor_kwargs"] = f"the server scales images as it does; {limits} are not applied"
+        omitted["mm_processor_kwargs"] = f"the server scales images as it does; {limits} are not applied"
         kept = {"temperature", "top_p"} | {name for name in NEUTRAL if asked[name] != NEUTRAL[name]}
-        unsaid |= {name: f"{NEUTRAL[name]:g}, as without it" for name in NEUTRAL if name not in kept}
+        omitted |= {name: f"{NEUTRAL[name]:g}, as without it" for name in NEUTRAL if name not in kept}
         asked = {name: value for name, value in asked.items() if name in kept}
     fields: Template = {"model": config.model, **asked, "max_tokens": sampling.max_tokens, "seed": None}
     if kind == "vllm":
@@ -147,11 +147,13 @@ def template(kind: Kind, config: BackendConfig, extra: Mapping[str, Any]) -> tup
     for name in extra:
         if name in {*fields, *NEUTRAL, "messages", "stream", "n", "max_completion_tokens"}:
             raise UserError(f"-M extra_body: {name} is set by the run itself; use its own option")
-    return {**fields, **extra}, unsaid
+    return {**fields, **extra}, omitted
 
 
-def give_way(fields: Template, unsaid: Mapping[str, str], fault: Fault) -> tuple[Template, dict[str, str]] | None:
-    """The template and what it leaves unsaid after a server refused a parameter; None if it named none of ours.
+def drop_rejected_parameter(
+    fields: Template, omitted: Mapping[str, str], fault: Fault
+) -> tuple[Template, dict[str, str]] | None:
+    """The template and what it omits after a server refused a parameter; None if it named none of ours.
 
     ``max_tokens`` takes its newer name. What does not change the decoding is left out: the seed, the image limits, a
     parameter with a value that does nothing.
@@ -159,7 +161,7 @@ def give_way(fields: Template, unsaid: Mapping[str, str], fault: Fault) -> tuple
     Raises:
         UserError: the server refuses a value that the run asks for, and without it the run would be another one.
     """
-    fields, unsaid = dict(fields), dict(unsaid)
+    fields, omitted = dict(fields), dict(omitted)
     ours = [name for name in fields if name != "model"]
     name = fault.parameter if fault.parameter in ours else None
     name = name or next((each for each in ours if re.search(rf"\b{each}\b", fault.reason)), None)
@@ -167,10 +169,10 @@ def give_way(fields: Template, unsaid: Mapping[str, str], fault: Fault) -> tuple
         return None
     value = fields.pop(name)
     if name == "max_tokens" and "max_completion_tokens" in fault.reason:
-        return {**fields, "max_completion_tokens": value}, unsaid
+        return {**fields, "max_completion_tokens": value}, omitted
     if name in ("seed", "mm_processor_kwargs") or (name in NEUTRAL and value == NEUTRAL[name]):
         applied = " are not applied" if name == "mm_processor_kwargs" else ""
-        return fields, {**unsaid, name: f"{'' if value is None else f'{value}'}{applied}; refused: {fault.reason}"}
+        return fields, {**omitted, name: f"{'' if value is None else f'{value}'}{applied}; refused: {fault.reason}"}
     if name in ("max_tokens", "max_completion_tokens"):
         raise UserError(f"--max-tokens {value}: refused by the server: {fault.reason}")
     if name in NEUTRAL:
@@ -261,10 +263,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _date(text: str | None) -> datetime | None:
     try:
-        found = parsedate_to_datetime(text or "")
+        moment = parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _usage(reply: Any) -> Usage:

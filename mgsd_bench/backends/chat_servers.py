@@ -54,7 +54,7 @@ class Server:
 
 
 @dataclass(slots=True)
-class Tally:
+class UsageCounter:
     """What was sent and spent, answers that were of no use included."""
 
     requests: int = 0
@@ -76,7 +76,7 @@ class Servers:
     def __init__(self, settings: ChatSettings) -> None:
         self._settings = settings
         self.concurrency = settings.concurrency or 32
-        self.tally = Tally()
+        self.usage = UsageCounter()
         self.all = [Server(url, _client(url, settings)) for url in settings.urls]
         self._changed = asyncio.Condition()
 
@@ -85,7 +85,7 @@ class Servers:
         """Those that were not dropped."""
         return [server for server in self.all if server.dropped is None]
 
-    def what_became_of_them(self) -> str:
+    def failure_summary(self) -> str:
         """Why servers were dropped, in one line."""
         return "; ".join(f"{server.url}: {server.dropped}" for server in self.all if server.dropped)
 
@@ -105,8 +105,8 @@ class Servers:
         for attempt in range(1, 4):
             try:
                 reply = await server.client.get("models", timeout=self._settings.connect_timeout)
-                found = reply.json()["data"]
-                return [card for card in found if isinstance(card, dict) and isinstance(card.get("id"), str)]
+                cards = reply.json()["data"]
+                return [card for card in cards if isinstance(card, dict) and isinstance(card.get("id"), str)]
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 raise EngineError(f"cannot be reached ({_reason(error)})") from error
             except (httpx.HTTPError, ValueError, KeyError, TypeError):
@@ -117,10 +117,10 @@ class Servers:
         """The version that a vLLM server states."""
         root = server.url.removesuffix("/v1")
         try:
-            found = (await server.client.get(f"{root}/version", timeout=self._settings.connect_timeout)).json()
+            reply = (await server.client.get(f"{root}/version", timeout=self._settings.connect_timeout)).json()
         except (httpx.HTTPError, ValueError):
             return None
-        return str(found["version"]) if isinstance(found, dict) and "version" in found else None
+        return str(reply["version"]) if isinstance(reply, dict) and "version" in reply else None
 
     async def ask(self, content: bytes, only: Server | None = None) -> Answer | Fault:
         """Send a request until it is answered, or its tries are used up.
@@ -135,15 +135,15 @@ class Servers:
         while True:
             async with self._slot(among, last) as server:
                 reply = await self._post(server, content)
-            if isinstance(reply, Answer) or reply.of == "request":
+            if isinstance(reply, Answer) or reply.cause == "request":
                 server.failed_requests = server.failed_tries = 0
                 return reply
             if only is not None and reply.status == 404:
                 return reply
             if reply.wait is not None and reply.wait > LONGEST_WAIT:
-                reply = replace(reply, of="server", reason=f"asks to wait {reply.wait:,.0f} s: {reply.reason}")
+                reply = replace(reply, cause="server", reason=f"asks to wait {reply.wait:,.0f} s: {reply.reason}")
             last = server
-            if reply.of == "server":
+            if reply.cause == "server":
                 await self._drop(server, reply.reason)
                 continue
             if reply.wait:
@@ -155,7 +155,7 @@ class Servers:
                 if server.failed_requests >= FAILED_REQUESTS and server.failed_tries >= FAILED_TRIES:
                     await self._drop(server, f"{server.failed_tries} tries in a row failed: {reply.reason}")
                 return reply
-            self.tally.retries += 1
+            self.usage.retries += 1
             await asyncio.sleep(self._pause(attempt, reply.wait))
 
     @asynccontextmanager
@@ -164,7 +164,7 @@ class Servers:
         async with self._changed:
             while True:
                 if all(server.dropped is not None for server in among):
-                    raise EngineError(self.what_became_of_them())
+                    raise EngineError(self.failure_summary())
                 free = [s for s in among if s.dropped is None and s.reachable and s.in_flight < self.concurrency]
                 if free:
                     break
@@ -181,7 +181,7 @@ class Servers:
             await self._tell()
 
     async def _post(self, server: Server, content: bytes) -> Answer | Fault:
-        self.tally.requests += 1
+        self.usage.requests += 1
         limit = self._settings.timeout
         try:
             async with asyncio.timeout(limit):
@@ -200,7 +200,7 @@ class Servers:
             return Fault("passing", f"the connection broke ({_reason(error)})")
         reply = read_reply(response.status_code, response.headers, response.content)
         if reply.usage:
-            self.tally.add(reply.usage)
+            self.usage.add(reply.usage)
         if isinstance(reply, Fault) and self._settings.key:  # some servers quote the key that they refuse
             reply = replace(reply, reason=reply.reason.replace(self._settings.key, "***"))
         return reply

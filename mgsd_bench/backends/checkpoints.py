@@ -65,8 +65,8 @@ def checkpoint_folder(model: str, revision: str | None = None) -> Path | None:
         return Path(model).resolve()
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(model, "config.json", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
+    config = try_to_load_from_cache(model, "config.json", revision=revision)
+    return Path(config).parent if isinstance(config, str) else None
 
 
 def fingerprint(folder: Path) -> str:

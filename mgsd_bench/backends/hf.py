@@ -16,23 +16,27 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 from time import perf_counter
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from mgsd_bench.backends import BackendConfig, EngineError, FinishReason, Request, Response, Sampling
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.decoding import GumbelDecoder
+from mgsd_bench.backends.shared import (
+    PROMPT_TOKENS,
+    code_refusal,
+    image_question,
+    one_line,
+    pixel_limits,
+    refuse_run_settings,
+)
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
-from mgsd_bench.backends.vllm import PROMPT_TOKENS
 from mgsd_bench.errors import Exit, UserError
 
 ARGUMENTS = ("attn_implementation", "batch_size", "device", "dtype", "max_model_len", "revision")
 """What ``-M`` may set."""
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
-_FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
-_AREA = 100_000  # a processor whose largest "edge" is above this counts pixels: no image has such a side
 
 
 def open_backend(config: BackendConfig) -> TransformersBackend:
@@ -130,7 +134,8 @@ class TransformersBackend:
         text = self._model.config.get_text_config()
         longest = getattr(text, "max_position_embeddings", None) or PROMPT_TOKENS + sampling.max_tokens
         self._max_model_len = min(longest, max_model_len or PROMPT_TOKENS + sampling.max_tokens)
-        self._image_settings = {} if pixels is None else _pixel_limits(processor, *pixels)
+        images = getattr(processor, "image_processor", None)
+        self._image_settings = {} if pixels is None else pixel_limits(images, *pixels) or {}
         self._ends = _end_tokens(self._model, self._tokenizer)
 
     def __enter__(self) -> Self:
@@ -149,16 +154,14 @@ class TransformersBackend:
         Raises:
             UserError: the checkpoint has no chat template, say, or its processor takes no images.
         """
-        from numpy import uint8, zeros
-
-        question = Request("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
+        question = image_question()
         name = self._config.model if self._config else "the model"
         if getattr(self._processor, "image_processor", None) is None:
             raise UserError(f"--model {name}: its processor takes no images; is torchvision installed?")
         try:
             self._inputs([self._chat(question)], [question.image() if question.image else None])
         except Exception as error:
-            raise UserError(f"--model {name}: takes no image prompts: {_reason(error)}") from error
+            raise UserError(f"--model {name}: takes no image prompts: {one_line(error)}") from error
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: library versions, what was loaded and how, and on what hardware."""
@@ -207,13 +210,13 @@ class TransformersBackend:
         try:
             return self._ask(batch, begin)
         except getattr(torch, "AcceleratorError", ()) as error:
-            raise EngineError(_reason(error)) from error
+            raise EngineError(one_line(error)) from error
         except Exception as error:
             failed = error
         if isinstance(failed, torch.OutOfMemoryError):
             torch.cuda.empty_cache()
         if len(batch) == 1:
-            return [Response(batch[0].key, "", "error", error=_reason(failed))]
+            return [Response(batch[0].key, "", "error", error=one_line(failed))]
         half = len(batch) // 2
         return self._answer(batch[:half]) + self._answer(batch[half:])
 
@@ -277,7 +280,7 @@ class TransformersBackend:
             pad_token_id=self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0,
             use_cache=True,
         )
-        with _lent(model), torch.no_grad():
+        with inference_mode(model), torch.no_grad():
             output = model.generate(
                 **inputs,
                 generation_config=settings,
@@ -296,7 +299,7 @@ class TransformersBackend:
 
 
 @contextmanager
-def _lent(model: Any) -> Iterator[None]:
+def inference_mode(model: Any) -> Iterator[None]:
     """The model in evaluation mode, without generation settings of its own; afterwards as it was."""
     from transformers import GenerationConfig
 
@@ -318,9 +321,8 @@ def _lent(model: Any) -> Iterator[None]:
 
 
 def _check_arguments(config: BackendConfig) -> None:
+    refuse_run_settings(config.engine_args)
     for key, value in config.engine_args.items():
-        if key in _FLAGS:
-            raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
         if key not in ARGUMENTS:
             near = "".join(f"did you mean {name}? " for name in get_close_matches(key, ARGUMENTS, 1))
             raise UserError(f"-M {key}=...: no such argument; {near}choose from {', '.join(ARGUMENTS)}")
@@ -330,38 +332,20 @@ def _check_arguments(config: BackendConfig) -> None:
             raise UserError(f"-M dtype={value}: choose from {', '.join(DTYPES)}")
 
 
-def _pixel_limits(processor: Any, min_pixels: int, max_pixels: int) -> dict[str, Any]:
-    """Image settings that bound an image's area; none where the processor goes by side lengths."""
-    size = getattr(getattr(processor, "image_processor", None), "size", None)
-    try:
-        is_area = size is not None and size["longest_edge"] >= _AREA
-    except (KeyError, TypeError):
-        return {}
-    return {"size": {"shortest_edge": min_pixels, "longest_edge": max_pixels}} if is_area else {}
-
-
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Tokens that end an answer: the tokenizer's and those of the checkpoint's generation settings."""
     ends = model.generation_config.eos_token_id
-    found = {tokenizer.eos_token_id, *(ends if isinstance(ends, list | tuple) else [ends])}
-    return frozenset(int(token) for token in found if token is not None)
+    tokens = {tokenizer.eos_token_id, *(ends if isinstance(ends, list | tuple) else [ends])}
+    return frozenset(int(token) for token in tokens if token is not None)
 
 
 def _refusal(config: BackendConfig, error: Exception) -> UserError:
     """What to tell a user whose model or engine argument transformers or torch did not accept."""
-    reason = _reason(error)
-    if "trust_remote_code" in str(error) and not config.trust_remote_code:
-        return UserError(
-            f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
-        )
+    reason = one_line(error)
+    if about_code := code_refusal(config, error):
+        return about_code
     for key in ("device", "attn_implementation", "revision"):
         value = config.engine_args.get(key)
         if value is not None and (str(value) in reason or key in reason):
             return UserError(f"-M {key}={value}: {reason}")
     return UserError(f"--model {config.model}: transformers cannot load it: {reason}", Exit.ENGINE)
-
-
-def _reason(error: BaseException) -> str:
-    """One line on what went wrong."""
-    text = shorten(str(error), 300, placeholder=" ...")
-    return text if " " in text else f"{type(error).__name__}: {text}"  # a bare word, as of KeyError, says little

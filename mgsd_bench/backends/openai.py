@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, Request, Response
-from mgsd_bench.backends.chat_api import Answer, Fault, Kind, Template, give_way, template, user_turn
+from mgsd_bench.backends.chat_api import Answer, Fault, Kind, Template, drop_rejected_parameter, template, user_turn
 from mgsd_bench.backends.chat_settings import ChatSettings, read_settings
 from mgsd_bench.errors import Exit, UserError
 
@@ -74,7 +74,7 @@ class OpenAIBackend(Backend):
         self._config, self._settings = config, settings
         self._servers = Servers(settings)
         self._template: Template = {}
-        self._unsaid: dict[str, str] = {}
+        self._omitted: dict[str, str] = {}
         self._facts: list[dict[str, Any]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="mgsd-chat", daemon=True)
@@ -86,19 +86,19 @@ class OpenAIBackend(Backend):
         Raises:
             UserError: as for :func:`open_backend`.
         """
-        settled: dict[str, tuple[Template, dict[str, str]]] = {}
+        accepted: dict[str, tuple[Template, dict[str, str]]] = {}
         for server in self._servers.all:
             try:
-                settled[server.url] = self._run(self._settle(server))
+                accepted[server.url] = self._run(self._negotiate(server))
             except EngineError as error:
                 server.dropped = server.dropped or str(error)
                 self._facts.append({"url": server.url, "left_out": server.dropped})
-        if not settled:
-            reasons = self._servers.what_became_of_them()
+        if not accepted:
+            reasons = self._servers.failure_summary()
             if "HTTP 401" in reasons:
                 raise UserError(f"--base-url {reasons}; is {self._settings.key_env} set to your key?")
             raise UserError(f"--base-url {reasons}", Exit.ENGINE)
-        (first, (self._template, self._unsaid)), *others = settled.items()
+        (first, (self._template, self._omitted)), *others = accepted.items()
         for url, (fields, _) in others:
             if fields != self._template:
                 names = sorted(name for name in fields.keys() ^ self._template.keys())
@@ -110,7 +110,7 @@ class OpenAIBackend(Backend):
             self._servers.concurrency = VLLM_CONCURRENCY
 
     def describe(self) -> dict[str, Any]:
-        """Facts for ``run.json``: the servers, what every request says, and what it leaves unsaid."""
+        """Facts for ``run.json``: the servers, what every request says, and what it omits."""
         kind = sorted(self._kinds())
         sent = {name: "one a request" if name == "seed" else value for name, value in self._template.items()}
         identity = json.dumps([kind, self._template], sort_keys=True)
@@ -121,7 +121,7 @@ class OpenAIBackend(Backend):
             "fingerprint": sha256(identity.encode()).hexdigest(),
             "servers": self._facts,
             "sent": sent,
-            "not_sent": self._unsaid,
+            "not_sent": self._omitted,
             "concurrency": self._servers.concurrency,
         }
 
@@ -131,14 +131,14 @@ class OpenAIBackend(Backend):
         Tokens are as the servers count them; ``cost`` is None without prices, and takes cached prompt tokens at the
         full price.
         """
-        tally = self._servers.tally
-        tokens = {f"{name}_tokens": tally.tokens[name] for name in ("prompt", "completion", "reasoning", "cached")}
+        spent = self._servers.usage
+        tokens = {f"{name}_tokens": spent.tokens[name] for name in ("prompt", "completion", "reasoning", "cached")}
         return {
-            "requests": tally.requests,
-            "retries": tally.retries,
+            "requests": spent.requests,
+            "retries": spent.retries,
             **tokens,
             "cost": self._settings.cost(tokens["prompt_tokens"], tokens["completion_tokens"]),
-            "answered_by": dict(tally.models),
+            "answered_by": dict(spent.models),
             "dropped": {server.url: server.dropped for server in self._servers.all if server.dropped},
         }
 
@@ -226,8 +226,8 @@ class OpenAIBackend(Backend):
             return Response(key, "", "error", *tokens, perf_counter() - begin, reply.reason)
         return Response(key, reply.text, reply.finish_reason, *tokens, perf_counter() - begin)
 
-    async def _settle(self, server: Server) -> tuple[Template, dict[str, str]]:
-        """What a server is sent. The facts about it are noted.
+    async def _negotiate(self, server: Server) -> tuple[Template, dict[str, str]]:
+        """What a server is sent: what the run asks for, less what the server refuses. The facts about it are noted.
 
         Raises:
             EngineError: it cannot be reached, or does not answer.
@@ -240,19 +240,21 @@ class OpenAIBackend(Backend):
         if is_vllm and not card:
             served = ", ".join(card["id"] for card in cards)
             raise UserError(f"--model {self._config.model}: {server.url} serves {served}")
-        fields, unsaid = template(kind, self._config, self._settings.extra_body)
+        fields, omitted = template(kind, self._config, self._settings.extra_body)
         while isinstance(pictured := await self._probe(server, fields, PROBE_SIZE), Fault):
-            if pictured.of != "request" and pictured.status != NOT_FOUND:
+            if pictured.cause != "request" and pictured.status != NOT_FOUND:
                 raise EngineError(pictured.reason)
-            gave_way = give_way(fields, unsaid, pictured)
-            if gave_way is None and "mm_processor_kwargs" in fields:  # processors refuse in words of their own
-                gave_way = give_way(fields, unsaid, Fault("request", pictured.reason, parameter="mm_processor_kwargs"))
-            if gave_way is None:
+            remaining = drop_rejected_parameter(fields, omitted, pictured)
+            if remaining is None and "mm_processor_kwargs" in fields:  # processors refuse in words of their own
+                remaining = drop_rejected_parameter(
+                    fields, omitted, Fault("request", pictured.reason, parameter="mm_processor_kwargs")
+                )
+            if remaining is None:
                 hint = "" if server.url.endswith("/v1") else "; base URLs mostly end in /v1"
                 raise UserError(
                     f"--model {self._config.model}: {server.url} refuses a question: {pictured.reason}{hint}"
                 )
-            fields, unsaid = gave_way
+            fields, omitted = remaining
         tokens = await self._picture_tokens(server, fields, kind)
         self._facts.append(
             {
@@ -266,7 +268,7 @@ class OpenAIBackend(Backend):
                 "pixel_limits_hold": _hold(list(tokens.values())),
             }
         )
-        return fields, unsaid
+        return fields, omitted
 
     async def _picture_tokens(self, server: Server, fields: Template, kind: Kind) -> dict[str, int | None]:
         """What pictures cost by their side in pixels; for vLLM, of sides around both limits of the area too."""

@@ -17,14 +17,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_IMAGE
-from mgsd_envs import Episode, Fact, Plan, Task, get_task, random_plan, rollout
-from mgsd_envs.grid import MOVES
+from mgsd_envs import Episode, Plan, get_task, random_plan
+from mgsd_envs.faults import misread, random_state, spoil
 
 NAMES = ("oracle", "random", "straight", "noisy-perception", "noisy-planning", "faulty")
 
@@ -99,7 +97,7 @@ class ScriptedBackend:
     def _answer(self, request: Request) -> str:
         episode, rng = request.episode, random.Random(request.seed)
         task = get_task(episode.task)
-        believed = anything(task, episode.level, rng) if self._name == "random" else episode.state
+        believed = random_state(task, episode.level, rng) if self._name == "random" else episode.state
         if request.condition in WITH_IMAGE:
             believed = misread(task, believed, rng, self._faults.perception)
         plan = self._plan(episode, believed, rng)
@@ -125,43 +123,3 @@ class ScriptedBackend:
         if not plan:  # there is no way in the world that it believes in, or none is needed
             return straight
         return spoil(task, believed, plan, rng) if rng.random() < self._faults.planning else plan
-
-
-def anything(task: Task[Any], level: int, rng: random.Random) -> Any:
-    """A state of the level that has nothing to do with the question."""
-    generator = np.random.default_rng(rng.randrange(2**63))
-    while (state := task.sample(level, generator)) is None:
-        pass
-    return state
-
-
-def misread(task: Task[Any], state: Any, rng: random.Random, rate: float) -> Any:
-    """The state that remains when each fact but the size is replaced, with probability ``rate``, by a false one.
-
-    A false fact has the same name and another cell; two things may come to share a cell.
-    """
-    if rate == 0:
-        return state
-    true = task.facts(state)
-    facts: set[Fact] = set()
-    for fact in sorted(true, key=str):
-        if fact[0] == "size" or rng.random() >= rate:
-            facts.add(fact)
-            continue
-        false = fact
-        while false in true:
-            row, column = rng.randrange(state.size), rng.randrange(state.size)
-            side = (rng.choice(tuple(MOVES)),) if len(fact) == 4 else ()
-            false = (fact[0], row, column, *side)
-        facts.add(false)
-    return task.from_facts(facts)
-
-
-def spoil(task: Task[Any], state: Any, plan: Plan, rng: random.Random) -> Plan:
-    """A plan with one action changed or, where no such change makes it fail in the state, its last one left out."""
-    spoiled = [
-        (*plan[:i], action, *plan[i + 1 :]) for i in range(len(plan)) for action in task.actions if action != plan[i]
-    ]
-    rng.shuffle(spoiled)
-    failing = (changed for changed in spoiled if rollout(task, state, changed).outcome != "solved")
-    return next(failing, plan[:-1])

@@ -1,8 +1,8 @@
 """The vLLM backend: one engine, fed request by request and read out answer by answer.
 
 ``LLM.chat(list)`` gives nothing back before its last answer is there, and one prompt that is too long fails them
-all. Here the engine's own loop is run instead, over a bounded window of requests: the batch stays full, each answer
-is handed on as it ends, and a request that cannot be asked fails alone.
+all. Here the engine's own loop is run instead (:mod:`mgsd_bench.backends.vllm_engine`), over a bounded window of
+requests: the batch stays full, each answer is handed on as it ends, and a request that cannot be asked fails alone.
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from threading import Event, Thread
 from time import perf_counter
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
+from mgsd_bench.backends.shared import PROMPT_TOKENS, code_refusal, image_question, pixel_limits, refuse_run_settings
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
+from mgsd_bench.backends.vllm_engine import TRIED, Engine, dead_error, missing_names, output_id
 from mgsd_bench.backends.vllm_log import reason_of, root_of, stderr_to
 from mgsd_bench.errors import Exit, UserError
-
-PROMPT_TOKENS = 8192
-"""Longest prompt, in tokens, that ``max_model_len`` leaves room for unless the user sets it."""
 
 MAX_WINDOW = 1024
 """Most requests inside the engine at once; until it is scheduled, each holds megabytes of image features."""
@@ -41,7 +39,6 @@ _ENVIRONMENT = {  # each only where the user has not decided otherwise
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-_FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
 
 
 def open_backend(config: BackendConfig) -> VllmBackend:
@@ -66,9 +63,11 @@ def open_backend(config: BackendConfig) -> VllmBackend:
     with stderr_to(log) if log else nullcontext():
         patch_torchvision()
         try:
-            from vllm import LLM
+            from vllm import LLM, __version__
         except Exception as error:
             raise UserError(f"vllm is installed but does not load: {reason_of(error)}", Exit.ENGINE) from error
+        if missing := missing_names(watch=False):
+            raise UserError(f"vllm {__version__} has no {missing[0]}; install one of {TRIED}", Exit.ENGINE)
         arguments = _engine_arguments(config)
         try:
             llm = LLM(**arguments)
@@ -89,17 +88,11 @@ class VllmBackend(Backend):
     """
 
     def __init__(self, config: BackendConfig, llm: Any, log: IO[bytes] | None) -> None:
-        from vllm import envs
-
         self.llm = llm
-        self._engine = llm.llm_engine
+        self._engine = Engine(llm)
         self._config = config
         self._log = log
-        self._window = min(2 * self._engine.vllm_config.scheduler_config.max_num_seqs, MAX_WINDOW)
-        self._in_process = not envs.VLLM_ENABLE_V1_MULTIPROCESSING
-        self._closed = Event()
-        if not self._in_process:
-            _wake_on_death(self._engine.engine_core, self._closed)
+        self._window = min(2 * self._engine.config.scheduler_config.max_num_seqs, MAX_WINDOW)
 
     def check(self) -> None:
         """Put one question about an image without waiting for an answer, and close the engine if that fails.
@@ -107,11 +100,8 @@ class VllmBackend(Backend):
         Raises:
             UserError: the checkpoint has no chat template, say, or its processor takes no images.
         """
-        from numpy import uint8, zeros
-
-        question = Request("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
         try:
-            self._engine.abort_request([self._submit(question)])
+            self._engine.abort([self._submit(image_question())])
         except Exception as error:
             self.close()
             raise UserError(f"--model {self._config.model}: takes no image prompts: {reason_of(error)}") from error
@@ -121,7 +111,7 @@ class VllmBackend(Backend):
         import vllm
         from vllm.platforms import current_platform
 
-        model, settings = self.llm.model_config, self._engine.vllm_config
+        model, settings = self.llm.model_config, self._engine.config
         folder = checkpoint_folder(self._config.model, model.revision)
         if current_platform.is_cpu():
             hardware = {"device": _processor(), "count": os.cpu_count()}
@@ -178,20 +168,12 @@ class VllmBackend(Backend):
         finally:
             if live:
                 with suppress(Exception):  # the engine may be what failed
-                    self._engine.abort_request(list(live))
+                    self._engine.abort(list(live))
 
     def close(self) -> None:
         """Shut the engine down and give its memory back; a second call does nothing."""
-        if self._closed.is_set():
-            return
-        self._closed.set()
-        # no public method does it: LLM leaves it to the garbage collector, too late for a next engine's memory
-        self._engine.engine_core.shutdown()
-        self.llm = self._engine = None
-        if self._in_process:
-            from vllm.distributed import cleanup_dist_env_and_memory
-
-            cleanup_dist_env_and_memory()
+        self.llm = None
+        self._engine.shutdown()
         if self._log:
             self._log.close()
 
@@ -232,29 +214,26 @@ class VllmBackend(Backend):
         (name,) = self.llm.enqueue_chat(
             [{"role": "user", "content": content}], self.sampling_params(request.seed), use_tqdm=False
         )
-        return str(name).rsplit("-", 1)[0]  # the scheduler's "<id>-<random>" is "<id>" on outputs
+        return output_id(str(name))
 
     def _step(self) -> list[Any]:
-        # LLM has no public way to advance its queue by one step; its own loop calls this
         try:
-            outputs: list[Any] = self._engine.step()
+            return self._engine.step()
         except Exception as error:  # a step serves all requests at once, so none of them survives it
             raise EngineError(reason_of(error, self._log)) from error
-        return outputs
 
     def _recover(self, request: Request, error: Exception) -> None:
         """Make the engine fit for the next request after it refused one."""
-        from vllm.v1.engine.exceptions import EngineDeadError
-
+        engine_died = dead_error()
         try:
-            if isinstance(error, EngineDeadError):
+            if isinstance(error, engine_died):
                 raise error
             if request.image is not None:
                 # Where a prompt is refused after its image was processed, vLLM notes the image as sent to the
                 # engine, which never got it, and the next request with the same image would fail as well.
                 self.llm.reset_mm_cache()
-        except EngineDeadError as dead:
-            raise EngineError(reason_of(dead, self._log)) from dead
+        except engine_died as death:
+            raise EngineError(reason_of(death, self._log)) from death
 
 
 def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
@@ -264,9 +243,8 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
 
     names = {field.name for field in fields(vllm.EngineArgs)}
     known = names | set(signature(vllm.LLM.__init__).parameters) - {"self", "kwargs"}
+    refuse_run_settings(config.engine_args)
     for key in config.engine_args:
-        if key in _FLAGS:
-            raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
         if key not in known:
             near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, known, 1))
             raise UserError(f"-M {key}=...: vLLM {vllm.__version__} has no such engine argument{near}")
@@ -291,31 +269,28 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
     if not model.is_multimodal_model:
         raise UserError(f"--model {config.model}: {model.architecture} takes no images; name a vision-language model")
     arguments.setdefault("max_model_len", min(model.max_model_len, PROMPT_TOKENS + config.sampling.max_tokens))
-    arguments.setdefault("mm_processor_kwargs", _pixel_limits(config, model.revision))
+    arguments.setdefault("mm_processor_kwargs", _image_settings(config, model.revision))
     return arguments
 
 
-def _pixel_limits(config: BackendConfig, revision: str | None) -> dict[str, Any] | None:
-    """Processor arguments that bound an image's area; None where the processor goes by side lengths."""
+def _image_settings(config: BackendConfig, revision: str | None) -> dict[str, Any] | None:
+    """Processor arguments that bound an image's area; None where there are none to be found."""
     from transformers import AutoImageProcessor
 
     try:
         processor = AutoImageProcessor.from_pretrained(
             config.model, revision=revision, trust_remote_code=config.trust_remote_code
         )
-        is_area = processor.size["longest_edge"] >= 100_000  # no image has a side of that many pixels
-    except Exception:  # anything may be a processor, and this one has no such limit
+    except Exception:  # not every checkpoint has an image processor of its own
         return None
-    return {"size": {"shortest_edge": config.min_pixels, "longest_edge": config.max_pixels}} if is_area else None
+    return pixel_limits(processor, config.min_pixels, config.max_pixels)
 
 
 def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log: IO[bytes] | None = None) -> UserError:
     """What to tell a user whose model or engine argument vLLM did not accept."""
     reason = reason_of(error, log)
-    if "trust_remote_code" in str(error) and not config.trust_remote_code:
-        return UserError(
-            f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
-        )
+    if about_code := code_refusal(config, error):
+        return about_code
     details = error.errors() if hasattr(error, "errors") else []
     about = {str(part) for detail in details for part in detail["loc"]} | set(re.findall(r"\w+", reason))
     for key, value in config.engine_args.items():
@@ -332,26 +307,6 @@ def _response(request: Request, output: Any, seconds: float) -> Response:
         error = f"the engine gave the request up ({reason})"
         return Response(request.key, "", "error", prompt_tokens, completion_tokens, seconds, error)
     return Response(request.key, answer.text, reason, prompt_tokens, completion_tokens, seconds)
-
-
-def _wake_on_death(client: Any, closed: Event) -> None:
-    """End the wait for an engine process that was killed, by the kernel for want of memory for one.
-
-    The synchronous client of vLLM learns of such a death, but whoever waits for its next output waits forever.
-    Nothing public tells, so this is left out where the two fields that it needs are not there.
-    """
-    queue, resources = getattr(client, "outputs_queue", None), cast(Any, getattr(client, "resources", None))
-    if queue is None or not hasattr(resources, "engine_dead"):
-        return
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    def watch() -> None:
-        while not closed.wait(1.0):
-            if resources.engine_dead:
-                queue.put(EngineDeadError())
-                return
-
-    Thread(target=watch, name="mgsd-engine-watch", daemon=True).start()
 
 
 def _processor() -> str:

@@ -7,8 +7,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from textwrap import shorten
 from typing import IO
+
+from mgsd_bench.backends.shared import one_line
 
 _POINTER = re.compile("stack trace|root cause")
 
@@ -34,8 +35,7 @@ def reason_of(error: Exception, log: IO[bytes] | None = None) -> str:
         text = (
             _logged_error(log) or "the engine process died without a word; it may have been killed for want of memory"
         )
-    text = shorten(text.removeprefix("Value error, "), 300, placeholder=" ...")
-    return text if " " in text else f"{type(error).__name__}: {text}"  # a bare word, as of KeyError, says little
+    return one_line(error, text.removeprefix("Value error, "))
 
 
 def root_of(error: BaseException) -> Exception:

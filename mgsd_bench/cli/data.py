@@ -47,8 +47,8 @@ def generate_command(
 ) -> None:
     """Write a suite's episodes, or new ones, with their pictures, states and solutions."""
     from mgsd_bench.suites import export
-    from mgsd_bench.suites import suite as suites
     from mgsd_bench.suites.choose import numbers, split_list
+    from mgsd_bench.suites.suite import custom, episodes, subsample
 
     if output_format not in ("folder", "hf"):
         raise UserError(f"--format {output_format}: choose folder or hf")
@@ -57,7 +57,7 @@ def generate_command(
     elif data_root is not None:
         raise UserError("--count: makes new episodes; leave out --data-root")
     else:
-        chosen = suites.custom(
+        chosen = custom(
             split_list(tasks),
             numbers(levels),
             count,
@@ -68,15 +68,15 @@ def generate_command(
             straight=straight,
             theme=theme or "classic",
         )
-    episodes = suites.episodes(chosen)
+    wanted = episodes(chosen)
     if limit is not None:
-        episodes = suites.thin(episodes, limit)
+        wanted = subsample(wanted, limit)
     write = export.write_hf if output_format == "hf" else export.write_folder
     try:
-        write(episodes, out, size)
+        write(wanted, out, size)
     except ValueError as error:  # fewer than the pixels that the largest grid needs
         raise UserError(f"--size {size}: {error}") from error
-    typer.echo(f"{len(episodes)} episodes in {out}")
+    typer.echo(f"{len(wanted)} episodes in {out}")
 
 
 @app.command("show")

@@ -19,7 +19,7 @@ from mgsd_bench.runs.progress import RunProgress
 from mgsd_bench.runs.runner import Question, answer_all, questions
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
-from mgsd_bench.suites import suite as suites
+from mgsd_bench.suites.suite import Suite, digest, episodes, subsample
 from mgsd_envs import Episode
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Evaluation:
         out: the run folder.
     """
 
-    suite: suites.Suite
+    suite: Suite
     limit: int | None
     conditions: list[Condition]
     repeats: int
@@ -70,8 +70,8 @@ def asked_episodes(job: Evaluation) -> list[Episode]:
     Raises:
         UserError: the suite cannot be made.
     """
-    episodes = suites.episodes(job.suite)
-    return episodes if job.limit is None else suites.thin(episodes, job.limit)
+    asked = episodes(job.suite)
+    return asked if job.limit is None else subsample(asked, job.limit)
 
 
 def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[Summary, Exit]:
@@ -92,10 +92,10 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         raise UserError(f"--repeats {job.repeats}: must be at least 1")
     if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
         raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
-    episodes = asked_episodes(job)
-    prompts = load_prompts(job.prompts, episodes, job.conditions)
-    to_ask = questions(episodes, job.conditions, job.repeats)
-    with RunFolder.open(job.out, _identity(job, episodes, prompts), episodes) as run:
+    asked = asked_episodes(job)
+    prompts = load_prompts(job.prompts, asked, job.conditions)
+    to_ask = questions(asked, job.conditions, job.repeats)
+    with RunFolder.open(job.out, _identity(job, asked, prompts), asked) as run:
         stages, stopped = _stages(to_ask, blocks), False
         while stages and not stopped and all(question.key in run.samples for question in stages[0]):
             stages = stages[1:]
@@ -194,17 +194,17 @@ def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -
             )
 
 
-def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> dict[str, Any]:
+def _identity(job: Evaluation, asked: list[Episode], prompts: PromptSet) -> dict[str, Any]:
     """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
     return {
         "suite": job.suite.name,
-        "digest": suites.digest(episodes, prompts.canonical()),
-        "episodes_digest": suites.digest(episodes),
+        "digest": digest(asked, prompts.canonical()),
+        "episodes_digest": digest(asked),
         "tasks": list(dict.fromkeys(part.task for part in job.suite.parts)),
         "levels": sorted({part.level for part in job.suite.parts}),
         "limit": job.limit,
         "theme": job.suite.theme,
-        **({} if job.suite.given is None else {"image": _image(episodes)}),
+        **({} if job.suite.given is None else {"image": _image(asked)}),
         "conditions": list(job.conditions),
         "repeats": job.repeats,
         "prompts": job.prompts,
@@ -216,5 +216,5 @@ def _identity(job: Evaluation, episodes: list[Episode], prompts: PromptSet) -> d
     }
 
 
-def _image(episodes: list[Episode]) -> str:
-    return "original" if any(episode.original for episode in episodes) else "classic"
+def _image(asked: list[Episode]) -> str:
+    return "original" if any(episode.original for episode in asked) else "classic"

@@ -22,8 +22,8 @@ from mgsd_bench.gate.sequential import blocks, sequential_decision
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
-from mgsd_bench.suites import suite as suites
-from mgsd_bench.suites.suite import Part, Suite
+from mgsd_bench.suites.suite import Part, Suite, digest
+from mgsd_bench.suites.suite import episodes as suite_episodes
 
 
 def evaluation_like(
@@ -86,11 +86,11 @@ def evaluation_like(
         )
     suite = _suite(baseline, theme)
     conditions = [condition for condition in CONDITIONS if condition in wanted]
-    episodes = suites.episodes(suite)
-    if identity["episodes_digest"] != suites.digest(episodes):
+    episodes = suite_episodes(suite)
+    if identity["episodes_digest"] != digest(episodes):
         raise UserError(f"{baseline.path / 'episodes.jsonl'}: not the episodes of its run.json", Exit.NOT_COMPARABLE)
     everything = [condition for condition in CONDITIONS if condition in identity.get("conditions", conditions)]
-    if identity["digest"] != suites.digest(episodes, load_prompts(name, episodes, everything).canonical()):
+    if identity["digest"] != digest(episodes, load_prompts(name, episodes, everything).canonical()):
         raise UserError(
             f"{baseline.path}: prompts {name} have changed since; make the baseline anew", Exit.NOT_COMPARABLE
         )

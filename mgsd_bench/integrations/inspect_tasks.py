@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from click import ClickException  # inspect's command line is one of click's
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig, ModelOutput
 from inspect_ai.scorer import Metric, SampleScore, Scorer, Target, Value, metric, scorer
@@ -32,8 +32,8 @@ from mgsd_bench.records import DECIMALS, to_json
 from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
 from mgsd_bench.statistics.intervals import Estimate
-from mgsd_bench.suites import suite as suites
 from mgsd_bench.suites.choose import choose_suite
+from mgsd_bench.suites.suite import digest, episodes, subsample
 from mgsd_envs import Episode, episode_from_json, get_task
 
 Items = str | int | list[str | int]
@@ -57,21 +57,21 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
         """A suite under one condition; the arguments are the options of ``mgsd-bench eval`` of the same names.
 
         Raises:
-            PrerequisiteError: one of them names nothing there is; inspect shows its one line.
+            ClickException: one of them names nothing there is; inspect's command line shows its one line.
         """
         try:
             for name in others.keys() - {"model"}:  # inspect passes its model to tasks that take any argument
                 raise UserError(f"--{name}: these tasks have no such option")
             root = None if data_root is None else Path(data_root)
             chosen = choose_suite(str(suite), _items(tasks), _items(levels), theme, root, image)
-            episodes = suites.episodes(chosen)
+            asked = episodes(chosen)
             if limit is not None:
-                episodes = suites.thin(episodes, _whole("limit", limit))
-            texts = load_prompts(str(prompts), episodes, [condition])
-            samples = [_sample(episode, condition, texts) for episode in episodes]
+                asked = subsample(asked, _whole("limit", limit))
+            texts = load_prompts(str(prompts), asked, [condition])
+            samples = [_sample(episode, condition, texts) for episode in asked]
         except UserError as error:
             option = re.compile(r"--([\w-]+)")
-            raise PrerequisiteError(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
+            raise ClickException(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
         sampling = Sampling()
         return Task(
             dataset=MemoryDataset(samples, name=chosen.name),
@@ -82,8 +82,8 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
             metadata={
                 "condition": condition,
                 "suite": chosen.name,
-                "digest": suites.digest(episodes, texts.canonical()),
-                "episodes_digest": suites.digest(episodes),
+                "digest": digest(asked, texts.canonical()),
+                "episodes_digest": digest(asked),
                 "prompts": str(prompts),
             },
         )

@@ -33,8 +33,9 @@ def audit_table(rows: Iterable[Row]) -> Table:
 
 def finding_lines(loaded: Iterable[Loaded]) -> Iterator[str]:
     """Every finding as a line."""
-    for of in loaded:
-        for finding in of.findings:
+    for each in loaded:
+        for finding in each.findings:
             yield f"{_KINDS[finding.kind]}: {finding.source}: {finding.why}"
-        if of.others:
-            yield f"passed over: {of.others} records of {of.of.name} at levels that the published set does not have"
+        if each.others:
+            name = each.test_set.name
+            yield f"passed over: {each.others} records of {name} at levels that the published set does not have"

@@ -167,7 +167,7 @@ class Explorer:
 
     def _world(self, task: Task[Any], theme: str, state: Any, plan: Sequence[str]) -> Json:
         """A state's picture, and what a plan does in it."""
-        kinds = task.kinds(state)
+        kinds = task.tile_ids(state)
         size = len(kinds)
         key = (task.name, theme, size)
         if key not in self._sheets:
@@ -227,7 +227,7 @@ def _route(task: Task[Any], state: Any, plan: Sequence[str], sheet: _Sheet, cell
     cursors, illegal = trace(task, state, plan)
     changes = []
     for cursor in cursors[1:]:
-        after = sheet.cells(task.kinds(task.at(state, cursor)))
+        after = sheet.cells(task.tile_ids(task.state_at(state, cursor)))
         changes.append(pack(v for i, (a, b) in enumerate(zip(cells, after, strict=True)) if a != b for v in (i, b)))
         cells = after
     return {

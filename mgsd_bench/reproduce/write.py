@@ -21,7 +21,7 @@ from mgsd_bench.reproduce.tables import (
     measures_table,
     published_table,
 )
-from mgsd_bench.suites.suite import digest, episodes, thin
+from mgsd_bench.suites.suite import digest, episodes, subsample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,7 +121,7 @@ def _asked(outcome: TableResult) -> str:
         return ""
     asked = episodes(outcome.suite)
     if outcome.table.limit is not None:
-        asked = thin(asked, outcome.table.limit)
+        asked = subsample(asked, outcome.table.limit)
     prompts = next((measured.row.prompts for measured in outcome.rows if measured.row.backend), "default")
     tokens = dict.fromkeys(str(m.row.sampling.max_tokens) for m in outcome.rows if m.row.backend)
     suite = markdown_text(outcome.suite.name)

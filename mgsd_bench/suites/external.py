@@ -23,9 +23,9 @@ EXTERNAL: dict[str, tuple[ExternalSet, ...]] = {
 
 def outline(name: str) -> Suite:
     """An external suite before it is read: its parts are those that were published."""
-    parts = tuple(Part(of.task, level, count) for of in EXTERNAL[name] for level, count in of.counts.items())
+    parts = tuple(Part(each.task, level, count) for each in EXTERNAL[name] for level, count in each.counts.items())
     sets = EXTERNAL[name]
-    return Suite(name, sets[0].about if len(sets) == 1 else " + ".join(of.name for of in sets), parts)
+    return Suite(name, sets[0].about if len(sets) == 1 else " + ".join(each.name for each in sets), parts)
 
 
 def load(suite: Suite, root: Path, image: str = "classic", *, strict: bool = False) -> tuple[Suite, list[Loaded]]:
@@ -48,18 +48,19 @@ def load(suite: Suite, root: Path, image: str = "classic", *, strict: bool = Fal
     if image == "original" and suite.theme != "classic":
         raise UserError(f"--theme {suite.theme}: original pictures have no theme; leave out --theme or --image")
     shelf = Shelf(root)
-    levels = {of.task: [part.level for part in suite.parts if part.task == of.task] for of in EXTERNAL[suite.name]}
-    loaded = [shelf.load(of, levels[of.task], suite.theme, image) for of in EXTERNAL[suite.name] if levels[of.task]]
-    bad = [finding for of in loaded for finding in of.findings if finding.kind == "bad"]
+    sets = EXTERNAL[suite.name]
+    levels = {each.task: [part.level for part in suite.parts if part.task == each.task] for each in sets}
+    loaded = [shelf.load(each, levels[each.task], suite.theme, image) for each in sets if levels[each.task]]
+    bad = [finding for each in loaded for finding in each.findings if finding.kind == "bad"]
     if strict:
         refuse(bad)
-    episodes = tuple(episode for of in loaded for episode in of.episodes)
+    episodes = tuple(episode for each in loaded for episode in each.episodes)
     if not episodes:
         damaged = f"; {bad[0].source}: {bad[0].why}" if bad else ""
         raise UserError(f"--data-root {root}: holds no usable record of suite {suite.name} for these levels{damaged}")
     counts = Counter((episode.task, episode.level) for episode in episodes)
     parts = tuple(replace(part, count=n) for part in suite.parts if (n := counts[part.task, part.level]))
-    rows = [asdict(row) for of in loaded for row in of.rows()]
+    rows = [asdict(row) for each in loaded for row in each.rows()]
     origin = {"data_root": str(root.resolve()), "image": image, "levels": rows}
     return replace(suite, parts=parts, given=episodes, origin=origin), loaded
 
@@ -77,26 +78,26 @@ def refuse(bad: Sequence[Finding]) -> None:
 
 def notes(suite: Suite, loaded: Sequence[Loaded]) -> list[str]:
     """What a user should know before the answers come: what is missing, damaged, there twice or trained on."""
-    lines = [_counts(of) for of in loaded]
-    bad = [finding for of in loaded for finding in of.findings if finding.kind == "bad"]
+    lines = [_counts(each) for each in loaded]
+    bad = [finding for each in loaded for finding in each.findings if finding.kind == "bad"]
     lines += [f"left out: {finding.source}: {finding.why}" for finding in bad[:MOST_NOTES]]
     if len(bad) > MOST_NOTES:
         lines.append(f"left out: {len(bad) - MOST_NOTES} more; see them with `mgsd-bench suites verify`")
     for kind, what in (("duplicate", "states come twice"), ("length", "records disagree with the shortest plan")):
-        if n := sum(finding.kind == kind for of in loaded for finding in of.findings):
+        if n := sum(finding.kind == kind for each in loaded for finding in each.findings):
             lines.append(f"{n} {what}; kept, see `mgsd-bench suites verify`")
-    if train := sum(episode.split == "train" for of in loaded for episode in of.episodes):
+    if train := sum(episode.split == "train" for each in loaded for episode in each.episodes):
         lines.append(
             f"{train} of these states are in our train split: a model that was trained on it may have seen them"
         )
-    drawn = [of.of.name for of in loaded if of.episodes and not of.of.has_pictures]
+    drawn = [each.test_set.name for each in loaded if each.episodes and not each.test_set.has_pictures]
     if suite.origin and suite.origin["image"] == "original" and drawn:
         lines.append(f"drawn in the classic look: {', '.join(drawn)} (no pictures are published)")
     return lines
 
 
-def _counts(of: Loaded) -> str:
-    rows = [row for row in of.rows() if row.level is not None]
-    found, full = sum(row.loaded for row in rows), sum(row.published for row in rows)
+def _counts(loaded: Loaded) -> str:
+    rows = [row for row in loaded.rows() if row.level is not None]
+    usable, full = sum(row.loaded for row in rows), sum(row.published for row in rows)
     by_level = ", ".join(f"{row.level}: {row.loaded}/{row.published}" for row in rows)
-    return f"{of.of.name}: {found} of {full} published episodes (by level {by_level})"
+    return f"{loaded.test_set.name}: {usable} of {full} published episodes (by level {by_level})"

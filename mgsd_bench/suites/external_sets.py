@@ -119,14 +119,14 @@ class Loaded:
     """A set, read and checked.
 
     Attributes:
-        of: the set.
+        test_set: the set.
         levels: the levels that were asked for.
         episodes: its episodes, by level.
         findings: what is wrong or odd, in the order of the records.
         others: records passed over because the published set has no such level.
     """
 
-    of: ExternalSet
+    test_set: ExternalSet
     levels: tuple[int, ...]
     episodes: tuple[Episode, ...]
     findings: tuple[Finding, ...]
@@ -144,18 +144,18 @@ class Loaded:
         return [*rows, lost] if lost.bad else rows
 
     def _row(self, level: int | None) -> Row:
-        found = [episode for episode in self.episodes if episode.level == level]
+        episodes = [episode for episode in self.episodes if episode.level == level]
         kinds = [finding.kind for finding in self.findings if finding.level == level]
         return Row(
-            set=self.of.name,
+            set=self.test_set.name,
             level=level,
-            published=0 if level is None else self.of.counts[level],
-            records=len(found) + kinds.count("bad"),
-            loaded=len(found),
+            published=0 if level is None else self.test_set.counts[level],
+            records=len(episodes) + kinds.count("bad"),
+            loaded=len(episodes),
             bad=kinds.count("bad"),
             duplicates=kinds.count("duplicate"),
             lengths=kinds.count("length"),
-            train=sum(episode.split == "train" for episode in found),
+            train=sum(episode.split == "train" for episode in episodes),
         )
 
 
@@ -177,11 +177,13 @@ class Shelf:
             raise UserError(f"{error}; point at a folder with DiffThinker or VisualPlanning data") from error
         self._read: dict[Source, list[ExternalRecord | BadRecord]] = {}
 
-    def load(self, of: ExternalSet, levels: Iterable[int], theme: str = "classic", image: str = "classic") -> Loaded:
+    def load(
+        self, test_set: ExternalSet, levels: Iterable[int], theme: str = "classic", image: str = "classic"
+    ) -> Loaded:
         """Read one set.
 
         Args:
-            of: the set.
+            test_set: the set.
             levels: the levels to keep; records of others are passed over.
             theme: the look of our pictures.
             image: ``original`` to show the set's own pictures, where it has any.
@@ -191,8 +193,8 @@ class Shelf:
         states: dict[str, str] = {}
         findings: list[Finding] = []
         others = 0
-        for record in self._records(of):
-            source, level = record.source, record.level if record.level in of.counts else None
+        for record in self._records(test_set):
+            source, level = record.source, record.level if record.level in test_set.counts else None
             if level is None and isinstance(record, ExternalRecord):
                 others += 1
                 continue
@@ -201,29 +203,29 @@ class Shelf:
             try:
                 if isinstance(record, BadRecord):
                     raise ValueError(record.why)
-                episode = self._episode(record, of, theme, image)
+                episode = self._episode(record, test_set, theme, image)
                 if episode.id in kept:
                     raise ValueError(f"{kept[episode.id].source} is {episode.id} already; point at one copy of the set")
             except ValueError as error:
                 findings.append(Finding("bad", level, source, " ".join(str(error).split())))
                 continue
             kept[episode.id] = episode
-            if (first := states.setdefault(get_task(of.task).key(record.state), episode.id)) != episode.id:
+            if (first := states.setdefault(get_task(test_set.task).key(record.state), episode.id)) != episode.id:
                 findings.append(Finding("duplicate", level, source, f"the same state as {first}"))
             if why := _disagreement(record, episode.shortest):
                 findings.append(Finding("length", level, source, why))
         episodes = sorted(kept.values(), key=lambda episode: episode.level)
-        return Loaded(of, levels, tuple(episodes), tuple(findings), others)
+        return Loaded(test_set, levels, tuple(episodes), tuple(findings), others)
 
-    def _records(self, of: ExternalSet) -> Iterator[ExternalRecord | BadRecord]:
+    def _records(self, test_set: ExternalSet) -> Iterator[ExternalRecord | BadRecord]:
         for source in self._sources:
-            if source.format != of.format:
+            if source.format != test_set.format:
                 continue
             records = self._contents(source)
             tasks = {record.task for record in records if isinstance(record, ExternalRecord)}
-            tasks = tasks or {*source.path.parts} & {*task_names()} or {of.task}
-            if of.task in tasks:
-                yield from (r for r in records if isinstance(r, BadRecord) or r.task == of.task)
+            tasks = tasks or {*source.path.parts} & {*task_names()} or {test_set.task}
+            if test_set.task in tasks:
+                yield from (r for r in records if isinstance(r, BadRecord) or r.task == test_set.task)
 
     def _contents(self, source: Source) -> list[ExternalRecord | BadRecord]:
         if source not in self._read:
@@ -234,33 +236,33 @@ class Shelf:
                 self._read[source].append(BadRecord(str(source.path), f"cannot be read ({error.strerror or error})"))
         return self._read[source]
 
-    def _episode(self, record: ExternalRecord, of: ExternalSet, theme: str, image: str) -> Episode:
+    def _episode(self, record: ExternalRecord, test_set: ExternalSet, theme: str, image: str) -> Episode:
         """The record's episode, named after where it was read.
 
         Raises:
             ValueError: no plan solves the state, or its picture is wanted and cannot be read.
         """
         original = None
-        if image == "original" and of.has_pictures:
+        if image == "original" and test_set.has_pictures:
             if record.image is None:
                 raise ValueError("its picture is missing")
             original = read_original(record.image)
-        name = f"{of.task}/{record.level}/{_index(record, of)}"
+        name = f"{test_set.task}/{record.level}/{_index(record, test_set)}"
         base = self._root if self._root.is_dir() else self._root.parent
         source = record.source.removeprefix(str(base) + os.sep)
-        return make_episode(get_task(of.task), record.level, name, record.state, theme, original, source)
+        return make_episode(get_task(test_set.task), record.level, name, record.state, theme, original, source)
 
 
 def _is_test(source: Source) -> bool:
     return source.format != "visualplanning" or source.path.name == _TEST_FILE
 
 
-def _index(record: ExternalRecord, of: ExternalSet) -> str:
+def _index(record: ExternalRecord, test_set: ExternalSet) -> str:
     """The last part of an episode's id: the number of the line or map, or what follows the size in a maze's name."""
-    if of.format == "visualplanning":
+    if test_set.format == "visualplanning":
         return record.source.rpartition(":")[2].zfill(4)
     stem = Path(record.source).stem
-    return stem.zfill(4) if of.format == "diffthinker-lakes" else stem.partition("_")[2]
+    return stem.zfill(4) if test_set.format == "diffthinker-lakes" else stem.partition("_")[2]
 
 
 def _disagreement(record: ExternalRecord, shortest: int) -> str | None:

@@ -191,11 +191,11 @@ def episodes(suite: Suite) -> list[Episode]:
     if suite.given is not None:
         wanted = {(part.task, part.level) for part in suite.parts}
         return [episode for episode in suite.given if (episode.task, episode.level) in wanted]
-    found: list[Episode] = []
+    made: list[Episode] = []
     for part in suite.parts:
         if part.task not in task_names():
             raise UserError(f"task {part.task} is not installed; installed tasks: {', '.join(task_names())}")
-        made = generate(
+        part_episodes = generate(
             get_task(part.task),
             part.level,
             part.count,
@@ -205,15 +205,15 @@ def episodes(suite: Suite) -> list[Episode]:
             mix=suite.mix,
         )
         try:
-            found.extend(made)
+            made.extend(part_episodes)
         except TooFewStatesError as error:
             raise UserError(str(error)) from error
         except ValueError as error:
             raise UserError(f"suite {suite.name}: {error}") from error
-    return found
+    return made
 
 
-def thin(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
+def subsample(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
     """At most ``limit`` episodes of each task and level, spread evenly over their plan lengths, in suite order.
 
     Raises:

@@ -139,7 +139,7 @@ class TestDifficulty:
             state = episode.state
             assert rollout(task, state, episode.plan) == ("solved", episode.shortest, None)
             assert episode.straight == (rollout(task, state, task.straight(state)).outcome == "solved")
-            assert episode.detour == (episode.shortest > task.free_length(state))
+            assert episode.detour == (episode.shortest > task.obstacle_free_length(state))
             assert episode.plans >= 1
             assert (episode.task, episode.level, episode.theme) == (task.name, level, "plain")
             assert state.size == level

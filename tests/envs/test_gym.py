@@ -212,7 +212,7 @@ class TestDynamics:
                 cursor = task.step(state, cursor, action)
                 image, *_, info = pictures.step(task.actions.index(action))
                 board, *_ = texts.step(task.actions.index(action))
-            now = task.at(state, cursor)
+            now = task.state_at(state, cursor)
             assert np.array_equal(image, task.draw(now, theme, 100).rgb())
             assert np.array_equal(pictures.render(), image)
             assert texts.render() == task.describe(now) == info["symbolic"]

@@ -104,7 +104,7 @@ class TestNoTwoAlike:
         pictures = [task.draw(state, theme).rgb().tobytes()]
         for action in islice(task.solve(state), 200):
             cursor = task.step(state, cursor, action)
-            pictures.append(task.draw(task.at(state, cursor), theme).rgb().tobytes())
+            pictures.append(task.draw(task.state_at(state, cursor), theme).rgb().tobytes())
         assert len(set(pictures)) == len(pictures) > 2
 
     @every_task
@@ -148,7 +148,7 @@ class TestWhatIsWhere:
         looks = []
         for action in ("pick", "drop"):
             cursor = task.step(state, cursor, action)
-            pixels = task.draw(task.at(state, cursor)).rgb()
+            pixels = task.draw(task.state_at(state, cursor)).rgb()
             cells = {"agent": (0, 1), "floor": (0, 2), "table": (1, 1)}
             edges = [i * 256 // 5 for i in range(6)]
             looks.append(

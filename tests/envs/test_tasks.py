@@ -123,7 +123,7 @@ class TestPlans:
         state = data.draw(states(task))
         shortest = len(task.solve(state))
         straight = task.straight(state)
-        assert task.free_length(state) <= shortest
+        assert task.obstacle_free_length(state) <= shortest
         assert set(straight) <= set(task.actions)
         if rollout(task, state, straight).outcome == "solved":
             assert shortest <= len(straight)
@@ -135,7 +135,7 @@ class TestPlans:
         state = data.draw(states(FROZENLAKE, st.just(level)))
         empty = FROZENLAKE.from_facts(fact for fact in FROZENLAKE.facts(state) if fact[0] != "hole")
         plan = FROZENLAKE.straight(state)
-        assert rollout(FROZENLAKE, empty, plan) == ("solved", FROZENLAKE.free_length(state), None)
+        assert rollout(FROZENLAKE, empty, plan) == ("solved", FROZENLAKE.obstacle_free_length(state), None)
         turns = [action in ("left", "right") for action in plan]
         assert turns == sorted(turns)
 
@@ -143,7 +143,7 @@ class TestPlans:
         state = office(5, (4, 4), (2, 0), {(0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)})
         plan = ("up", "up", "left", "left", "left", "pick", "up", "drop")
         assert MINIBEHAVIOUR.straight(state) == plan
-        assert MINIBEHAVIOUR.free_length(state) == 8
+        assert MINIBEHAVIOUR.obstacle_free_length(state) == 8
         assert rollout(MINIBEHAVIOUR, state, plan) == ("solved", 8, None)
         walled = office(5, (4, 4), (2, 0), {(2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (3, 4)})
         assert rollout(MINIBEHAVIOUR, walled, MINIBEHAVIOUR.straight(walled)) == ("illegal", 0, Illegal.TABLE)
@@ -537,10 +537,10 @@ class TestMiddleOfARollout:
     def test_state_at_the_cursor(self, task, data):
         state = data.draw(states(task, st.integers(task.min_level, 8)))
         cursor = task.start(state)
-        assert task.at(state, cursor) == state
+        assert task.state_at(state, cursor) == state
         for action in task.solve(state):
             cursor = task.step(state, cursor, action)
-            now = task.at(state, cursor)
+            now = task.state_at(state, cursor)
             assert task.start(now)[:2] == cursor[:2]
             assert task.parse(task.describe(now)) == task.facts(now)
             assert len(task.facts(now) - task.facts(state)) <= 2
@@ -550,7 +550,7 @@ class TestMiddleOfARollout:
             cursor = MINIBEHAVIOUR.start(OFFICE)
             for action in plan_of(letters):
                 cursor = MINIBEHAVIOUR.step(OFFICE, cursor, action)
-            return MINIBEHAVIOUR.at(OFFICE, cursor).printer
+            return MINIBEHAVIOUR.state_at(OFFICE, cursor).printer
 
         assert [printer("LPDX"[:k]) for k in range(5)] == [(0, 1), (0, 1), (0, 2), (1, 2), (2, 2)]
 

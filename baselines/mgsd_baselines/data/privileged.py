@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mgsd_bench.answers.plans import write_plan
-from mgsd_bench.backends.scripted import misread
 from mgsd_bench.errors import UserError
 from mgsd_envs import Episode, get_task
+from mgsd_envs.faults import misread
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Teacher

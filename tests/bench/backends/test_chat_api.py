@@ -38,7 +38,7 @@ def test_answers(content: Any, text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "of"),
+    ("status", "content", "cause"),
     [
         (200, completion(None), "passing"),
         (200, completion("R", None), "passing"),
@@ -64,10 +64,10 @@ def test_answers(content: Any, text: str, reason: str) -> None:
         (500, b"<html><b>Answer:</b> R</html>", "passing"),
     ],
 )
-def test_faults(status: int, content: Any, of: str) -> None:
+def test_faults(status: int, content: Any, cause: str) -> None:
     got = reply(content, status)
     assert isinstance(got, Fault)
-    assert got.of == of
+    assert got.cause == cause
     assert len(got.reason.splitlines()) == 1
 
 

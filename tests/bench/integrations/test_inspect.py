@@ -32,7 +32,7 @@ from mgsd_bench.prompts import CONDITIONS, WITH_IMAGE, Condition, load_prompts
 from mgsd_bench.records import to_json
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites import suite as suites
+from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from support.chat_server import KEY, ChatServer, pixels_digest, question
 
 pytest.importorskip("inspect_ai")
@@ -127,9 +127,7 @@ def check_figures(log: EvalLog, summary: dict[str, Any]) -> None:
 
 
 def scripted(name: str, condition: Condition, out: Path, repeats: int = 1) -> Run:
-    job = Evaluation(
-        suites.get_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out
-    )
+    job = Evaluation(get_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out)
     evaluate(job, Console(quiet=True))
     return load_run(out)
 
@@ -158,10 +156,10 @@ def test_scores_and_figures_are_those_of_eval(condition: Condition, tmp_path: Pa
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_the_question_is_that_of_eval(condition: Condition) -> None:
     made = TASKS[condition](**SMALL)
-    episodes = suites.thin(suites.episodes(suites.get_suite("smoke")), 1)
-    prompts = load_prompts("compact", episodes, [condition])
+    asked = subsample(episodes(get_suite("smoke")), 1)
+    prompts = load_prompts("compact", asked, [condition])
     assert (made.config.max_tokens, made.config.temperature) == (4096, 0.0)
-    for episode, sample in zip(episodes, made.dataset, strict=True):
+    for episode, sample in zip(asked, made.dataset, strict=True):
         assert sample.id == episode.id
         content = json.loads(turn(sample.input))["content"]
         said, *pictures = [{"text": content}] if isinstance(content, str) else content
@@ -182,17 +180,17 @@ HOSTILE = [
 
 @pytest.mark.parametrize("condition", ["visual", "perceive"])
 def test_any_text_is_worth_what_it_is_to_us(condition: Condition) -> None:
-    episodes = {episode.id: episode for episode in suites.episodes(suites.get_suite("smoke"))}
+    asked = {episode.id: episode for episode in episodes(get_suite("smoke"))}
     ends: list[StopReason] = ["stop", "max_tokens", "model_length", "unknown"]
     answers: dict[str, Answer] = {
-        name: (HOSTILE[i % len(HOSTILE)], ends[i // len(HOSTILE) % len(ends)]) for i, name in enumerate(episodes)
+        name: (HOSTILE[i % len(HOSTILE)], ends[i // len(HOSTILE) % len(ends)]) for i, name in enumerate(asked)
     }
     log = played(condition, answers.__getitem__, **SMOKE)
     for sample in samples_of(log):
         text, end = answers[str(sample.id)]
         reason: Any = "length" if end in ("max_tokens", "model_length") else "stop"
         response = Response("", text, reason)
-        same(sample, score_response(Question(episodes[str(sample.id)], condition, 0), "", response))
+        same(sample, score_response(Question(asked[str(sample.id)], condition, 0), "", response))
     outcomes = Counter(scored(sample)[0]["outcome"] for sample in samples_of(log))
     assert outcomes["truncated"] >= len(HOSTILE) / 2
     assert outcomes["no_answer"] >= len(HOSTILE) / 2
@@ -227,10 +225,10 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
     log = played("visual", lambda episode: (left[episode].pop(), "stop"), epochs=3, **SMOKE)
     assert len(samples_of(log)) == len(run.samples)
     check_figures(log, json.loads((run.path / "metrics.json").read_text()))
-    episodes = {episode.id: episode for episode in suites.episodes(suites.get_suite("smoke"))}
+    asked = {episode.id: episode for episode in episodes(get_suite("smoke"))}
     again = [
         score_response(
-            Question(episodes[str(sample.id)], "visual", sample.epoch - 1), "",
+            Question(asked[str(sample.id)], "visual", sample.epoch - 1), "",
             Response("", sample.output.completion, "stop"),
         )
         for sample in samples_of(log)
@@ -260,7 +258,7 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
 def test_a_mistake_is_one_line(choice: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=message) as raised:
         eval("mgsd_bench/visual", model="mockllm/model", task_args=choice, display="none")
-    assert type(raised.value).__name__ == "PrerequisiteError"
+    assert type(raised.value).__name__ == "ClickException"
     assert "\n" not in str(raised.value)
 
 
@@ -281,16 +279,25 @@ def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, env={**os.environ, **env}, check=False)
 
 
+@pytest.mark.parametrize("display", ["plain", "none"])
+def test_a_mistake_is_one_line_on_the_command_line_too(display: str) -> None:
+    options = ("--model", "mockllm/model", "-T", "suite=none", "--display", display)
+    refused = command(str(Path(sys.executable).parent / "inspect"), "eval", "mgsd_bench/visual", *options)
+    assert refused.returncode == 1
+    (line,) = (refused.stdout + refused.stderr).splitlines()
+    assert line.startswith("Error: -T suite none: unknown suite; choose from mgsd-v1")
+
+
 def last_log(folder: Path) -> Path:
     return max(folder.glob("*.eval"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
     pytest.importorskip("openai")
-    episodes = suites.thin(suites.episodes(suites.get_suite("smoke")), 2)
-    episodes = [episode for episode in episodes if episode.task == "maze" and episode.level in (3, 5)]
-    plans = {pixels_digest(episode.shown(256)): episode.plan for episode in episodes}
-    refused = {pixels_digest(episodes[0].shown(256))}
+    few = subsample(episodes(get_suite("smoke")), 2)
+    few = [episode for episode in few if episode.task == "maze" and episode.level in (3, 5)]
+    plans = {pixels_digest(episode.shown(256)): episode.plan for episode in few}
+    refused = {pixels_digest(few[0].shown(256))}
 
     def answer(body: dict[str, Any]) -> Any:
         _, picture = question(body["messages"])

@@ -152,7 +152,7 @@ class TestExplorerData:
                 pairs = unpack(changes)
                 for cell, tile in zip(pairs[::2], pairs[1::2], strict=True):
                     cells[cell] = tile
-                kinds = [kind for row in task.kinds(task.at(episode.state, cursor)) for kind in row]
+                kinds = [kind for row in task.tile_ids(task.state_at(episode.state, cursor)) for kind in row]
                 for kind, tile in zip(kinds, cells, strict=True):
                     looks.setdefault((picture["sheet"], tile), set()).add(kind)
         assert looks

@@ -20,10 +20,9 @@ from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.explorer import Explorer
 from mgsd_bench.suites import external as external_suites
-from mgsd_bench.suites import suite as suites
 from mgsd_bench.suites.external import EXTERNAL, load, outline
 from mgsd_bench.suites.external_sets import SETS, ExternalSet, Loaded, Shelf
-from mgsd_bench.suites.suite import Suite, digest, episodes, find_episode, select, thin
+from mgsd_bench.suites.suite import SUITES, Suite, digest, episodes, find_episode, select, subsample, with_theme
 from mgsd_envs import Episode, get_task
 from support.commands import error, mgsd
 
@@ -98,7 +97,7 @@ def test_paper_is_the_papers_shape() -> None:
     assert {parts["maze", level] for level in range(3, 7)} == {250}
     assert (parts["minibehaviour", 5], parts["minibehaviour", 6]) == (204, 199)
     assert all(len({of.task for of in sets}) == len(sets) for sets in EXTERNAL.values())
-    assert not EXTERNAL.keys() & suites.SUITES.keys()
+    assert not EXTERNAL.keys() & SUITES.keys()
 
 
 @pytest.mark.data
@@ -111,7 +110,7 @@ class TestPublishedData:
         found = episodes(suite)
         assert len(found) == len({episode.id for episode in found}) == sum(part.count for part in suite.parts)
         assert [(e.task, e.level) for e in found] == [(p.task, p.level) for p in suite.parts for _ in range(p.count)]
-        pictured = {of.of.task for of in loaded if of.of.has_pictures} if image == "original" else set()
+        pictured = {of.test_set.task for of in loaded if of.test_set.has_pictures} if image == "original" else set()
         assert all((episode.original is not None) == (episode.task in pictured) for episode in found)
 
     def test_duplicates_are_told(self, data_root: Path) -> None:
@@ -122,7 +121,7 @@ class TestPublishedData:
     def test_originals_look_like_ours(self, data_root: Path) -> None:
         for name, limit in (("diffthinker-frozenlake", 5), ("diffthinker-maze", 7)):
             suite, _ = load(outline(name), data_root, "original")
-            for episode in thin(episodes(suite), 5):
+            for episode in subsample(episodes(suite), 5):
                 assert np.abs(episode.shown().astype(float) - episode.draw().rgb()).mean() < limit
 
     def test_oracle_solves_everything_fast(self, data_root: Path, tmp_path: Path) -> None:
@@ -323,14 +322,14 @@ class TestRuns:
         write_lakes(tmp_path, LAKE, OTHER, plans={})
         write_records(tmp_path, '{"meta"', task="maze")
         suite, loaded = load(select(outline("paper"), ["frozenlake"]), tmp_path, strict=True)
-        assert [of.of.name for of in loaded] == ["diffthinker-frozenlake"]
+        assert [of.test_set.name for of in loaded] == ["diffthinker-frozenlake"]
         assert find_episode(suite, "frozenlake/3/0001").source == "level3/table/1.txt"
         with pytest.raises(UserError, match="--levels 5: not in suite"):
             select(suite, [], [5])
 
     def test_theme(self, tmp_path: Path) -> None:
         write_lakes(tmp_path, LAKE)
-        suite = suites.with_theme(outline("paper"), "plain")
+        suite = with_theme(outline("paper"), "plain")
         found: list[Episode] = episodes(load(suite, tmp_path)[0])
         assert {episode.theme for episode in found} == {"plain"}
         assert get_task("frozenlake").themes[0] == "classic"

@@ -5,20 +5,19 @@ from __future__ import annotations
 import pytest
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.suites import suite as suites
-from mgsd_bench.suites.suite import Part, Suite, custom, digest, episodes, find_episode, get_suite, select, thin
-from mgsd_envs import get_task
+from mgsd_bench.suites.suite import Part, Suite, custom, digest, episodes, find_episode, get_suite, select, subsample
+from mgsd_envs import Episode, get_task
 from mgsd_envs.splits import split_of
 
 MGSD_V1 = "1e7d9b788982"
 
 
 @pytest.fixture(scope="module")
-def v1() -> list[suites.Episode]:
+def v1() -> list[Episode]:
     return episodes(get_suite("mgsd-v1"))
 
 
-def test_mgsd_v1_is_the_paper_s_shape(v1: list[suites.Episode]) -> None:
+def test_mgsd_v1_is_the_paper_s_shape(v1: list[Episode]) -> None:
     strata = {(e.task, e.level) for e in v1}
     assert len(v1) == 1200
     assert len(strata) == 12
@@ -26,26 +25,26 @@ def test_mgsd_v1_is_the_paper_s_shape(v1: list[suites.Episode]) -> None:
     assert all(e.split == "test" == split_of(get_task(e.task).key(e.state)) for e in v1)
 
 
-def test_mgsd_v1_never_changes(v1: list[suites.Episode]) -> None:
+def test_mgsd_v1_never_changes(v1: list[Episode]) -> None:
     """Published results name this suite; a change of its episodes needs a new name."""
     assert digest(v1).startswith(MGSD_V1)
 
 
-def test_blind_plan_solves_at_most_a_third(v1: list[suites.Episode]) -> None:
+def test_blind_plan_solves_at_most_a_third(v1: list[Episode]) -> None:
     for stratum in {(e.task, e.level) for e in v1}:
         of_it = [e.straight for e in v1 if (e.task, e.level) == stratum]
         assert sum(of_it) / len(of_it) <= 1 / 3, stratum
 
 
-def test_digest_tells_episodes_and_prompts_apart(v1: list[suites.Episode]) -> None:
+def test_digest_tells_episodes_and_prompts_apart(v1: list[Episode]) -> None:
     few = v1[:5]
     assert digest(few) == digest(list(few))
     assert len({digest(few), digest(few[:4]), digest(few[::-1]), digest(few, ["a"]), digest(few, ["b"])}) == 5
 
 
-def test_limit_spreads_over_lengths_of_every_level(v1: list[suites.Episode]) -> None:
+def test_limit_spreads_over_lengths_of_every_level(v1: list[Episode]) -> None:
     for limit in (1, 10, 33, 1000):
-        kept = thin(v1, limit)
+        kept = subsample(v1, limit)
         assert [e.id for e in kept] == [e.id for e in v1 if e.id in {k.id for k in kept}]
         for task, level in {(e.task, e.level) for e in v1}:
             full = sorted(e.shortest for e in v1 if (e.task, e.level) == (task, level))
@@ -68,7 +67,7 @@ def test_selection() -> None:
         (lambda: get_suite("nope"), ("--suite nope", "mgsd-v1")),
         (lambda: select(get_suite("smoke"), ["chess"]), ("--tasks chess", "maze")),
         (lambda: select(get_suite("smoke"), ["maze"], [8]), ("--levels 8", "3, 4, 5, 6")),
-        (lambda: thin([], 0), ("--limit 0",)),
+        (lambda: subsample([], 0), ("--limit 0",)),
         (lambda: custom([], [], 0, split="train", stream="s"), ("--count 0",)),
         (lambda: custom([], [], 1, split="dev", stream="s"), ("--split dev", "train")),
         (lambda: custom(["maze"], [40], 1, split="train", stream="s"), ("--levels 40", "32")),

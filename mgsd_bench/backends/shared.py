@@ -1,0 +1,58 @@
+"""What the backends that load a checkpoint themselves, ``vllm`` and ``hf``, have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from textwrap import shorten
+from typing import Any, cast
+
+from mgsd_bench.backends import BackendConfig, Request
+from mgsd_bench.errors import UserError
+
+PROMPT_TOKENS = 8192
+"""Longest prompt, in tokens, that ``max_model_len`` leaves room for unless the user sets it."""
+
+_FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
+_AREA = 100_000  # a processor whose largest "edge" is above this counts pixels: no image has such a side
+
+
+def refuse_run_settings(engine_args: Mapping[str, Any]) -> None:
+    """Refuse engine arguments that are settings of the run, which has options of its own for them.
+
+    Raises:
+        UserError: there is one.
+    """
+    for key in engine_args:
+        if key in _FLAGS:
+            raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
+
+
+def code_refusal(config: BackendConfig, error: Exception) -> UserError | None:
+    """What to tell a user whose checkpoint comes with code that may not run; None where that is not the error."""
+    if "trust_remote_code" in str(error) and not config.trust_remote_code:
+        return UserError(
+            f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
+        )
+    return None
+
+
+def pixel_limits(image_processor: Any, min_pixels: int, max_pixels: int) -> dict[str, Any] | None:
+    """Processor arguments that bound an image's area in pixels; None where the processor goes by side lengths."""
+    try:
+        is_area = image_processor.size["longest_edge"] >= _AREA
+    except (AttributeError, KeyError, TypeError):  # anything may be a processor, and this one has no such limit
+        return None
+    return {"size": {"shortest_edge": min_pixels, "longest_edge": max_pixels}} if is_area else None
+
+
+def image_question() -> Request:
+    """A question about an image, to see whether a checkpoint can be asked one."""
+    from numpy import uint8, zeros
+
+    return Request("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
+
+
+def one_line(error: BaseException, text: str | None = None) -> str:
+    """What an error says, or a text in its place, in one line of at most 300 characters."""
+    line = shorten(str(error) if text is None else text, 300, placeholder=" ...")
+    return line if " " in line else f"{type(error).__name__}: {line}"  # a bare word, as of KeyError, says little
