@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 Key = tuple[str, ...]
 """A place in nested mappings, from the outside in."""
@@ -50,8 +50,10 @@ class Layers:
         dotted, equals, text = pair.partition("=")
         key = tuple(dotted.split("."))
         if not equals or not all(key):
-            raise UserError(f"--set {pair}: write KEY=VALUE, for example --set seed=1")
-        label = f"--set {pair}"
+            raise UserError(
+                f"{option('overrides', pair)}: write KEY=VALUE, for example {option('overrides', 'seed=1')}"
+            )
+        label = option("overrides", pair)
         value = parse_yaml(text, label)
         names = self.values.get(known) or {}
         if key[0] == known and len(key) > 1 and key[1] not in names and not (len(key) == 2 and isinstance(value, dict)):
@@ -228,7 +230,7 @@ def _extended(
     try:
         found = find(parent, path.parent)
     except UserError as error:
-        raise UserError(f"{path}: extends: {error}") from error
+        raise UserError(f"{path}: extends: {error.message}") from error
     below = _extended(found, find, whole, own, (*seen, here))
     return above.over(Layers({k: v for k, v in below.values.items() if k not in own}, below.origins), whole)
 

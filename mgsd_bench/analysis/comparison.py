@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgsd_bench.analysis.metrics import per_episode, summarise
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.runs.run import Run, read_run
 from mgsd_bench.statistics.intervals import holm, macro, paired_difference
 from mgsd_bench.statistics.paired import two_sided_p
@@ -30,7 +30,7 @@ def read_comparable(paths: Sequence[Path], condition: str) -> list[Run]:
         asked = _asked(run, condition)
         if not asked:
             has = ", ".join(sorted({sample.condition for sample in run.samples}))
-            raise UserError(f"{run.path}: has no answers under --condition {condition}; it has {has}")
+            raise UserError(f"{run.path}: has no answers under {option('conditions', condition)}; it has {has}")
         digests = [other.record["identity"]["episodes_digest"][:12] for other in (run, runs[0])]
         if digests[0] != digests[1]:
             raise UserError(

@@ -1,4 +1,4 @@
-"""How servers are to be asked: base URLs, the key, and what ``-M`` sets for the openai backend."""
+"""How servers are to be asked: base URLs, the key, and what ``engine`` sets for the openai backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 DEFAULT_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -74,10 +74,12 @@ def read_settings(arguments: Mapping[str, Any]) -> ChatSettings:
     known = {each.name for each in fields(ChatSettings)} - {"urls", "key"} | {"base_url"}
     for name, value in arguments.items():
         if name in ("api_key", "key", "token"):  # do not show the value: it is a secret
-            raise UserError(f"-M {name}: a key given here would be stored with the run; set {KEY_VARIABLE} instead")
+            raise UserError(
+                f"{option(f'engine.{name}')}: a key given here would be stored with the run; set {KEY_VARIABLE} instead"
+            )
         if name not in known:
             near = "".join(f"; did you mean {each}?" for each in get_close_matches(name, known, 1))
-            raise UserError(f"-M {name}=...: the openai backend has no such argument{near}")
+            raise UserError(f"{option(f'engine.{name}', '...')}: the openai backend has no such argument{near}")
         _check(name, value)
     given = {name: value for name, value in arguments.items() if name != "base_url"}
     urls = arguments.get("base_url") or os.environ.get(URL_VARIABLE, "").split() or [DEFAULT_URL]
@@ -89,23 +91,25 @@ def read_settings(arguments: Mapping[str, Any]) -> ChatSettings:
 def _check(name: str, value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in _COUNTS and not (number and isinstance(value, int) and value >= _COUNTS[name]):
-        raise UserError(f"-M {name}={value}: must be a whole number of at least {_COUNTS[name]}")
+        raise UserError(f"{option(f'engine.{name}', value)}: must be a whole number of at least {_COUNTS[name]}")
     if name in _SECONDS and not (number and value > 0):
-        raise UserError(f"-M {name}={value}: must be a number of seconds above 0")
+        raise UserError(f"{option(f'engine.{name}', value)}: must be a number of seconds above 0")
     if name in _PRICES and not (number and value >= 0):
-        raise UserError(f"-M {name}={value}: must be the price of a million tokens")
+        raise UserError(f"{option(f'engine.{name}', value)}: must be the price of a million tokens")
     if name == "server" and value not in _SERVERS:
-        raise UserError(f"-M server={value}: choose from {', '.join(_SERVERS)}")
+        raise UserError(f"{option('engine.server', value)}: choose from {', '.join(_SERVERS)}")
     if name == "extra_body" and not isinstance(value, dict):
-        raise UserError('-M extra_body: must be a JSON object, for example \'{"reasoning_effort": "low"}\'')
+        raise UserError(
+            f'{option("engine.extra_body")}: must be a JSON object, for example \'{{"reasoning_effort": "low"}}\''
+        )
     if name == "key_env" and not isinstance(value, str):
-        raise UserError(f"-M key_env={value}: must be the name of an environment variable")
+        raise UserError(f"{option('engine.key_env', value)}: must be the name of an environment variable")
 
 
 def _key(variable: str | None) -> str | None:
     key = os.environ.get(variable or KEY_VARIABLE, "").strip()
     if variable and not key:
-        raise UserError(f"-M key_env={variable}: this environment variable is not set")
+        raise UserError(f"{option('engine.key_env', variable)}: this environment variable is not set")
     if not key.isascii() or not key.isprintable():
         raise UserError(f"{variable or KEY_VARIABLE}: the key holds characters that no key has; set it anew")
     return key or None
@@ -118,11 +122,11 @@ def _url(text: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        shown = "" if "@" in text else f" {text}"
-        raise UserError(f"--base-url{shown}: give a URL such as http://127.0.0.1:8000/v1")
+        shown = option("base_url", None if "@" in text else text)
+        raise UserError(f"{shown}: give a URL such as http://127.0.0.1:8000/v1")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise UserError(
-            f"--base-url: what {parts.hostname} is to be told besides the path would be stored with the run; give the "
-            f"bare URL, and the key in {KEY_VARIABLE}"
+            f"{option('base_url')}: what {parts.hostname} is to be told besides the path would be stored with the "
+            f"run; give the bare URL, and the key in {KEY_VARIABLE}"
         )
     return text.rstrip("/")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, Request, Response
 from mgsd_bench.backends.chat_api import Answer, Fault, Kind, Template, give_way, template, user_turn
 from mgsd_bench.backends.chat_settings import ChatSettings, read_settings
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 
 if TYPE_CHECKING:
     from mgsd_bench.backends.chat_servers import Server
@@ -96,15 +96,16 @@ class OpenAIBackend(Backend):
         if not settled:
             reasons = self._servers.what_became_of_them()
             if "HTTP 401" in reasons:
-                raise UserError(f"--base-url {reasons}; is {self._settings.key_env} set to your key?")
-            raise UserError(f"--base-url {reasons}", Exit.ENGINE)
+                raise UserError(f"{option('base_url', reasons)}; is {self._settings.key_env} set to your key?")
+            raise UserError(option("base_url", reasons), Exit.ENGINE)
         (first, (self._template, self._unsaid)), *others = settled.items()
         for url, (fields, _) in others:
             if fields != self._template:
                 names = sorted(name for name in fields.keys() ^ self._template.keys())
                 raise UserError(
-                    f"--base-url {url}: takes other parameters than {first} ({', '.join(names)}); ask servers of one "
-                    "kind in a run, or set -M server=vllm or -M server=openai"
+                    f"{option('base_url', url)}: takes other parameters than {first} ({', '.join(names)}); ask "
+                    "servers of one "
+                    f"kind in a run, or set {option('engine.server', 'vllm')} or {option('engine.server', 'openai')}"
                 )
         if self._settings.concurrency is None and self._kinds() == {"vllm"}:
             self._servers.concurrency = VLLM_CONCURRENCY
@@ -239,7 +240,7 @@ class OpenAIBackend(Backend):
         card = next((card for card in cards if card["id"] == self._config.model), {})
         if is_vllm and not card:
             served = ", ".join(card["id"] for card in cards)
-            raise UserError(f"--model {self._config.model}: {server.url} serves {served}")
+            raise UserError(f"{option('model', self._config.model)}: {server.url} serves {served}")
         fields, unsaid = template(kind, self._config, self._settings.extra_body)
         while isinstance(pictured := await self._probe(server, fields, PROBE_SIZE), Fault):
             if pictured.of != "request" and pictured.status != NOT_FOUND:
@@ -250,7 +251,7 @@ class OpenAIBackend(Backend):
             if gave_way is None:
                 hint = "" if server.url.endswith("/v1") else "; base URLs mostly end in /v1"
                 raise UserError(
-                    f"--model {self._config.model}: {server.url} refuses a question: {pictured.reason}{hint}"
+                    f"{option('model', self._config.model)}: {server.url} refuses a question: {pictured.reason}{hint}"
                 )
             fields, unsaid = gave_way
         tokens = await self._picture_tokens(server, fields, kind)

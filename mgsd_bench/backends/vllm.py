@@ -27,7 +27,7 @@ from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReaso
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.backends.vllm_log import reason_of, root_of, stderr_to
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 
 PROMPT_TOKENS = 8192
 """Longest prompt, in tokens, that ``max_model_len`` leaves room for unless the user sets it."""
@@ -41,7 +41,7 @@ _ENVIRONMENT = {  # each only where the user has not decided otherwise
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-_FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
+_SETTINGS = ("model", "seed", "trust_remote_code")
 
 
 def open_backend(config: BackendConfig) -> VllmBackend:
@@ -114,7 +114,9 @@ class VllmBackend(Backend):
             self._engine.abort_request([self._submit(question)])
         except Exception as error:
             self.close()
-            raise UserError(f"--model {self._config.model}: takes no image prompts: {reason_of(error)}") from error
+            raise UserError(
+                f"{option('model', self._config.model)}: takes no image prompts: {reason_of(error)}"
+            ) from error
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: engine and library versions, what was loaded and how, and on what hardware."""
@@ -265,11 +267,13 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
     names = {field.name for field in fields(vllm.EngineArgs)}
     known = names | set(signature(vllm.LLM.__init__).parameters) - {"self", "kwargs"}
     for key in config.engine_args:
-        if key in _FLAGS:
-            raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
+        if key in _SETTINGS:
+            raise UserError(f"{option(f'engine.{key}', '...')}: use {option(key)}")
         if key not in known:
             near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, known, 1))
-            raise UserError(f"-M {key}=...: vLLM {vllm.__version__} has no such engine argument{near}")
+            raise UserError(
+                f"{option(f'engine.{key}', '...')}: vLLM {vllm.__version__} has no such engine argument{near}"
+            )
 
     arguments: dict[str, Any] = {
         "model": config.model,
@@ -289,7 +293,9 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
     except Exception as error:
         raise _refusal(config, "vLLM cannot load it", Exit.USAGE, error) from error
     if not model.is_multimodal_model:
-        raise UserError(f"--model {config.model}: {model.architecture} takes no images; name a vision-language model")
+        raise UserError(
+            f"{option('model', config.model)}: {model.architecture} takes no images; name a vision-language model"
+        )
     arguments.setdefault("max_model_len", min(model.max_model_len, PROMPT_TOKENS + config.sampling.max_tokens))
     arguments.setdefault("mm_processor_kwargs", _pixel_limits(config, model.revision))
     return arguments
@@ -314,14 +320,15 @@ def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log
     reason = reason_of(error, log)
     if "trust_remote_code" in str(error) and not config.trust_remote_code:
         return UserError(
-            f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
+            f"{option('model', config.model)}: comes with Python code of its own; pass "
+            f"{option('trust_remote_code', True)} to run it"
         )
     details = error.errors() if hasattr(error, "errors") else []
     about = {str(part) for detail in details for part in detail["loc"]} | set(re.findall(r"\w+", reason))
     for key, value in config.engine_args.items():
         if key in about:
-            return UserError(f"-M {key}={value}: {reason}")
-    return UserError(f"--model {config.model}: {what}: {reason}", code)
+            return UserError(f"{option(f'engine.{key}', value)}: {reason}")
+    return UserError(f"{option('model', config.model)}: {what}: {reason}", code)
 
 
 def _response(request: Request, output: Any, seconds: float) -> Response:

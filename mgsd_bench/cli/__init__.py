@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from mgsd_bench.cli import data, gate, reproduce, results, run, suites, train
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, command_line
+
+
+class _Commands(TyperGroup):
+    """The commands; what they refuse is said in the words of the command line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise UserError(error.spelled(command_line), error.code) from error
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="mgsd-bench",
     help="Benchmark and diagnostics for visual spatial planning with vision-language models.",
     no_args_is_help=True,

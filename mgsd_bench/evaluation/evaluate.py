@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mgsd_bench.analysis import metrics
 from mgsd_bench.backends import BackendConfig, EngineError, Metered, open_backend
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.prompts import Condition, PromptSet, load_prompts
 from mgsd_bench.runs import provenance
 from mgsd_bench.runs.folder import RunFolder
@@ -77,9 +77,11 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         UserError: bad settings, or a run folder or model that cannot be used.
     """
     if job.repeats < 1:
-        raise UserError(f"--repeats {job.repeats}: must be at least 1")
+        raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
     if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
-        raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
+        raise UserError(
+            f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
+        )
     episodes = suites.episodes(job.suite)
     if job.limit is not None:
         episodes = suites.thin(episodes, job.limit)
@@ -172,7 +174,8 @@ def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -
     for session in run.record["sessions"]:
         if session["backend"].get("fingerprint") != described.get("fingerprint"):
             raise UserError(
-                f"--out {job.out}: was begun with other weights or settings of {job.config.model}; name another folder",
+                f"{option('out', job.out)}: was begun with other weights or settings of {job.config.model}; name "
+                "another folder",
                 Exit.NOT_COMPARABLE,
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mgsd_bench.analysis.metrics import summarise
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.runs.run import EPISODES, Run, read_run
 from mgsd_bench.runs.sample import ordered
@@ -46,8 +46,8 @@ def find_baseline(name: str, folder: Path = FOLDER) -> Run:
         return read_run(folder / name)
     known = ", ".join(names(folder)) or "none"
     raise UserError(
-        f"--baseline {name}: no run there, and no baseline of that name in {folder} (there are: {known}); name another "
-        "folder of baselines with --dir"
+        f"{option('baseline', name)}: no run there, and no baseline of that name in {folder} (there are: "
+        f"{known}); name another folder of baselines with {option('folder')}"
     )
 
 
@@ -98,7 +98,7 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     run.episodes()
     target = folder / name
     if target.exists() and not force:
-        raise UserError(f"{target}: exists; give another name, or --force to overwrite it")
+        raise UserError(f"{target}: exists; give another name, or {option('force', True)} to overwrite it")
     samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
     texts = {
         EPISODES: (path / EPISODES).read_text(encoding="utf-8"),

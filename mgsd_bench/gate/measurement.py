@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mgsd_bench.analysis.attribution import count_facts, stated_facts
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.gate.decision import Decision, FloorDecision, Levels, Measured, decide
 from mgsd_bench.gate.policy import Floor, Policy
 from mgsd_bench.runs.run import Run
@@ -206,7 +206,9 @@ def _usable(run: Run, policy: Policy) -> None:
         if not of:
             condition = METRICS[name].condition
             raise _refusal(
-                run, f"missing metric {name}; run it with --condition {condition}, or leave {name} out of the policy"
+                run,
+                f"missing metric {name}; run it with {option('conditions', condition)}, or leave {name} out of "
+                "the policy",
             )
         tries = Counter(sample.episode for sample in of)
         short = next((episode for episode, n in tries.items() if n != expected), None)
@@ -216,7 +218,7 @@ def _usable(run: Run, policy: Policy) -> None:
     asked = [sample for sample in run.samples if sample.condition in conditions]
     for outcome, most, remedy in (
         ("error", policy.max_errors, "run its command again to retry them"),
-        ("truncated", policy.max_truncated, "raise --max-tokens, or limits.truncated in the policy"),
+        ("truncated", policy.max_truncated, f"raise {option('max_tokens')}, or limits.truncated in the policy"),
     ):
         share = sum(sample.outcome == outcome for sample in asked) / len(asked)
         if share > most:

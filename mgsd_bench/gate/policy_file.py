@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.gate.measurement import METRICS
 from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.gate.sequential import SPENDING
@@ -71,7 +71,9 @@ def _load(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--policy {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise UserError(
+            f"{option('policy', path)}: cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from error
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:

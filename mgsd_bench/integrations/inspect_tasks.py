@@ -7,7 +7,6 @@ that fails is scored too, as not solved, so that it stays in the denominator.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
@@ -25,7 +24,7 @@ from mgsd_bench.analysis.attribution import Counts, count_facts
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import FinishReason, Response, Sampling
 from mgsd_bench.backends.chat_api import user_turn
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import SettingValue, UserError, option, python
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
 from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
@@ -59,7 +58,7 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
         """
         try:
             for name in others.keys() - {"model"}:  # inspect passes its model to tasks that take any argument
-                raise UserError(f"--{name}: these tasks have no such option")
+                raise UserError(f"{option(name)}: these tasks have no such option")
             root = None if data_root is None else Path(data_root)
             chosen = choose_suite(str(suite), _items(tasks), _items(levels), theme, root, image)
             episodes = suites.episodes(chosen)
@@ -68,8 +67,7 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
             texts = load_prompts(str(prompts), episodes, [condition])
             samples = [_sample(episode, condition, texts) for episode in episodes]
         except UserError as error:
-            option = re.compile(r"--([\w-]+)")
-            raise PrerequisiteError(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
+            raise PrerequisiteError(error.spelled(_task_argument)) from error
         sampling = Sampling()
         return Task(
             dataset=MemoryDataset(samples, name=chosen.name),
@@ -95,13 +93,17 @@ perceive = _task_of("perceive")
 direct = _task_of("direct")
 
 
+def _task_argument(name: str, value: SettingValue) -> str:
+    return f"-T {python(name, value)}"
+
+
 def _items(value: Items | None) -> list[str]:
     return [] if value is None else [str(item) for item in (value if isinstance(value, list) else [value])]
 
 
 def _whole(name: str, value: object) -> int:
     if type(value) is not int:
-        raise UserError(f"--{name} {value}: must be a whole number")
+        raise UserError(f"{option(name, value)}: must be a whole number")
     return value
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.prompts import CONDITIONS, Condition
 from mgsd_bench.report.tables import MEASURES
 
@@ -170,7 +170,7 @@ def narrow(plan: Plan, names: Collection[str], limit: int | None) -> Plan:
     known = {row.name for table in plan.tables for row in table.rows}
     for name in names:
         if name not in known:
-            raise UserError(f"--rows {name}: no row of {plan.name}; it has {', '.join(sorted(known))}")
+            raise UserError(f"{option('rows', name)}: no row of {plan.name}; it has {', '.join(sorted(known))}")
     tables = []
     for table in plan.tables:
         wanted = {name for row in table.rows if row.name in names for name in (row.name, row.text_of)}

@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.analysis.diagnosis import diagnose
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.report.tables import estimate
 from mgsd_bench.reproduce.availability import why_not
 from mgsd_bench.reproduce.config import SHOWN, Plan, Row, Table
@@ -102,8 +102,8 @@ def _suite(table: Table, data_root: Path | None, console: Console) -> tuple[Suit
             console.print(note, highlight=False, soft_wrap=True)
         return suite, None
     if table.suite is None:
-        reason = f"test set {table.external} is read from a folder: give --data-root DIR (docs/external-data.md)"
-        return None, reason
+        given = option("data_root", "DIR")
+        return None, f"test set {table.external} is read from a folder: give {given} (docs/external-data.md)"
     return select(get_suite(table.suite), table.tasks, table.levels), None
 
 
@@ -122,7 +122,7 @@ def _measure(
         return _from_text(row, before[row.text_of])
     reason = no_suite if suite is None else why_not(row)
     if reason is not None or suite is None:
-        return Measured(row, skipped=reason)
+        return Measured(row, skipped=None if reason is None else spell(reason, command_line))
     return _guarded(row, lambda: _asked(plan, table, row, suite, console))
 
 
@@ -133,7 +133,7 @@ def _guarded(row: Row, work: Callable[[], Measured]) -> Measured:
     except UserError as error:
         if error.code == Exit.INTERRUPTED:
             raise
-        return Measured(row, failed=str(error))
+        return Measured(row, failed=error.spelled(command_line))
 
 
 def _asked(plan: Plan, table: Table, row: Row, suite: Suite, console: Console) -> Measured:

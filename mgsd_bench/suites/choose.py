@@ -1,11 +1,11 @@
-"""The suite that options name, for every front end."""
+"""The suite that settings name, for every front end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.external import EXTERNAL, load, notes, outline
 from mgsd_bench.suites.suite import Suite, get_suite, select, with_theme
 
@@ -41,12 +41,17 @@ def choose_suite(
     if theme is not None:
         suite = with_theme(suite, theme)
     if not external:
-        for option, given in (("--data-root", data_root), ("--image", image), ("--strict", strict)):
+        for setting, given in (("data_root", data_root), ("image", image), ("strict", strict)):
             if given:
-                raise UserError(f"{option}: suite {name} is made, not read; leave it out or name {', '.join(EXTERNAL)}")
+                raise UserError(
+                    f"{option(setting)}: suite {name} is made, not read; leave it out or name {', '.join(EXTERNAL)}"
+                )
         return suite
     if data_root is None:
-        raise UserError(f"--suite {name}: is read from a folder; name it with --data-root DIR (docs/external-data.md)")
+        raise UserError(
+            f"{option('suite', name)}: is read from a folder; name it with {option('data_root', 'DIR')} "
+            "(docs/external-data.md)"
+        )
     suite, loaded = load(suite, data_root, image or "classic", strict=strict)
     for note in notes(suite, loaded):
         on_note(note)
@@ -59,7 +64,7 @@ def split_list(values: list[str]) -> list[str]:
 
 
 def numbers(values: list[str]) -> list[int]:
-    """The numbers of ``--levels``.
+    """The numbers of ``levels``.
 
     Raises:
         UserError: one is no whole number.
@@ -67,4 +72,4 @@ def numbers(values: list[str]) -> list[int]:
     try:
         return [int(item) for item in split_list(values)]
     except ValueError as error:
-        raise UserError(f"--levels {','.join(values)}: levels are whole numbers, for example 3,4") from error
+        raise UserError(f"{option('levels', ','.join(values))}: levels are whole numbers, for example 3,4") from error

@@ -112,12 +112,12 @@ def test_misread_and_spoil_are_functions_of_their_randomness() -> None:
     ],
 )
 def test_bad_names(name: str) -> None:
-    with pytest.raises(UserError, match="--model"):
+    with pytest.raises(UserError, match="model="):
         open_backend("scripted", BackendConfig(name))
 
 
 def test_unknown_backend() -> None:
-    with pytest.raises(UserError, match=r"--backend smoke-signals: .* vllm"):
+    with pytest.raises(UserError, match=r"backend=smoke-signals: .* vllm"):
         open_backend("smoke-signals", BackendConfig("x"))
 
 
