@@ -199,15 +199,17 @@ def read_layer(path: Path) -> Layers:
     """Read one YAML file.
 
     Raises:
-        UserError: it cannot be read, is no YAML, repeats a key, or holds no mapping.
+        UserError: it cannot be read, is no YAML, repeats a key, or holds something else than a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     values = parse_yaml(text, str(path))
+    if values is None:
+        values = {}
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no mapping; write keys with values, as in the shipped recipes")
+        raise UserError(f"{path}: the file: must be a mapping, and holds no mapping; write keys with values")
     return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]})
 
 
@@ -260,10 +262,9 @@ def parse_yaml(text: str, origin: str) -> Any:
             found: dict[Any, Any] = {}
             for key_node, value_node in node.value:
                 key = self.construct_object(key_node, deep=True)
-                if not isinstance(key, str):
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
-                if key in found:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+                if not isinstance(key, str) or key in found:
+                    fault = f"key {key!r} twice" if isinstance(key, str) else f"unknown key: key {key!r} is no text"
+                    raise yaml.constructor.ConstructorError(None, None, fault, key_node.start_mark)
                 found[key] = self.construct_object(value_node, deep=True)
             return found
 
@@ -273,8 +274,11 @@ def parse_yaml(text: str, origin: str) -> Any:
     )
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{origin}: no YAML that can be read: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{origin}:{mark.line + 1}" if mark else origin
+        problem = getattr(error, "problem", None) or error
+        raise UserError(f"{where}: not YAML, or no YAML that can be read: {problem}") from error
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Says:
     """What a message says of a wrong value.
 
@@ -30,7 +30,7 @@ class Says:
         return _say(handler(source), self.what)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
     """A number, whole if the field's type is ``int``.
 
@@ -62,7 +62,7 @@ class Bounds:
         return "" if self.above is None else f" above {self.above:g}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OneOf:
     """One of some texts, for which ``Literal`` would do if they were known to the type checker.
 

@@ -111,8 +111,13 @@ class _Mistake:
     @classmethod
     def of(cls, error: Mapping[str, Any], values: Any) -> _Mistake:
         """The mistake that pydantic reports about values."""
-        of_key = error["loc"][-1:] == ("[key]",)
-        loc = error["loc"][:-1] if of_key else error["loc"]
+        kind, loc, context = error["type"], error["loc"], error.get("ctx", {})
+        of_key = loc[-1:] == ("[key]",)
+        if of_key:
+            loc = loc[:-1]
+        if kind in ("union_tag_not_found", "union_tag_invalid"):  # about the key that tells apart what may stand here
+            loc = (*loc, context["discriminator"].strip("'"))
+            kind = "missing" if kind == "union_tag_not_found" else "literal_error"
         place: list[str | int] = []
         for number, part in enumerate(loc, 1):
             inside = (
@@ -122,8 +127,8 @@ class _Mistake:
                 values = values[part]
             if inside or number == len(loc):
                 place.append(part)
-        known = tuple(re.findall("'(.*?)'", error.get("ctx", {}).get("expected", "")))
-        return cls(error["type"], loc, tuple(place), values, error["msg"], known, of_key)
+        known = re.findall("'(.*?)'", context.get("expected", "") or context.get("expected_tags", ""))
+        return cls(kind, loc, tuple(place), values, error["msg"], tuple(known), of_key)
 
 
 def _problem(mistake: _Mistake, model: type[Any], origin: str) -> str:
