@@ -105,7 +105,8 @@ def test_a_long_value_is_cut(tmp_path: Path) -> None:
     [
         ("wait", "long", "must be a number of seconds above 0"),
         ("mode", "fats", "did you mean fast?"),
-        ("mood", "fast", "no such key; did you mean mode?"),
+        ("mood", "fast", "no such argument; did you mean mode?"),
+        ("names", "maze", "must be a list; write [a, b]"),
     ],
 )
 def test_an_option_is_not_named_twice(key: str, value: str, says: str) -> None:
