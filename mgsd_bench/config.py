@@ -1,7 +1,7 @@
 """Layered YAML files: one file extends another, options on the command line come last, and errors say which was wrong.
 
 Mappings merge key by key, later layers winning; whatever is no mapping is replaced. Every key remembers the file or
-option that set it, so that a message can name it.
+option that set it, so that a message can name it. :func:`mgsd_bench.validate.validate` gives the values types.
 """
 
 from __future__ import annotations
@@ -15,8 +15,17 @@ from typing import Any
 
 from mgsd_bench.errors import UserError, option
 
-Key = tuple[str, ...]
-"""A place in nested mappings, from the outside in."""
+Key = tuple[str | int, ...]
+"""A place in nested mappings and lists, from the outside in."""
+
+
+class Option(str):
+    """The origin of a value that an option of its own sets, as it was written: ``--limit 0``, ``-M timeout=long``.
+
+    A message names such an option, and not the field and its value once more.
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,13 @@ class Layers:
         kept = {at: origin for at, origin in self.origins.items() if at[: len(key)] != key}
         return Layers(values, kept | {key: label})
 
+    def error(self, place: Key, problem: str) -> UserError:
+        """The error to raise about one place: what set it, which it is, and the problem."""
+        origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
+        return UserError(
+            f"{origin}: {problem}" if isinstance(origin, Option) else f"{origin}: {_dotted(place)}: {problem}"
+        )
+
     def section(self) -> Section:
         """The outermost mapping, for reading."""
         return Section(self.values, (), self.origins)
@@ -87,14 +103,12 @@ class Section:
     """
 
     values: Mapping[str, Any]
-    path: Key
+    path: tuple[str, ...]
     origins: Mapping[Key, str]
 
     def error(self, key: str, problem: str) -> UserError:
         """The error to raise about one key of this mapping, or about the mapping itself if ``key`` is empty."""
-        place = (*self.path, key) if key else self.path
-        origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
-        return UserError(f"{origin}: {'.'.join(place)}: {problem}")
+        return Layers({}, dict(self.origins)).error((*self.path, key) if key else self.path, problem)
 
     def only(self, known: Collection[str]) -> None:
         """Refuse keys that are not known."""
@@ -187,15 +201,17 @@ def read_layer(path: Path) -> Layers:
     """Read one YAML file.
 
     Raises:
-        UserError: it cannot be read, is no YAML, repeats a key, or holds no mapping.
+        UserError: it cannot be read, is no YAML, repeats a key, or holds something else than a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     values = parse_yaml(text, str(path))
+    if values is None:
+        values = {}
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no mapping; write keys with values, as in the shipped recipes")
+        raise UserError(f"{path}: the file: must be a mapping, and holds no mapping; write keys with values")
     return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]})
 
 
@@ -248,10 +264,9 @@ def parse_yaml(text: str, origin: str) -> Any:
             found: dict[Any, Any] = {}
             for key_node, value_node in node.value:
                 key = self.construct_object(key_node, deep=True)
-                if not isinstance(key, str):
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
-                if key in found:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+                if not isinstance(key, str) or key in found:
+                    fault = f"key {key!r} twice" if isinstance(key, str) else f"unknown key: key {key!r} is no text"
+                    raise yaml.constructor.ConstructorError(None, None, fault, key_node.start_mark)
                 found[key] = self.construct_object(value_node, deep=True)
             return found
 
@@ -261,8 +276,11 @@ def parse_yaml(text: str, origin: str) -> Any:
     )
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{origin}: no YAML that can be read: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{origin}:{mark.line + 1}" if mark else origin
+        problem = getattr(error, "problem", None) or error
+        raise UserError(f"{where}: not YAML, or no YAML that can be read: {problem}") from error
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:
@@ -282,3 +300,10 @@ def _keys(values: Mapping[str, Any], at: Key) -> list[Key]:
         if isinstance(value, Mapping):
             found += _keys(value, (*at, key))
     return found
+
+
+def _dotted(place: Key) -> str:
+    """A place as it is written; an item that ends it is left out, since a message shows it."""
+    while place and isinstance(place[-1], int):
+        place = place[:-1]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")

@@ -48,7 +48,7 @@ LARGEST_PROBE = 2048
 def open_backend(config: BackendConfig) -> OpenAIBackend:
     """Find out whether the servers are there, and how they take the run's parameters.
 
-    Engine arguments: see :class:`mgsd_bench.backends.chat_settings.ChatSettings`, and ``base_url``, a list.
+    Engine arguments: see :class:`mgsd_bench.backends.chat_settings.ChatArguments`.
 
     Raises:
         UserError: httpx is not installed, an engine argument is wrong, a server does not know the model or refuses a

@@ -40,22 +40,22 @@ def table1_command(
     """Measure every row of a table whose model is at hand, beside what was published."""
     from rich.console import Console
 
-    from mgsd_bench.reproduce.config import load_plan, narrow
+    from mgsd_bench.reproduce.config import load_config, narrow
     from mgsd_bench.reproduce.published import load_published
     from mgsd_bench.reproduce.results import measure
     from mgsd_bench.reproduce.write import tables_of, write_report
     from mgsd_bench.suites.choose import split_list
 
-    plan, published = narrow(load_plan(config, overrides), split_list(rows), limit), load_published()
+    report, published = narrow(load_config(config, overrides), split_list(rows), limit), load_published()
     console = Console(markup=False)
-    outcomes = [measure(plan, table, console, data_root) for table in plan.tables]
+    outcomes = [measure(report, table, console, data_root) for table in report.tables]
     rows_of_all = [row for outcome in outcomes for row in outcome.rows]
     counts = {why: sum(getattr(row, why) is not None for row in rows_of_all) for why in ("skipped", "failed")}
     measured = sum(len(outcome.shown) for outcome in outcomes)
-    folder = out or Path("reports") / plan.name
+    folder = out or Path("reports") / report.name
     said = f"no row was measured, so {folder} is left as it is"
     if measured:
-        said = f"report in {write_report(plan, outcomes, published, folder)[0]}"
+        said = f"report in {write_report(report, outcomes, published, folder)[0]}"
     for outcome in outcomes:
         for shown in tables_of(outcome, levels=False):
             console.print(f"\n{outcome.table.title}: {shown.notes[0]}", style="bold", highlight=False, soft_wrap=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from mgsd_bench.backends.chat_settings import KEY_VARIABLE
 from mgsd_bench.errors import option
-from mgsd_bench.reproduce.config import Row
+from mgsd_bench.reproduce.config import RowConfig
 
 _NEEDS = {"vllm": ("vllm",), "hf": ("torch", "transformers"), "openai": ("httpx",)}
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 
 
-def why_not(row: Row) -> str | None:
+def why_not(row: RowConfig) -> str | None:
     """Why a row cannot be asked here and now, in one line that names the remedy; None if it can."""
     for package in _NEEDS.get(row.backend, ()):
         if find_spec(package) is None:
@@ -25,7 +25,7 @@ def why_not(row: Row) -> str | None:
     return _no_checkpoint(row) if row.backend in ("vllm", "hf") else None
 
 
-def _no_key(row: Row) -> str | None:
+def _no_key(row: RowConfig) -> str | None:
     """Hosted models need a key; a server of the user's own, named by its URL alone, does not."""
     if "key_env" not in row.engine and row.engine.get("base_url"):
         return None
@@ -33,7 +33,7 @@ def _no_key(row: Row) -> str | None:
     return None if os.environ.get(variable, "").strip() else f"no key in the environment variable {variable}"
 
 
-def _no_checkpoint(row: Row) -> str | None:
+def _no_checkpoint(row: RowConfig) -> str | None:
     from mgsd_bench.backends.checkpoints import checkpoint_folder
     from mgsd_bench.package_data import shipped, shipped_folder
 

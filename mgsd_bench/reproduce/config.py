@@ -27,7 +27,7 @@ SHOWN = (*MEASURES, "gap")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RowConfig:
     """One row of a table: a model and how it is asked, or where its answers are.
 
     Attributes:
@@ -68,7 +68,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableConfig:
     """One table.
 
     Attributes:
@@ -95,13 +95,13 @@ class Table:
     tasks: tuple[str, ...]
     levels: tuple[int, ...]
     limit: int | None
-    rows: tuple[Row, ...]
+    rows: tuple[RowConfig, ...]
     layout: str
     measures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReportConfig:
     """A whole report.
 
     Attributes:
@@ -120,10 +120,10 @@ class Plan:
     runs: Path
     figures: bool
     html: bool
-    tables: tuple[Table, ...]
+    tables: tuple[TableConfig, ...]
 
 
-def load_plan(path_or_name: str, overrides: Sequence[str] = ()) -> Plan:
+def load_config(path_or_name: str, overrides: Sequence[str] = ()) -> ReportConfig:
     """Read and check a configuration.
 
     Args:
@@ -145,7 +145,7 @@ def load_plan(path_or_name: str, overrides: Sequence[str] = ()) -> Plan:
     tables = top.section("tables")
     if not tables.values:
         raise top.error("tables", "is missing; name a table with its rows")
-    return Plan(
+    return ReportConfig(
         name=path.stem,
         title=top.text("title", path.stem),
         about=_paragraphs(top),
@@ -156,28 +156,28 @@ def load_plan(path_or_name: str, overrides: Sequence[str] = ()) -> Plan:
     )
 
 
-def narrow(plan: Plan, names: Collection[str], limit: int | None) -> Plan:
-    """The plan with these rows alone, those whose answers they show included, and so many episodes a level.
+def narrow(report: ReportConfig, names: Collection[str], limit: int | None) -> ReportConfig:
+    """The report with these rows alone, those whose answers they show included, and so many episodes a level.
 
     Args:
-        plan: what to narrow.
+        report: what to narrow.
         names: of rows; all if empty.
         limit: episodes a level; those of the tables if None.
 
     Raises:
-        UserError: the plan has no such row.
+        UserError: the report has no such row.
     """
-    known = {row.name for table in plan.tables for row in table.rows}
+    known = {row.name for table in report.tables for row in table.rows}
     for name in names:
         if name not in known:
-            raise UserError(f"{option('rows', name)}: no row of {plan.name}; it has {', '.join(sorted(known))}")
+            raise UserError(f"{option('rows', name)}: no row of {report.name}; it has {', '.join(sorted(known))}")
     tables = []
-    for table in plan.tables:
+    for table in report.tables:
         wanted = {name for row in table.rows if row.name in names for name in (row.name, row.text_of)}
         rows = tuple(row for row in table.rows if row.name in wanted) if names else table.rows
         if rows:
             tables.append(replace(table, rows=rows, limit=table.limit if limit is None else limit))
-    return replace(plan, tables=tuple(tables))
+    return replace(report, tables=tuple(tables))
 
 
 def find_config(path_or_name: str) -> Path:
@@ -226,7 +226,7 @@ def _paragraphs(section: Section) -> tuple[str, ...]:
     return section.texts("about")
 
 
-def _table(name: str, section: Section, top: Section) -> Table:
+def _table(name: str, section: Section, top: Section) -> TableConfig:
     section.only(_TABLE)
     settings = section.section("settings")
     settings.only(_SETTINGS)
@@ -238,7 +238,7 @@ def _table(name: str, section: Section, top: Section) -> Table:
     layout = section.text("layout", "levels", choices=LAYOUTS)
     if layout in ("levels", "tasks") and "gap" in measures:
         raise section.error("measures", "gap has no table of its own; use layout measures or summary")
-    table = Table(
+    table = TableConfig(
         name=name,
         title=section.text("title", name),
         about=_paragraphs(section),
@@ -256,7 +256,7 @@ def _table(name: str, section: Section, top: Section) -> Table:
     return table
 
 
-def _check(table: Table, section: Section) -> None:
+def _check(table: TableConfig, section: Section) -> None:
     """What the rows of one table must have in common."""
     from mgsd_bench.suites.external import EXTERNAL
     from mgsd_bench.suites.suite import SUITES
@@ -276,7 +276,7 @@ def _check(table: Table, section: Section) -> None:
             raise section.error("rows", f"{row.name}: {row.text_of} is not asked under the condition symbolic; add it")
 
 
-def _row(name: str, own: Section, settings: Section, defaults: Section) -> Row:
+def _row(name: str, own: Section, settings: Section, defaults: Section) -> RowConfig:
     own.only(_ROW)
     kinds = [key for key in ("model", "text_of", "finished") if own.values.get(key) is not None]
     if len(kinds) != 1:
@@ -294,7 +294,7 @@ def _row(name: str, own: Section, settings: Section, defaults: Section) -> Row:
     conditions = place("conditions").texts("conditions", ("visual",), CONDITIONS)
     if "visual" not in conditions:
         raise place("conditions").error("conditions", "need visual; add it")
-    return Row(
+    return RowConfig(
         name=name,
         label=own.text("label", name),
         backend=place("backend").text("backend", choices=BACKENDS) if asked else "",

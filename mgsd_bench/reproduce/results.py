@@ -12,7 +12,7 @@ from mgsd_bench.analysis.diagnosis import diagnose
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.report.tables import estimate
 from mgsd_bench.reproduce.availability import why_not
-from mgsd_bench.reproduce.config import SHOWN, Plan, Row, Table
+from mgsd_bench.reproduce.config import SHOWN, ReportConfig, RowConfig, TableConfig
 from mgsd_bench.runs.run import Run, read_run
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Measured:
         errors: requests that failed and count as not solved.
     """
 
-    row: Row
+    row: RowConfig
     runs: tuple[Run, ...] = ()
     diagnosis: Json | None = None
     skipped: str | None = None
@@ -57,7 +57,7 @@ class Outcome:
         rows: in the order of the table.
     """
 
-    table: Table
+    table: TableConfig
     suite: Suite | None
     rows: tuple[Measured, ...]
 
@@ -67,11 +67,11 @@ class Outcome:
         return [measured for measured in self.rows if measured.diagnosis is not None]
 
 
-def measure(plan: Plan, table: Table, console: Console, data_root: Path | None = None) -> Outcome:
+def measure(report: ReportConfig, table: TableConfig, console: Console, data_root: Path | None = None) -> Outcome:
     """Measure the rows of one table; a row that is finished is read and not asked again.
 
     Args:
-        plan: where the run folders lie.
+        report: where the run folders lie.
         table: the table.
         console: where progress is told.
         data_root: folder with others' test sets.
@@ -83,14 +83,14 @@ def measure(plan: Plan, table: Table, console: Console, data_root: Path | None =
     rows: dict[str, Measured] = {}
     for row in table.rows:
         console.print(f"{table.name}/{row.name}", highlight=False)
-        rows[row.name] = measured = _measure(plan, table, row, suite, no_suite, rows, console)
+        rows[row.name] = measured = _measure(report, table, row, suite, no_suite, rows, console)
         for word, reason in (("skipped", measured.skipped), ("failed", measured.failed)):
             if reason:
                 console.print(f"  {word}: {reason}", highlight=False, soft_wrap=True)
     return Outcome(table, suite, tuple(rows.values()))
 
 
-def _suite(table: Table, data_root: Path | None, console: Console) -> tuple[Suite | None, str | None]:
+def _suite(table: TableConfig, data_root: Path | None, console: Console) -> tuple[Suite | None, str | None]:
     """The suite, or why there is none; what is to be said of an external one is told."""
     from mgsd_bench.suites.external import load, notes, outline
     from mgsd_bench.suites.suite import get_suite, select
@@ -108,9 +108,9 @@ def _suite(table: Table, data_root: Path | None, console: Console) -> tuple[Suit
 
 
 def _measure(
-    plan: Plan,
-    table: Table,
-    row: Row,
+    report: ReportConfig,
+    table: TableConfig,
+    row: RowConfig,
     suite: Suite | None,
     no_suite: str | None,
     before: dict[str, Measured],
@@ -123,10 +123,10 @@ def _measure(
     reason = no_suite if suite is None else why_not(row)
     if reason is not None or suite is None:
         return Measured(row, skipped=None if reason is None else spell(reason, command_line))
-    return _guarded(row, lambda: _asked(plan, table, row, suite, console))
+    return _guarded(row, lambda: _asked(report, table, row, suite, console))
 
 
-def _guarded(row: Row, work: Callable[[], Measured]) -> Measured:
+def _guarded(row: RowConfig, work: Callable[[], Measured]) -> Measured:
     """What the work gives; one row's failure is not that of the others."""
     try:
         return work()
@@ -136,20 +136,20 @@ def _guarded(row: Row, work: Callable[[], Measured]) -> Measured:
         return Measured(row, failed=error.spelled(command_line))
 
 
-def _asked(plan: Plan, table: Table, row: Row, suite: Suite, console: Console) -> Measured:
+def _asked(report: ReportConfig, table: TableConfig, row: RowConfig, suite: Suite, console: Console) -> Measured:
     from mgsd_bench.backends import BackendConfig
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 
     low, high = row.pixels
     config = BackendConfig(row.model, row.sampling, low, high, row.engine)
-    folder = plan.runs / suite.name / row.name
+    folder = report.runs / suite.name / row.name
     job = Evaluation(suite, table.limit, list(row.conditions), row.repeats, row.prompts, row.backend, config, folder)
     summary, _ = evaluate(job, console)
     run = read_run(folder)
     return Measured(row, (run,), {**diagnose([run]), "model": row.label}, errors=summary["errors"])
 
 
-def _from_text(row: Row, source: Measured) -> Measured:
+def _from_text(row: RowConfig, source: Measured) -> Measured:
     """The answers of another row to the state as text, in the place of those from the picture."""
     if source.diagnosis is None:
         reason = f"its answers are those of {source.row.name}, which was {'skipped' if source.skipped else 'not run'}"
@@ -163,7 +163,7 @@ def _from_text(row: Row, source: Measured) -> Measured:
     return Measured(row, source.runs, {**_reduced(diagnosis, _OF_TEXT), "model": row.label}, errors=errors)
 
 
-def _finished(row: Row, before: dict[str, Measured]) -> Measured:
+def _finished(row: RowConfig, before: dict[str, Measured]) -> Measured:
     """A row from finished run folders; they must hold the episodes and prompts of the rows before."""
     from mgsd_bench.analysis.comparison import read_comparable
 

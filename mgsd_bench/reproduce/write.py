@@ -10,7 +10,7 @@ from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.report.tables import PaperTable, estimate, paper_table
 from mgsd_bench.report.text import markdown_text
-from mgsd_bench.reproduce.config import Plan
+from mgsd_bench.reproduce.config import ReportConfig
 from mgsd_bench.reproduce.published_comparison import Line, beside
 from mgsd_bench.reproduce.results import Measured, Outcome
 from mgsd_bench.reproduce.tables import Grid, beside_csv, beside_grid, measured_csv, measures_grid, published_grid
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def write_report(plan: Plan, outcomes: Sequence[Outcome], published: Sequence[Published], out: Path) -> list[Path]:
+def write_report(
+    report: ReportConfig, outcomes: Sequence[Outcome], published: Sequence[Published], out: Path
+) -> list[Path]:
     """Write everything that was found into a folder.
 
     Returns:
@@ -35,17 +37,17 @@ def write_report(plan: Plan, outcomes: Sequence[Outcome], published: Sequence[Pu
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        drawn = {outcome.table.name: _figures(outcome, out) if plan.figures else {} for outcome in outcomes}
+        drawn = {outcome.table.name: _figures(outcome, out) if report.figures else {} for outcome in outcomes}
         lines = {outcome.table.name: beside(outcome, published) for outcome in outcomes}
-        shown = outcomes if plan.html else ()
+        shown = outcomes if report.html else ()
         pages = {of.table.name: _html(of, lines[of.table.name], drawn[of.table.name], out) for of in shown}
         texts = {
-            f"{plan.name}.md": _markdown(plan, outcomes, lines, published, drawn, pages),
-            f"{plan.name}.tex": _latex(outcomes, lines),
-            f"{plan.name}.csv": measured_csv(outcomes),
+            f"{report.name}.md": _markdown(report, outcomes, lines, published, drawn, pages),
+            f"{report.name}.tex": _latex(outcomes, lines),
+            f"{report.name}.csv": measured_csv(outcomes),
         }
         if any(lines.values()):
-            texts[f"{plan.name}-published.csv"] = beside_csv([(name, line) for name in lines for line in lines[name]])
+            texts[f"{report.name}-published.csv"] = beside_csv([(name, line) for name in lines for line in lines[name]])
         for name, text in texts.items():
             write_whole(out / name, text)
     except OSError as error:
@@ -74,14 +76,14 @@ def tables_of(outcome: Outcome, *, levels: bool = True) -> list[PaperTable | Gri
 
 
 def _markdown(
-    plan: Plan,
+    report: ReportConfig,
     outcomes: Sequence[Outcome],
     lines: Mapping[str, Sequence[Line]],
     published: Sequence[Published],
     drawn: Mapping[str, Mapping[str, Figure]],
     pages: Mapping[str, Path | None],
 ) -> str:
-    parts = [f"# {markdown_text(plan.title)}", *map(markdown_text, plan.about)]
+    parts = [f"# {markdown_text(report.title)}", *map(markdown_text, report.about)]
     for outcome in outcomes:
         name = outcome.table.name
         parts += [f"## {markdown_text(outcome.table.title)}", *map(markdown_text, outcome.table.about)]

@@ -24,6 +24,7 @@ HEAVY = (
     "scipy",
     "gymnasium",
     "minigrid",
+    "pydantic",
     "pygame",
     "datasets",
 )

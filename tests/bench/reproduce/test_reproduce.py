@@ -14,7 +14,7 @@ from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation import evaluate
 from mgsd_bench.reproduce import availability
-from mgsd_bench.reproduce.config import Row, Table, load_plan
+from mgsd_bench.reproduce.config import RowConfig, TableConfig, load_config
 from mgsd_bench.reproduce.published import Published, load_published
 from mgsd_bench.reproduce.published_comparison import beside, differences
 from mgsd_bench.reproduce.results import Measured, Outcome, pooled
@@ -127,7 +127,7 @@ def test_what_is_not_availability_is_named_with_its_reason(config: Path, tmp_pat
 
 def test_what_is_not_installed_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "find_spec", lambda _: None)
-    rows = load_plan(str(config), [with_rows("cached", "api")]).tables[0].rows
+    rows = load_config(str(config), [with_rows("cached", "api")]).tables[0].rows
     assert availability.why_not(rows[0]) == "torch is not installed: pip install 'mgsd-bench[hf]'"
     assert availability.why_not(rows[1]) == "httpx is not installed: pip install 'mgsd-bench[openai]'"
 
@@ -135,7 +135,7 @@ def test_what_is_not_installed_is_named(config: Path, monkeypatch: pytest.Monkey
 def test_models_availability(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_SUCH_KEY", "secret")
     (tmp_path / "a/b/c").mkdir(parents=True)
-    folder, api = load_plan(str(config), [with_rows("folder", "api")]).tables[0].rows
+    folder, api = load_config(str(config), [with_rows("folder", "api")]).tables[0].rows
     assert availability.why_not(api) is None
     assert availability.why_not(replace(api, engine={"base_url": ["http://127.0.0.1:8000/v1"]})) is None
     assert "a/b/c holds no finished checkpoint" in str(availability.why_not(folder))
@@ -211,7 +211,7 @@ def published(**changes: Any) -> Published:
 
 
 def measured(**identity: Any) -> Measured:
-    row = Row("r", "r", "vllm", "m", "authors", "2512.24165", ("visual",), 1, None, (1, 2), {}, None, None, None,
+    row = RowConfig("r", "r", "vllm", "m", "authors", "2512.24165", ("visual",), 1, None, (1, 2), {}, None, None, None,
               "Qwen3-VL-8B", None)  # type: ignore[arg-type]  # fmt: skip
     sampling = {"temperature": 0.0, "max_tokens": 4096}
     record = {"identity": {"suite": "paper", "theme": "classic", "sampling": sampling, **identity}}
@@ -250,7 +250,7 @@ def test_other_weights_and_failed_requests_are_told() -> None:
 
 
 def test_the_difference_has_the_interval_of_the_measured_figure() -> None:
-    table = Table("t", "t", (), "smoke", None, "classic", (), (), None, (), "levels", ("e2e",))
+    table = TableConfig("t", "t", (), "smoke", None, "classic", (), (), None, (), "levels", ("e2e",))
     (line,) = beside(Outcome(table, None, (measured(),)), [published(value=64.0)])
     assert line.difference == {"value": 0.06, "low": -0.04, "high": 0.16, "n": 100}
     assert line.same_protocol
@@ -286,16 +286,16 @@ def test_the_difference_has_the_interval_of_the_measured_figure() -> None:
 )
 def test_a_wrong_configuration_is_one_line(config: Path, change: str, said: str) -> None:
     with pytest.raises(UserError) as error:
-        load_plan(str(config), [change])
+        load_config(str(config), [change])
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_wrong_names_are_one_line(config: Path) -> None:
     with pytest.raises(UserError, match="no table that comes with the project; did you mean table1"):
-        load_plan("table2")
+        load_config("table2")
     with pytest.raises(UserError, match=r"none\.yaml: no such file"):
-        load_plan("none.yaml")
+        load_config("none.yaml")
     with pytest.raises(UserError, match="--rows orakel: no row of small"):
         table1(config, "--rows", "orakel")
 
@@ -310,24 +310,24 @@ def test_wrong_names_are_one_line(config: Path) -> None:
     ],
 )
 def test_shipped_configurations(name: str, tables: list[str]) -> None:
-    plan = load_plan(name)
-    assert [table.name for table in plan.tables] == tables
+    report = load_config(name)
+    assert [table.name for table in report.tables] == tables
     known = {figure.model for figure in load_published()}
-    for row in (row for table in plan.tables for row in table.rows):
+    for row in (row for table in report.tables for row in table.rows):
         assert row.published is None or row.published in known
         assert not row.name.startswith("tiny") or row.published is None
 
 
 def test_the_authors_own_prompts_can_be_named() -> None:
     changes = ["tables.paper.settings.prompts=authors", 'tables.paper.settings.prompts_of="2606.06076"']
-    tiny, paper = load_plan("table1", changes).tables
+    tiny, paper = load_config("table1", changes).tables
     asked = [row for row in paper.rows if row.backend]
     assert {(row.prompts, row.prompts_of) for row in asked} == {("authors", "2606.06076")}
     assert {row.prompts for row in tiny.rows if row.backend} == {"compact"}
 
 
 def test_diagnostics_rest_on_the_runs_of_the_main_table() -> None:
-    of_table1, of_diagnostics = (load_plan(name) for name in ("table1", "diagnostics"))
+    of_table1, of_diagnostics = (load_config(name) for name in ("table1", "diagnostics"))
     assert of_table1.runs == of_diagnostics.runs
     for first, second in zip(of_table1.tables, of_diagnostics.tables, strict=True):
         rows = {row.name: row for row in first.rows}

@@ -1,0 +1,102 @@
+"""What a field of settings takes, said in its type: ``rank: Count``, ``theme: Annotated[str, OneOf(themes)]``.
+
+:func:`mgsd_bench.config.validate` reads these, and so do JSON Schemas; pydantic itself is imported only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Says:
+    """What a message says of a wrong value.
+
+    Attributes:
+        what: what the value must be, such as ``a number of seconds``; or all that follows the field's name in the
+            message, if ``{found}``, which stands for the value, is in it.
+    """
+
+    what: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The type's own checks, with these words for whatever they refuse."""
+        return _say(handler(source), self.what)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """A number, whole if the field's type is ``int``.
+
+    Attributes:
+        least: the smallest that is taken.
+        most: the largest that is taken.
+        above: a number that only larger ones are taken of, if there is one.
+        what: as in :class:`Says`; by default the kind of number and its bounds.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    what: str = ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The type's own checks, and the bounds."""
+        schema: Any = handler(source)
+        bounds = {"ge": self.least, "le": self.most, "gt": self.above}
+        inner = schema["schema"] if schema["type"] == "nullable" else schema
+        inner |= {name: bound for name, bound in bounds.items() if bound is not None}
+        return _say(schema, self.what or f"a {'whole ' if inner['type'] == 'int' else ''}number{self._range()}")
+
+    def _range(self) -> str:
+        if self.least is not None and self.most is not None:
+            return f" between {self.least:g} and {self.most:g}"
+        if self.least is not None:
+            return f" of {self.least:g} or more"
+        return "" if self.above is None else f" above {self.above:g}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneOf:
+    """One of some texts, for which ``Literal`` would do if they were known to the type checker.
+
+    Attributes:
+        known: the texts, or what gives them when they are first needed.
+    """
+
+    known: Collection[str] | Callable[[], Collection[str]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """These texts and no others."""
+        from pydantic_core import core_schema
+
+        return core_schema.literal_schema(list(self.known() if callable(self.known) else self.known))
+
+
+Count = Annotated[int, Bounds(1)]
+"""A whole number, 1 or more."""
+
+CountOrNone = Annotated[int, Bounds(0)]
+"""A whole number, 0 or more."""
+
+Amount = Annotated[float, Bounds(0)]
+"""A number, 0 or more."""
+
+Share = Annotated[float, Bounds(0, 1)]
+"""A number from 0 to 1."""
+
+
+def _say(schema: CoreSchema, what: str) -> CoreSchema:
+    from pydantic_core import core_schema
+
+    return core_schema.custom_error_schema(schema, custom_error_type=SAYS, custom_error_message=what)
+
+
+SAYS = "says"
+"""The type of the errors whose message is what a field says of itself."""
