@@ -50,9 +50,8 @@ class Bounds:
         """The type's own checks, and the bounds."""
         schema: Any = handler(source)
         bounds = {"ge": self.least, "le": self.most, "gt": self.above}
-        inner = schema["schema"] if schema["type"] == "nullable" else schema
-        inner |= {name: bound for name, bound in bounds.items() if bound is not None}
-        return _say(schema, self.what or f"a {'whole ' if inner['type'] == 'int' else ''}number{self._range()}")
+        schema |= {name: bound for name, bound in bounds.items() if bound is not None}
+        return _say(schema, self.what or f"a {'whole ' * (schema['type'] == 'int')}number{self._range()}")
 
     def _range(self) -> str:
         if self.least is not None and self.most is not None:
