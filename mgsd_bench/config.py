@@ -78,6 +78,13 @@ class Layers:
         kept = {at: origin for at, origin in self.origins.items() if at[: len(key)] != key}
         return Layers(values, kept | {key: label})
 
+    def at(self, place: Key) -> Any:
+        """What is given at one place; None where nothing is."""
+        values: Any = self.values
+        for part in place:
+            values = values.get(part) if isinstance(values, Mapping) else None
+        return values
+
     def error(self, place: Key, problem: str) -> UserError:
         """The error to raise about one place: what set it, which it is, and the problem."""
         origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)

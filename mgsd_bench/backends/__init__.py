@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.fields import Amount, Count, Natural, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,12 +36,12 @@ class Sampling:
         seed: seed of the run; each request's own seed is derived from it.
     """
 
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
-    max_tokens: int = 4096
-    seed: int = 0
+    temperature: Amount = 0.0
+    top_p: Share = 1.0
+    top_k: Natural = 0
+    repetition_penalty: Amount = 1.0
+    max_tokens: Count = 4096
+    seed: Natural = 0
 
 
 @dataclass(frozen=True, slots=True)

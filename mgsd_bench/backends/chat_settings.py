@@ -43,7 +43,7 @@ class ChatArguments:
 
     base_url: tuple[str, ...] = ()
     key_env: Annotated[str, Says("the name of an environment variable")] = KEY_VARIABLE
-    concurrency: Annotated[int | None, Bounds(1, what="a whole number of at least 1")] = None
+    concurrency: Annotated[int, Bounds(1, what="a whole number of at least 1")] | None = None
     retries: Annotated[int, Bounds(0, what="a whole number of at least 0")] = 8
     backoff: Seconds = 1.0
     connect_timeout: Seconds = 10.0

@@ -38,7 +38,7 @@ class MetricEntry:
         tolerance: the smallest estimated drop that may fail the gate; half of the margin if left out.
     """
 
-    margin: Annotated[float | None, _between(0.01, 100)] = None
+    margin: Annotated[float, _between(0.01, 100)] | None = None
     tolerance: Percent | None = None
 
 
@@ -66,7 +66,7 @@ class FloorEntry:
     metric: MetricName | None = None
     min: Percent | None = None
     task: str | None = None
-    level: Annotated[int | None, _whole(1)] = None
+    level: Annotated[int, _whole(1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

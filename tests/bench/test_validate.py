@@ -32,7 +32,7 @@ class Settings:
     mode: Literal["fast", "exact"] = "fast"
     names: tuple[Annotated[str, OneOf(lambda: ("maze", "lake"))], ...] = ()
     folder: Path = Path("runs")
-    wait: Annotated[float | None, Bounds(above=0, what="a number of seconds above 0")] = None
+    wait: Annotated[float, Bounds(above=0, what="a number of seconds above 0")] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     pair: Annotated[tuple[int, int], Says("{found}: give the smaller first, as in [1, 2]")] = (1, 2)
     loud: bool = False

@@ -14,7 +14,8 @@ from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation import evaluate
 from mgsd_bench.reproduce import availability
-from mgsd_bench.reproduce.config import RowConfig, TableConfig, load_config
+from mgsd_bench.reproduce.config import RowConfig, TableConfig
+from mgsd_bench.reproduce.config_file import load_config
 from mgsd_bench.reproduce.published import Published, load_published
 from mgsd_bench.reproduce.published_comparison import beside, differences
 from mgsd_bench.reproduce.results import Measured, Outcome, pooled
