@@ -30,7 +30,8 @@ from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
 from mgsd_bench.statistics.intervals import Estimate, f1, macro
 from mgsd_bench.suites import suite as suites
-from mgsd_bench.suites.choose import choose_suite
+from mgsd_bench.suites.choose import choose_suite, numbers, split_list
+from mgsd_bench.suites.settings import SuiteSettings
 from mgsd_envs import Episode, episode_from_json, get_task
 
 Items = str | int | list[str | int]
@@ -59,8 +60,16 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
         try:
             for name in others.keys() - {"model"}:  # inspect passes its model to tasks that take any argument
                 raise UserError(f"{option(name)}: these tasks have no such option")
-            root = None if data_root is None else Path(data_root)
-            chosen = choose_suite(str(suite), _items(tasks), _items(levels), theme, root, image)
+            chosen = choose_suite(
+                SuiteSettings(
+                    suite=str(suite),
+                    tasks=tuple(split_list(_items(tasks))),
+                    levels=tuple(numbers(_items(levels))),
+                    theme=theme,
+                    data_root=None if data_root is None else Path(data_root),
+                    image=image,
+                )
+            )
             episodes = suites.episodes(chosen)
             if limit is not None:
                 episodes = suites.thin(episodes, _whole("limit", limit))
