@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mgsd_bench.analysis.diagnosis import Diagnosis
     from mgsd_bench.analysis.run import Run, load_run, load_runs
     from mgsd_bench.answers.reader import Answer, parse_answer
+    from mgsd_bench.api import compare, diagnose, evaluate, gate
     from mgsd_bench.errors import UserError
     from mgsd_bench.gate.result import GateDecision
     from mgsd_bench.suites.suite import Suite
@@ -31,6 +32,10 @@ _HOMES = {
     "Run": "analysis.run",
     "Suite": "suites.suite",
     "UserError": "errors",
+    "compare": "api",
+    "diagnose": "api",
+    "evaluate": "api",
+    "gate": "api",
     "load_run": "analysis.run",
     "load_runs": "analysis.run",
     "parse_answer": "answers.reader",
@@ -44,6 +49,10 @@ __all__ = [
     "Suite",
     "UserError",
     "__version__",
+    "compare",
+    "diagnose",
+    "evaluate",
+    "gate",
     "load_run",
     "load_runs",
     "parse_answer",

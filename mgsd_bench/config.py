@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 Key = tuple[str | int, ...]
 """A place in nested mappings and lists, from the outside in."""
@@ -59,8 +59,10 @@ class Layers:
         dotted, equals, text = pair.partition("=")
         key = tuple(dotted.split("."))
         if not equals or not all(key):
-            raise UserError(f"--set {pair}: write KEY=VALUE, for example --set seed=1")
-        label = f"--set {pair}"
+            raise UserError(
+                f"{option('overrides', pair)}: write KEY=VALUE, for example {option('overrides', 'seed=1')}"
+            )
+        label = option("overrides", pair)
         value = parse_yaml(text, label)
         names = self.values.get(known) or {}
         if key[0] == known and len(key) > 1 and key[1] not in names and not (len(key) == 2 and isinstance(value, dict)):
@@ -75,6 +77,13 @@ class Layers:
         place[key[-1]] = value
         kept = {at: origin for at, origin in self.origins.items() if at[: len(key)] != key}
         return Layers(values, kept | {key: label})
+
+    def at(self, place: Key) -> Any:
+        """What is given at one place; None where nothing is."""
+        values: Any = self.values
+        for part in place:
+            values = values.get(part) if isinstance(values, Mapping) else None
+        return values
 
     def error(self, place: Key, problem: str) -> UserError:
         """The error to raise about one place: what set it, which it is, and the problem."""
@@ -199,15 +208,17 @@ def read_layer(path: Path) -> Layers:
     """Read one YAML file.
 
     Raises:
-        UserError: it cannot be read, is no YAML, repeats a key, or holds no mapping.
+        UserError: it cannot be read, is no YAML, repeats a key, or holds something else than a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     values = parse_yaml(text, str(path))
+    if values is None:
+        values = {}
     if not isinstance(values, dict):
-        raise UserError(f"{path}: holds no mapping; write keys with values, as in the shipped recipes")
+        raise UserError(f"{path}: the file: must be a mapping, and holds no mapping; write keys with values")
     return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]})
 
 
@@ -242,7 +253,7 @@ def _extended(
     try:
         found = find(parent, path.parent)
     except UserError as error:
-        raise UserError(f"{path}: extends: {error}") from error
+        raise UserError(f"{path}: extends: {error.message}") from error
     below = _extended(found, find, whole, own, (*seen, here))
     return above.over(Layers({k: v for k, v in below.values.items() if k not in own}, below.origins), whole)
 
@@ -260,10 +271,9 @@ def parse_yaml(text: str, origin: str) -> Any:
             found: dict[Any, Any] = {}
             for key_node, value_node in node.value:
                 key = self.construct_object(key_node, deep=True)
-                if not isinstance(key, str):
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is no text", key_node.start_mark)
-                if key in found:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", key_node.start_mark)
+                if not isinstance(key, str) or key in found:
+                    fault = f"key {key!r} twice" if isinstance(key, str) else f"unknown key: key {key!r} is no text"
+                    raise yaml.constructor.ConstructorError(None, None, fault, key_node.start_mark)
                 found[key] = self.construct_object(value_node, deep=True)
             return found
 
@@ -273,8 +283,11 @@ def parse_yaml(text: str, origin: str) -> Any:
     )
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{origin}: no YAML that can be read: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{origin}:{mark.line + 1}" if mark else origin
+        problem = getattr(error, "problem", None) or error
+        raise UserError(f"{where}: not YAML, or no YAML that can be read: {problem}") from error
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:

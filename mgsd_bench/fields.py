@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Says:
     """What a message says of a wrong value.
 
@@ -30,7 +30,7 @@ class Says:
         return _say(handler(source), self.what)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bounds:
     """A number, whole if the field's type is ``int``.
 
@@ -50,9 +50,8 @@ class Bounds:
         """The type's own checks, and the bounds."""
         schema: Any = handler(source)
         bounds = {"ge": self.least, "le": self.most, "gt": self.above}
-        inner = schema["schema"] if schema["type"] == "nullable" else schema
-        inner |= {name: bound for name, bound in bounds.items() if bound is not None}
-        return _say(schema, self.what or f"a {'whole ' if inner['type'] == 'int' else ''}number{self._range()}")
+        schema |= {name: bound for name, bound in bounds.items() if bound is not None}
+        return _say(schema, self.what or f"a {'whole ' * (schema['type'] == 'int')}number{self._range()}")
 
     def _range(self) -> str:
         if self.least is not None and self.most is not None:
@@ -62,7 +61,7 @@ class Bounds:
         return "" if self.above is None else f" above {self.above:g}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OneOf:
     """One of some texts, for which ``Literal`` would do if they were known to the type checker.
 
@@ -79,10 +78,34 @@ class OneOf:
         return core_schema.literal_schema(list(self.known() if callable(self.known) else self.known))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """Something more that must hold of a value whose type is right.
+
+    Attributes:
+        holds: whether it does.
+        what: as in :class:`Says`.
+    """
+
+    holds: Callable[[Any], bool]
+    what: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The type's own checks, and then this one."""
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def check(value: Any) -> Any:
+            if not self.holds(value):
+                raise PydanticCustomError(SAYS, self.what)
+            return value
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+
 Count = Annotated[int, Bounds(1)]
 """A whole number, 1 or more."""
 
-CountOrNone = Annotated[int, Bounds(0)]
+Natural = Annotated[int, Bounds(0)]
 """A whole number, 0 or more."""
 
 Amount = Annotated[float, Bounds(0)]

@@ -111,8 +111,13 @@ class _Mistake:
     @classmethod
     def of(cls, error: Mapping[str, Any], values: Any) -> _Mistake:
         """The mistake that pydantic reports about values."""
-        of_key = error["loc"][-1:] == ("[key]",)
-        loc = error["loc"][:-1] if of_key else error["loc"]
+        kind, loc, context = error["type"], error["loc"], error.get("ctx", {})
+        of_key = loc[-1:] == ("[key]",)
+        if of_key:
+            loc = loc[:-1]
+        if kind in ("union_tag_not_found", "union_tag_invalid"):  # about the key that tells apart what may stand here
+            loc = (*loc, context["discriminator"].strip("'"))
+            kind = "missing" if kind == "union_tag_not_found" else "literal_error"
         place: list[str | int] = []
         for number, part in enumerate(loc, 1):
             inside = (
@@ -122,25 +127,27 @@ class _Mistake:
                 values = values[part]
             if inside or number == len(loc):
                 place.append(part)
-        known = tuple(re.findall("'(.*?)'", error.get("ctx", {}).get("expected", "")))
-        return cls(error["type"], loc, tuple(place), values, error["msg"], known, of_key)
+        known = re.findall("'(.*?)'", context.get("expected", "") or context.get("expected_tags", ""))
+        return cls(kind, loc, tuple(place), values, error["msg"], tuple(known), of_key)
 
 
 def _problem(mistake: _Mistake, model: type[Any], origin: str) -> str:
-    """What is wrong and what would do."""
-    shown = repr(mistake.found)
-    shown = shown if len(shown) <= 80 else f"{shown[:76]} ..."
-    if mistake.kind == _UNKNOWN:
-        return f"no such key; {suggest(str(mistake.loc[-1]), _names(model, mistake.loc[:-1]))}"
-    if mistake.known and mistake.of_key:
-        return f"no such key; {suggest(str(mistake.loc[-1]), mistake.known)}"
+    """What is wrong and what would do; an option has shown what was found."""
+    option = isinstance(origin, Option)
+    found = repr(mistake.found)
+    found = found if len(found) <= 80 else f"{found[:76]} ..."
+    if mistake.kind == _UNKNOWN or (mistake.known and mistake.of_key):
+        known = mistake.known or _names(model, mistake.loc[:-1])
+        return f"no such {'argument' if option else 'key'}; {suggest(str(mistake.loc[-1]), known)}"
     if mistake.known:
-        is_not = "" if isinstance(origin, Option) else f"{shown} is not known; "
-        return is_not + suggest(mistake.found, mistake.known)
-    if mistake.kind == SAYS and "{found}" not in mistake.says:
-        return f"must be {mistake.says}" if isinstance(origin, Option) else f"{shown} is not {mistake.says}"
-    says = mistake.says if mistake.kind == SAYS else _WORDS.get(mistake.kind, "{found}: " + mistake.says)
-    return says.replace("{found}", shown)
+        says = "{found} is not known; " * (not option) + suggest(mistake.found, mistake.known)
+    elif mistake.kind != SAYS:
+        says = _WORDS.get(mistake.kind, "{found}: " + mistake.says)
+    elif "{found}" in mistake.says:
+        says = mistake.says
+    else:
+        says = f"{'must be' if option else '{found} is not'} {mistake.says}"
+    return (says.removeprefix("{found} ") if option else says).replace("{found}", found)
 
 
 def _names(model: type[Any], loc: Key) -> tuple[str, ...]:

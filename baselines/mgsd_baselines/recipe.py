@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgsd_bench.config import read_extended, read_layer, suggest
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.package_data import shipped_folder
 
 Method = Literal["sft", "distill", "grpo"]
@@ -239,7 +239,7 @@ class Recipe:
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        raise UserError(f"--stage {name}: not in {self.name}; {suggest(name, [s.name for s in self.stages])}")
+        raise UserError(f"{option('stage', name)}: not in {self.name}; {suggest(name, [s.name for s in self.stages])}")
 
 
 def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:

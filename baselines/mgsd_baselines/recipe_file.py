@@ -26,6 +26,7 @@ from mgsd_baselines.recipe import (
 )
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.config import Layers, Section, suggest
+from mgsd_bench.errors import option
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_envs import get_task, task_names
 from mgsd_envs.grid import MAX_LEVEL
@@ -36,8 +37,8 @@ _CONFIGS = {"sft": "SFTConfig", "distill": "DistillationConfig", "grpo": "GRPOCo
 
 # fields of TRL's configurations that something else decides, with what to use instead
 _DECIDED = {
-    "output_dir": "use --out",
-    "resume_from_checkpoint": "use --resume",
+    "output_dir": f"use {option('out')}",
+    "resume_from_checkpoint": f"use {option('resume', True)}",
     "per_device_train_batch_size": "use micro_batch",
     "gradient_accumulation_steps": "use batch",
     "generation_batch_size": "use batch",

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from mgsd_bench.analysis.run import Run
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.runs.stored import FINISHED
 
 
@@ -208,7 +208,7 @@ def allowable(names: Iterable[str]) -> frozenset[str]:
     for name in sorted(chosen):
         if name not in known:
             why = "figures rest on it" if name in ASPECTS else "unknown"
-            raise UserError(f"--allow {name}: {why}; choose from {', '.join(known)}")
+            raise UserError(f"{option('allow', name)}: {why}; choose from {', '.join(known)}")
     return chosen
 
 
@@ -296,5 +296,5 @@ def _remedy(refused: Sequence[Difference]) -> str:
     if "scorer" in names:
         remedies.append("score both alike, with `mgsd-bench score --answers RUN/samples.jsonl`")
     if not fixed:
-        remedies.append(f"ask both alike, or let it through with --allow {','.join(names)}")
+        remedies.append(f"ask both alike, or let it through with {option('allow', ','.join(names))}")
     return "; ".join(remedies) or "such runs say nothing about each other"

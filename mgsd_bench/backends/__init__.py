@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
+from mgsd_bench.fields import Amount, Count, Natural, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,12 +36,12 @@ class Sampling:
         seed: seed of the run; each request's own seed is derived from it.
     """
 
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
-    max_tokens: int = 4096
-    seed: int = 0
+    temperature: Amount = 0.0
+    top_p: Share = 1.0
+    top_k: Natural = 0
+    repetition_penalty: Amount = 1.0
+    max_tokens: Count = 4096
+    seed: Natural = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class BackendConfig:
         sampling: decoding parameters.
         min_pixels: smallest image area, in pixels, that the model's processor may scale to (paper: 65,536).
         max_pixels: largest such area (paper: 262,144).
-        engine_args: engine keyword arguments from ``-M key=value``.
+        engine_args: the engine's own keyword arguments.
         trust_remote_code: run Python code that comes with the checkpoint.
     """
 
@@ -163,6 +164,6 @@ def open_backend(name: str, config: BackendConfig) -> Backend:
         UserError: unknown backend, a missing extra, or a model that the backend cannot load.
     """
     if name not in _MODULES:
-        raise UserError(f"--backend {name}: unknown backend; choose from {', '.join(NAMES)}")
+        raise UserError(f"{option('backend', name)}: unknown backend; choose from {', '.join(NAMES)}")
     backend: Backend = import_module(_MODULES[name]).open_backend(config)
     return backend

@@ -32,7 +32,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from mgsd_bench.backends import BackendConfig, FinishReason
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,7 +146,7 @@ def template(kind: Kind, config: BackendConfig, extra: Mapping[str, Any]) -> tup
         fields["mm_processor_kwargs"] = limits
     for name in extra:
         if name in {*fields, *NEUTRAL, "messages", "stream", "n", "max_completion_tokens"}:
-            raise UserError(f"-M extra_body: {name} is set by the run itself; use its own option")
+            raise UserError(f"{option('engine.extra_body')}: {name} is set by the run itself; use its own option")
     return {**fields, **extra}, omitted
 
 
@@ -174,11 +174,11 @@ def drop_rejected_parameter(
         applied = " are not applied" if name == "mm_processor_kwargs" else ""
         return fields, {**omitted, name: f"{'' if value is None else f'{value}'}{applied}; refused: {fault.reason}"}
     if name in ("max_tokens", "max_completion_tokens"):
-        raise UserError(f"--max-tokens {value}: refused by the server: {fault.reason}")
+        raise UserError(f"{option('max_tokens', value)}: refused by the server: {fault.reason}")
     if name in NEUTRAL:
-        flag = f"--{name.replace('_', '-')}"
-        raise UserError(f"{flag} {value:g}: refused by the server, give {flag} {NEUTRAL[name]:g}: {fault.reason}")
-    raise UserError(f"-M extra_body: {name} is refused by the server: {fault.reason}")
+        asked, neutral = option(name, f"{value:g}"), option(name, f"{NEUTRAL[name]:g}")
+        raise UserError(f"{asked}: refused by the server, give {neutral}: {fault.reason}")
+    raise UserError(f"{option('engine.extra_body')}: {name} is refused by the server: {fault.reason}")
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Answer | Fault:

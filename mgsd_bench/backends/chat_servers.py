@@ -77,7 +77,7 @@ class Servers:
         self._settings = settings
         self.concurrency = settings.concurrency or 32
         self.usage = UsageCounter()
-        self.all = [Server(url, _client(url, settings)) for url in settings.urls]
+        self.all = [Server(url, _client(url, settings)) for url in settings.base_url]
         self._changed = asyncio.Condition()
 
     @property

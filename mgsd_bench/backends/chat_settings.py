@@ -1,34 +1,33 @@
-"""How servers are to be asked: base URLs, the key, and what ``-M`` sets for the openai backend."""
+"""How servers are to be asked: base URLs, the key, and what ``engine`` sets for the openai backend."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.config import Key, Layers, Option
+from mgsd_bench.errors import UserError, option
+from mgsd_bench.fields import Bounds, Says
+from mgsd_bench.validate import validate
 
 DEFAULT_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
 
-_COUNTS = {"concurrency": 1, "retries": 0}  # with the smallest value that makes sense
-_SECONDS = ("backoff", "connect_timeout", "read_timeout", "timeout", "patience")
-_PRICES = ("price_in", "price_out")
-_SERVERS = ("auto", "vllm", "openai")
+Seconds = Annotated[float, Bounds(above=0, what="a number of seconds above 0")]
+Price = Annotated[float, Bounds(0, what="the price of a million tokens")]
 
 
-@dataclass(frozen=True, slots=True)
-class ChatSettings:
-    """How servers are asked; each but the first two is an engine argument of the same name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatArguments:
+    """The engine arguments of the openai backend.
 
     Attributes:
-        urls: base URLs, without a slash at the end.
-        key: the API key; it is sent to the servers, and never stored or shown.
-        key_env: environment variable that holds the key.
+        base_url: base URLs of the servers; empty where the environment is to say.
+        key_env: environment variable that holds the API key.
         concurrency: requests in flight at each server; None: 256 for vLLM, 32 for others.
         retries: further tries of a request that failed for a reason that may pass.
         backoff: seconds before the second try; doubled from try to try up to a minute, times a random 0.5 to 1.
@@ -42,20 +41,32 @@ class ChatSettings:
         extra_body: further fields of every request, for example ``{"reasoning_effort": "low"}``.
     """
 
-    urls: tuple[str, ...]
-    key: str | None = field(repr=False)
-    key_env: str = KEY_VARIABLE
-    concurrency: int | None = None
-    retries: int = 8
-    backoff: float = 1.0
-    connect_timeout: float = 10.0
-    read_timeout: float = 600.0
-    timeout: float = 1200.0
-    patience: float = 60.0
-    price_in: float | None = None
-    price_out: float | None = None
+    base_url: tuple[str, ...] = ()
+    key_env: Annotated[str, Says("the name of an environment variable")] = KEY_VARIABLE
+    concurrency: Annotated[int, Bounds(1, what="a whole number of at least 1")] | None = None
+    retries: Annotated[int, Bounds(0, what="a whole number of at least 0")] = 8
+    backoff: Seconds = 1.0
+    connect_timeout: Seconds = 10.0
+    read_timeout: Seconds = 600.0
+    timeout: Seconds = 1200.0
+    patience: Seconds = 60.0
+    price_in: Price | None = None
+    price_out: Price | None = None
     server: Literal["auto", "vllm", "openai"] = "auto"
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_body: Annotated[Mapping[str, Any], Says('a JSON object, for example \'{"reasoning_effort": "low"}\'')] = (
+        field(default_factory=dict)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSettings(ChatArguments):
+    """How servers are asked; ``base_url`` holds at least one, without a slash at the end.
+
+    Attributes:
+        key: the API key; it is sent to the servers, and never stored or shown.
+    """
+
+    key: str | None = field(repr=False)
 
     def cost(self, prompt: int, completion: int) -> float | None:
         """Price of this many tokens; None without prices."""
@@ -71,41 +82,27 @@ def read_settings(arguments: Mapping[str, Any]) -> ChatSettings:
         UserError: an argument is unknown or out of range, a URL is none or holds a secret, or the variable that is to
             hold the key is not set.
     """
-    known = {each.name for each in fields(ChatSettings)} - {"urls", "key"} | {"base_url"}
+    for name in ("api_key", "key", "token"):
+        if name in arguments:
+            raise UserError(
+                f"{option(f'engine.{name}')}: a key given here would be stored with the run; set {KEY_VARIABLE} instead"
+            )
+    shown = ChatArguments.__dataclass_fields__.keys() - {"base_url"}  # a URL, or what is not known, may hold a secret
+    origins: dict[Key, str] = {(): option("engine")}
     for name, value in arguments.items():
-        if name in ("api_key", "key", "token"):  # do not show the value: it is a secret
-            raise UserError(f"-M {name}: a key given here would be stored with the run; set {KEY_VARIABLE} instead")
-        if name not in known:
-            near = "".join(f"; did you mean {each}?" for each in get_close_matches(name, known, 1))
-            raise UserError(f"-M {name}=...: the openai backend has no such argument{near}")
-        _check(name, value)
-    given = {name: value for name, value in arguments.items() if name != "base_url"}
-    urls = arguments.get("base_url") or os.environ.get(URL_VARIABLE, "").split() or [DEFAULT_URL]
+        origins[(name,)] = Option(option(f"engine.{name}", value if name in shown else "..."))
+    given = validate(ChatArguments, Layers(dict(arguments), origins))
+    urls = given.base_url or os.environ.get(URL_VARIABLE, "").split() or [DEFAULT_URL]
     return ChatSettings(
-        urls=tuple(dict.fromkeys(_url(url) for url in urls)), key=_key(arguments.get("key_env")), **given
+        **{**asdict(given), "base_url": tuple(dict.fromkeys(_url(url) for url in urls))},
+        key=_key(arguments.get("key_env")),
     )
-
-
-def _check(name: str, value: Any) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _COUNTS and not (number and isinstance(value, int) and value >= _COUNTS[name]):
-        raise UserError(f"-M {name}={value}: must be a whole number of at least {_COUNTS[name]}")
-    if name in _SECONDS and not (number and value > 0):
-        raise UserError(f"-M {name}={value}: must be a number of seconds above 0")
-    if name in _PRICES and not (number and value >= 0):
-        raise UserError(f"-M {name}={value}: must be the price of a million tokens")
-    if name == "server" and value not in _SERVERS:
-        raise UserError(f"-M server={value}: choose from {', '.join(_SERVERS)}")
-    if name == "extra_body" and not isinstance(value, dict):
-        raise UserError('-M extra_body: must be a JSON object, for example \'{"reasoning_effort": "low"}\'')
-    if name == "key_env" and not isinstance(value, str):
-        raise UserError(f"-M key_env={value}: must be the name of an environment variable")
 
 
 def _key(variable: str | None) -> str | None:
     key = os.environ.get(variable or KEY_VARIABLE, "").strip()
     if variable and not key:
-        raise UserError(f"-M key_env={variable}: this environment variable is not set")
+        raise UserError(f"{option('engine.key_env', variable)}: this environment variable is not set")
     if not key.isascii() or not key.isprintable():
         raise UserError(f"{variable or KEY_VARIABLE}: the key holds characters that no key has; set it anew")
     return key or None
@@ -118,11 +115,11 @@ def _url(text: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        shown = "" if "@" in text else f" {text}"
-        raise UserError(f"--base-url{shown}: give a URL such as http://127.0.0.1:8000/v1")
+        shown = option("base_url", None if "@" in text else text)
+        raise UserError(f"{shown}: give a URL such as http://127.0.0.1:8000/v1")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise UserError(
-            f"--base-url: what {parts.hostname} is to be told besides the path would be stored with the run; give the "
-            f"bare URL, and the key in {KEY_VARIABLE}"
+            f"{option('base_url')}: what {parts.hostname} is to be told besides the path would be stored with the "
+            f"run; give the bare URL, and the key in {KEY_VARIABLE}"
         )
     return text.rstrip("/")

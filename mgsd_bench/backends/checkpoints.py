@@ -7,14 +7,14 @@ import os
 import re
 from pathlib import Path
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 _SUFFIXES = {".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin", ".pt", ".gguf"}
 _BLOCK = 65_536
 
 
 def locate(model: str) -> str:
-    """What an engine is to load for ``--model``: a shipped checkpoint's folder for its name, else the name as it is.
+    """What an engine is to load for a model: a shipped checkpoint's folder for its name, else the name as it is.
 
     A folder or file of the user's goes before a shipped name.
     """
@@ -26,7 +26,7 @@ def locate(model: str) -> str:
 
 
 def check_model(
-    model: str, revision: str | None = None, token: str | bool | None = None, *, said: str = "--model"
+    model: str, revision: str | None = None, token: str | bool | None = None, *, said: str | None = None
 ) -> None:
     """Make sure that this names a checkpoint folder, or a model that the hub or its local cache has.
 
@@ -34,29 +34,30 @@ def check_model(
         model: a folder or a hub name.
         revision: of the model on the hub.
         token: for the hub.
-        said: where the user named it.
+        said: what a message calls it; the setting ``model`` if None.
 
     Raises:
         UserError: it does not.
     """
+    said = said or option("model", model)
     path = Path(model)
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(f"{said} {model}: no config.json in this folder; name a checkpoint's own folder")
+            raise UserError(f"{said}: no config.json in this folder; name a checkpoint's own folder")
     elif path.exists():
-        raise UserError(f"{said} {model}: this is a file; name the checkpoint's folder")
+        raise UserError(f"{said}: this is a file; name the checkpoint's folder")
     elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
         from mgsd_bench.package_data import shipped_names
 
         known = ", ".join(("Qwen/Qwen3-VL-4B-Instruct", *shipped_names()))
-        raise UserError(f"{said} {model}: no such folder, nor the name of a model such as {known}")
+        raise UserError(f"{said}: no such folder, nor the name of a model such as {known}")
     elif "VLLM_USE_MODELSCOPE" not in os.environ and checkpoint_folder(model, revision) is None:
         from huggingface_hub import HfApi
 
         try:  # libraries that download retry for minutes before they say the same
             HfApi(token=token).model_info(model, revision=revision, timeout=10)
         except Exception as error:
-            raise UserError(f"{said} {model}: no such folder, and not on the hub: {error}") from error
+            raise UserError(f"{said}: no such folder, and not on the hub: {error}") from error
 
 
 def checkpoint_folder(model: str, revision: str | None = None) -> Path | None:

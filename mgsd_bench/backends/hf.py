@@ -31,10 +31,10 @@ from mgsd_bench.backends.shared import (
     refuse_run_settings,
 )
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 
 ARGUMENTS = ("attn_implementation", "batch_size", "device", "dtype", "max_model_len", "revision")
-"""What ``-M`` may set."""
+"""What ``engine`` may set."""
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -70,7 +70,9 @@ def open_backend(config: BackendConfig) -> TransformersBackend:
         shape = AutoConfig.from_pretrained(config.model, **load)
         if type(shape) not in AutoModelForImageTextToText._model_mapping and "auto_map" not in shape.to_dict():
             architecture = (shape.architectures or [type(shape).__name__])[0]
-            raise UserError(f"--model {config.model}: {architecture} takes no images; name a vision-language model")
+            raise UserError(
+                f"{option('model', config.model)}: {architecture} takes no images; name a vision-language model"
+            )
         processor = AutoProcessor.from_pretrained(config.model, **load)
         model = AutoModelForImageTextToText.from_pretrained(
             config.model, dtype=dtype, attn_implementation=attention, **load
@@ -157,11 +159,11 @@ class TransformersBackend:
         question = image_question()
         name = self._config.model if self._config else "the model"
         if getattr(self._processor, "image_processor", None) is None:
-            raise UserError(f"--model {name}: its processor takes no images; is torchvision installed?")
+            raise UserError(f"{option('model', name)}: its processor takes no images; is torchvision installed?")
         try:
             self._inputs([self._chat(question)], [question.image() if question.image else None])
         except Exception as error:
-            raise UserError(f"--model {name}: takes no image prompts: {one_line(error)}") from error
+            raise UserError(f"{option('model', name)}: takes no image prompts: {one_line(error)}") from error
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: library versions, what was loaded and how, and on what hardware."""
@@ -325,11 +327,13 @@ def _check_arguments(config: BackendConfig) -> None:
     for key, value in config.engine_args.items():
         if key not in ARGUMENTS:
             near = "".join(f"did you mean {name}? " for name in get_close_matches(key, ARGUMENTS, 1))
-            raise UserError(f"-M {key}=...: no such argument; {near}choose from {', '.join(ARGUMENTS)}")
+            raise UserError(
+                f"{option(f'engine.{key}', '...')}: no such argument; {near}choose from {', '.join(ARGUMENTS)}"
+            )
         if key in ("batch_size", "max_model_len") and not (isinstance(value, int) and value >= 1):
-            raise UserError(f"-M {key}={value}: must be a whole number above 0")
+            raise UserError(f"{option(f'engine.{key}', value)}: must be a whole number above 0")
         if key == "dtype" and value not in DTYPES:
-            raise UserError(f"-M dtype={value}: choose from {', '.join(DTYPES)}")
+            raise UserError(f"{option('engine.dtype', value)}: choose from {', '.join(DTYPES)}")
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -347,5 +351,5 @@ def _refusal(config: BackendConfig, error: Exception) -> UserError:
     for key in ("device", "attn_implementation", "revision"):
         value = config.engine_args.get(key)
         if value is not None and (str(value) in reason or key in reason):
-            return UserError(f"-M {key}={value}: {reason}")
-    return UserError(f"--model {config.model}: transformers cannot load it: {reason}", Exit.ENGINE)
+            return UserError(f"{option(f'engine.{key}', value)}: {reason}")
+    return UserError(f"{option('model', config.model)}: transformers cannot load it: {reason}", Exit.ENGINE)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, Request, Response
 from mgsd_bench.backends.chat_api import Answer, Fault, Kind, Template, drop_rejected_parameter, template, user_turn
 from mgsd_bench.backends.chat_settings import ChatSettings, read_settings
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 
 if TYPE_CHECKING:
     from mgsd_bench.backends.chat_servers import Server
@@ -48,7 +48,7 @@ LARGEST_PROBE = 2048
 def open_backend(config: BackendConfig) -> OpenAIBackend:
     """Find out whether the servers are there, and how they take the run's parameters.
 
-    Engine arguments: see :class:`mgsd_bench.backends.chat_settings.ChatSettings`, and ``base_url``, a list.
+    Engine arguments: see :class:`mgsd_bench.backends.chat_settings.ChatArguments`.
 
     Raises:
         UserError: httpx is not installed, an engine argument is wrong, a server does not know the model or refuses a
@@ -96,15 +96,16 @@ class OpenAIBackend(Backend):
         if not accepted:
             reasons = self._servers.failure_summary()
             if "HTTP 401" in reasons:
-                raise UserError(f"--base-url {reasons}; is {self._settings.key_env} set to your key?")
-            raise UserError(f"--base-url {reasons}", Exit.ENGINE)
+                raise UserError(f"{option('base_url', reasons)}; is {self._settings.key_env} set to your key?")
+            raise UserError(option("base_url", reasons), Exit.ENGINE)
         (first, (self._template, self._omitted)), *others = accepted.items()
         for url, (fields, _) in others:
             if fields != self._template:
                 names = sorted(name for name in fields.keys() ^ self._template.keys())
                 raise UserError(
-                    f"--base-url {url}: takes other parameters than {first} ({', '.join(names)}); ask servers of one "
-                    "kind in a run, or set -M server=vllm or -M server=openai"
+                    f"{option('base_url', url)}: takes other parameters than {first} ({', '.join(names)}); ask "
+                    "servers of one "
+                    f"kind in a run, or set {option('engine.server', 'vllm')} or {option('engine.server', 'openai')}"
                 )
         if self._settings.concurrency is None and self._kinds() == {"vllm"}:
             self._servers.concurrency = VLLM_CONCURRENCY
@@ -239,7 +240,7 @@ class OpenAIBackend(Backend):
         card = next((card for card in cards if card["id"] == self._config.model), {})
         if is_vllm and not card:
             served = ", ".join(card["id"] for card in cards)
-            raise UserError(f"--model {self._config.model}: {server.url} serves {served}")
+            raise UserError(f"{option('model', self._config.model)}: {server.url} serves {served}")
         fields, omitted = template(kind, self._config, self._settings.extra_body)
         while isinstance(pictured := await self._probe(server, fields, PROBE_SIZE), Fault):
             if pictured.cause != "request" and pictured.status != NOT_FOUND:
@@ -252,7 +253,7 @@ class OpenAIBackend(Backend):
             if remaining is None:
                 hint = "" if server.url.endswith("/v1") else "; base URLs mostly end in /v1"
                 raise UserError(
-                    f"--model {self._config.model}: {server.url} refuses a question: {pictured.reason}{hint}"
+                    f"{option('model', self._config.model)}: {server.url} refuses a question: {pictured.reason}{hint}"
                 )
             fields, omitted = remaining
         tokens = await self._picture_tokens(server, fields, kind)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 
 def open_backend(config: BackendConfig) -> RecordedBackend:
@@ -30,7 +30,7 @@ def open_backend(config: BackendConfig) -> RecordedBackend:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"--answers {path}: cannot be read ({error.strerror or error})") from error
+        raise UserError(f"{option('answers', path)}: cannot be read ({error.strerror or error})") from error
     answers: dict[str, tuple[int, Response]] = {}
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.prompts import WITH_IMAGE
 from mgsd_envs import Episode, Plan, get_task, random_plan
 from mgsd_envs.faults import misread, random_state, spoil
@@ -59,10 +59,10 @@ def open_backend(config: BackendConfig) -> ScriptedBackend:
     name, colon, text = config.model.partition(":")
     if name not in NAMES:
         known = ", ".join(f"{known}:{_EXAMPLES[known]}" if known in _EXAMPLES else known for known in NAMES)
-        raise UserError(f"--model {config.model}: unknown scripted model; choose from {known}")
+        raise UserError(f"{option('model', config.model)}: unknown scripted model; choose from {known}")
     if name not in _FAULTS_AT:
         if colon:
-            raise UserError(f"--model {config.model}: {name} takes no rate; write --model {name}")
+            raise UserError(f"{option('model', config.model)}: {name} takes no rate; write {option('model', name)}")
         return ScriptedBackend(name, Faults())
     try:
         rates = [float(rate) for rate in text.split(",")]
@@ -70,7 +70,7 @@ def open_backend(config: BackendConfig) -> ScriptedBackend:
             return ScriptedBackend(config.model, _FAULTS_AT[name](*rates))
     except ValueError:
         pass
-    raise UserError(f"--model {config.model}: needs rates from 0 to 1, for example {name}:{_EXAMPLES[name]}")
+    raise UserError(f"{option('model', config.model)}: needs rates from 0 to 1, for example {name}:{_EXAMPLES[name]}")
 
 
 class ScriptedBackend:

@@ -7,12 +7,12 @@ from textwrap import shorten
 from typing import Any, cast
 
 from mgsd_bench.backends import BackendConfig, Request
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 PROMPT_TOKENS = 8192
 """Longest prompt, in tokens, that ``max_model_len`` leaves room for unless the user sets it."""
 
-_FLAGS = {"model": "--model", "seed": "--seed", "trust_remote_code": "--trust-remote-code"}
+_SETTINGS = ("model", "seed", "trust_remote_code")
 _AREA = 100_000  # a processor whose largest "edge" is above this counts pixels: no image has such a side
 
 
@@ -23,15 +23,16 @@ def refuse_run_settings(engine_args: Mapping[str, Any]) -> None:
         UserError: there is one.
     """
     for key in engine_args:
-        if key in _FLAGS:
-            raise UserError(f"-M {key}=...: use {_FLAGS[key]}")
+        if key in _SETTINGS:
+            raise UserError(f"{option(f'engine.{key}', '...')}: use {option(key)}")
 
 
 def code_refusal(config: BackendConfig, error: Exception) -> UserError | None:
     """What to tell a user whose checkpoint comes with code that may not run; None where that is not the error."""
     if "trust_remote_code" in str(error) and not config.trust_remote_code:
         return UserError(
-            f"--model {config.model}: comes with Python code of its own; pass --trust-remote-code to run it"
+            f"{option('model', config.model)}: comes with Python code of its own; pass "
+            f"{option('trust_remote_code', True)} to run it"
         )
     return None
 

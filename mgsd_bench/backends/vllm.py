@@ -28,7 +28,7 @@ from mgsd_bench.backends.shared import PROMPT_TOKENS, code_refusal, image_questi
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.backends.vllm_engine import TRIED, Engine, dead_error, missing_names, output_id
 from mgsd_bench.backends.vllm_log import reason_of, root_of, stderr_to
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 
 MAX_WINDOW = 1024
 """Most requests inside the engine at once; until it is scheduled, each holds megabytes of image features."""
@@ -104,7 +104,9 @@ class VllmBackend(Backend):
             self._engine.abort([self._submit(image_question())])
         except Exception as error:
             self.close()
-            raise UserError(f"--model {self._config.model}: takes no image prompts: {reason_of(error)}") from error
+            raise UserError(
+                f"{option('model', self._config.model)}: takes no image prompts: {reason_of(error)}"
+            ) from error
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: engine and library versions, what was loaded and how, and on what hardware."""
@@ -247,7 +249,9 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
     for key in config.engine_args:
         if key not in known:
             near = "".join(f"; did you mean {name}?" for name in get_close_matches(key, known, 1))
-            raise UserError(f"-M {key}=...: vLLM {vllm.__version__} has no such engine argument{near}")
+            raise UserError(
+                f"{option(f'engine.{key}', '...')}: vLLM {vllm.__version__} has no such engine argument{near}"
+            )
 
     arguments: dict[str, Any] = {
         "model": config.model,
@@ -267,7 +271,9 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
     except Exception as error:
         raise _refusal(config, "vLLM cannot load it", Exit.USAGE, error) from error
     if not model.is_multimodal_model:
-        raise UserError(f"--model {config.model}: {model.architecture} takes no images; name a vision-language model")
+        raise UserError(
+            f"{option('model', config.model)}: {model.architecture} takes no images; name a vision-language model"
+        )
     arguments.setdefault("max_model_len", min(model.max_model_len, PROMPT_TOKENS + config.sampling.max_tokens))
     arguments.setdefault("mm_processor_kwargs", _image_settings(config, model.revision))
     return arguments
@@ -295,8 +301,8 @@ def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log
     about = {str(part) for detail in details for part in detail["loc"]} | set(re.findall(r"\w+", reason))
     for key, value in config.engine_args.items():
         if key in about:
-            return UserError(f"-M {key}={value}: {reason}")
-    return UserError(f"--model {config.model}: {what}: {reason}", code)
+            return UserError(f"{option(f'engine.{key}', value)}: {reason}")
+    return UserError(f"{option('model', config.model)}: {what}: {reason}", code)
 
 
 def _response(request: Request, output: Any, seconds: float) -> Response:

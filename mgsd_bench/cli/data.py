@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from mgsd_bench.cli import options
+from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
+from mgsd_bench.suites.settings import SuiteSettings
 
 app = typer.Typer()
 models_app = typer.Typer(help="Models that come with the project.", no_args_is_help=True)
@@ -16,12 +18,10 @@ app.add_typer(models_app, name="models")
 
 
 @app.command("generate")
+@with_settings(SuiteSettings, file=False)
 def generate_command(
+    settings: SuiteSettings,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
-    suite: options.SuiteName = "mgsd-v1",
-    tasks: options.Tasks = [],  # noqa: B006
-    levels: options.Levels = [],  # noqa: B006
-    limit: options.Limit = None,
     count: Annotated[
         int | None, typer.Option("--count", help="New episodes a level, not the suite's.", metavar="N")
     ] = None,
@@ -36,10 +36,6 @@ def generate_command(
     straight: Annotated[
         float, typer.Option("--straight", help="With --count: largest share that the blind plan solves.", min=0, max=1)
     ] = 0.3,
-    theme: options.Theme = None,
-    data_root: options.DataRoot = None,
-    image: options.Image = None,
-    strict: options.Strict = False,
     size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.", min=32, max=4096)] = 256,
     output_format: Annotated[
         str, typer.Option("--format", help="folder (PNG and JSONL) or hf (a datasets folder).")
@@ -47,30 +43,29 @@ def generate_command(
 ) -> None:
     """Write a suite's episodes, or new ones, with their pictures, states and solutions."""
     from mgsd_bench.suites import export
-    from mgsd_bench.suites.choose import numbers, split_list
     from mgsd_bench.suites.suite import custom, episodes, subsample
 
     if output_format not in ("folder", "hf"):
         raise UserError(f"--format {output_format}: choose folder or hf")
     if count is None:
-        chosen = options.suite_of(suite, tasks, levels, theme, data_root, image, strict=strict)
-    elif data_root is not None:
+        chosen = options.suite_of(settings)
+    elif settings.data_root is not None:
         raise UserError("--count: makes new episodes; leave out --data-root")
     else:
         chosen = custom(
-            split_list(tasks),
-            numbers(levels),
+            list(settings.tasks),
+            list(settings.levels),
             count,
             split=split,
             stream=stream,
             length=length,
             density=density,
             straight=straight,
-            theme=theme or "classic",
+            theme=settings.theme or "classic",
         )
     wanted = episodes(chosen)
-    if limit is not None:
-        wanted = subsample(wanted, limit)
+    if settings.limit is not None:
+        wanted = subsample(wanted, settings.limit)
     write = export.write_hf if output_format == "hf" else export.write_folder
     try:
         write(wanted, out, size)
@@ -99,7 +94,8 @@ def show_command(
     from mgsd_bench.suites.suite import find_episode
     from mgsd_envs import get_task, rollout
 
-    episode = find_episode(options.suite_of(suite, [], [], theme, data_root), episode_id)
+    settings = SuiteSettings(suite=suite, theme=theme, data_root=data_root)
+    episode = find_episode(options.suite_of(settings), episode_id)
     actions = episode.plan if plan is None else read_plan(plan)
     if actions is None:
         raise UserError(f"--plan {plan}: not a plan; write letters such as RDD, or U,PICK,DROP")

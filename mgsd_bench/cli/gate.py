@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mgsd_bench.cli import options
+from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
+from mgsd_bench.gate.settings import GateSettings, NoiseSettings
+from mgsd_bench.settings import Panel, declared
 
 if TYPE_CHECKING:
     from mgsd_bench.gate.policy import Policy
@@ -19,40 +23,27 @@ app = typer.Typer()
 baseline_app = typer.Typer(no_args_is_help=True, help="Keep finished runs as named baselines.")
 app.add_typer(baseline_app, name="baseline")
 
-_DIR = Path("baselines") / "gate"
-Folder = Annotated[Path, typer.Option("--dir", help="Folder with the named baselines.")]
-PolicyFile = Annotated[Path | None, typer.Option("--policy", help="YAML file; see docs/gate.md. Else the defaults.")]
+_DIR: Path = declared(GateSettings)["folder"].default
 
 
 @app.command("gate")
+@with_settings(GateSettings)
 def gate_command(
-    baseline: Annotated[str, typer.Option("--baseline", help="Run folder, or name of a saved baseline.")],
-    candidate: Annotated[Path | None, typer.Option("--candidate", help="Finished run of the new checkpoint.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Ask this model first, just as the baseline was asked.")
-    ] = None,
-    policy: PolicyFile = None,
-    directory: Folder = _DIR,
-    sequential: Annotated[
-        bool, typer.Option("--sequential", help="With --model: stop as soon as the decision is certain.")
-    ] = False,
-    backend: Annotated[
-        str | None, typer.Option("--backend", help="With --model: instead of the baseline's backend.")
-    ] = None,
-    base_url: options.BaseUrls = [],  # noqa: B006 (typer copies it)
-    out: Annotated[Path | None, typer.Option("--out", help="With --model: the candidate's run folder.")] = None,
-    engine: options.EngineArgs = [],  # noqa: B006
-    trust_remote_code: options.TrustRemoteCode = False,
-    inconclusive: Annotated[
-        str | None, typer.Option("--inconclusive", help="Count an undecided gate as pass or fail.")
-    ] = None,
+    settings: GateSettings,
     verdict: Annotated[
         Path | None,
-        typer.Option("--json", help="Write the verdict here, not to verdict.json in its run."),
+        typer.Option(
+            "--json", help="Write the verdict here, not to verdict.json in its run.", rich_help_panel=Panel.OUTPUT
+        ),
     ] = None,
-    markdown: Annotated[Path | None, typer.Option("--markdown", help="Append a job summary to this file.")] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
-    allow: options.Allow = [],  # noqa: B006
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", help="Append a job summary to this file.", rich_help_panel=Panel.OUTPUT),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit XML to this file.", rich_help_panel=Panel.OUTPUT)
+    ] = None,
+    allow: options.Allow = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
     from rich.console import Console
@@ -61,9 +52,19 @@ def gate_command(
     from mgsd_bench.report.gate import headline, show, to_junit, to_markdown
 
     job = GateJob(
-        baseline, candidate, model, policy, inconclusive, directory, sequential, backend, out,
-        options.engine_arguments(engine, backend or "openai", base_url), trust_remote_code, tuple(options.split(allow)),
-    )  # fmt: skip
+        baseline=settings.baseline,
+        candidate=settings.candidate,
+        model=settings.model,
+        policy=settings.policy,
+        inconclusive=settings.inconclusive,
+        folder=settings.folder,
+        sequential=settings.sequential,
+        backend=settings.backend,
+        out=settings.out,
+        engine_args=settings.engine_args(),
+        trust_remote_code=settings.trust_remote_code,
+        allow=tuple(options.split(allow)),
+    )
     console = Console(markup=False)
     report = run_gate(job, console)
     target = verdict or Path(report.candidate.run) / "verdict.json"
@@ -82,7 +83,7 @@ def gate_command(
 def save_command(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     name: Annotated[str, typer.Argument(help="What to call it.")],
-    directory: Folder = _DIR,
+    directory: options.Folder = _DIR,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a baseline of that name.")] = False,
 ) -> None:
     """Keep a run's answers and scores as a small folder to commit."""
@@ -94,7 +95,7 @@ def save_command(
 
 
 @baseline_app.command("list")
-def list_command(directory: Folder = _DIR) -> None:
+def list_command(directory: options.Folder = _DIR) -> None:
     """List the baselines."""
     from rich.console import Console
 
@@ -111,7 +112,7 @@ def list_command(directory: Folder = _DIR) -> None:
 
 @baseline_app.command("show")
 def show_command(
-    name: Annotated[str, typer.Argument(help="Name of a baseline, or a run folder.")], directory: Folder = _DIR
+    name: Annotated[str, typer.Argument(help="Name of a baseline, or a run folder.")], directory: options.Folder = _DIR
 ) -> None:
     """Show the figures of a baseline and what it was asked with."""
     from rich.console import Console
@@ -141,7 +142,7 @@ def power_command(
         typer.Option("--discordance", help="Percent of episodes that change by chance; repeatable.", min=0, max=100),
     ] = None,
     suite: options.SuiteName = "mgsd-v1",
-    policy: PolicyFile = None,
+    policy: options.PolicyFile = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the table to this file, as CSV.")] = None,
 ) -> None:
     """How large a drop does a gate see, and how often does it pass what did not change?"""
@@ -175,31 +176,12 @@ def power_command(
 
 
 @app.command("noise")
+@with_settings(NoiseSettings, optional=True)
 def noise_command(
+    settings: NoiseSettings | None,
     runs: Annotated[
         tuple[Path, Path] | None, typer.Option("--runs", help="Two runs of one checkpoint.", metavar="RUN RUN")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Run this model twice, the second time backwards.")
-    ] = None,
-    suite: options.SuiteName = "mgsd-v1",
-    tasks: options.Tasks = [],  # noqa: B006
-    levels: options.Levels = [],  # noqa: B006
-    condition: options.Conditions = ["visual", "symbolic"],  # noqa: B006
-    limit: options.Limit = None,
-    backend: options.Backend = "vllm",
-    base_url: options.BaseUrls = [],  # noqa: B006
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the two runs.")] = None,
-    seed: options.Seed = 0,
-    prompts: options.Prompts = "default",
-    temperature: options.Temperature = 0.0,
-    top_p: options.TopP = 1.0,
-    top_k: options.TopK = 0,
-    max_tokens: options.MaxTokens = 4096,
-    min_pixels: options.MinPixels = 65_536,
-    max_pixels: options.MaxPixels = 262_144,
-    engine: options.EngineArgs = [],  # noqa: B006
-    trust_remote_code: options.TrustRemoteCode = False,
     allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """How much do two runs of the same checkpoint differ? That is the engine's own noise."""
@@ -210,17 +192,12 @@ def noise_command(
     from mgsd_bench.report.tables import as_terminal
 
     console = Console(markup=False)
-    if model is not None and runs is None:
-        from mgsd_bench.cli.run import make_job
+    if settings is not None and runs is None:
+        from mgsd_bench.evaluation.evaluate import Evaluation, model_slug
 
-        job = make_job(
-            model, options.suite_of(suite, tasks, levels, None), condition, limit, backend,
-            out or Path("runs") / f"noise-{Path(model).name.replace(':', '-')}", 1, seed, prompts, temperature, top_p,
-            top_k, max_tokens, min_pixels, max_pixels, options.engine_arguments(engine, backend, base_url),
-            trust_remote_code,
-        )  # fmt: skip
-        runs = run_twice(job, console)
-    elif model is not None or runs is None:
+        folder = settings.out or Path("runs") / f"noise-{model_slug(settings.model)}"
+        runs = run_twice(Evaluation.from_settings(replace(settings, out=folder), options.note), console)
+    elif settings is not None or runs is None:
         raise UserError("noise: give either --runs or --model")
     found = noise(load_run(runs[0]), load_run(runs[1]), options.split(allow))
     head = ["metric", "n", "first", "second", "change", "differ, %", "n differ", "texts differ, %"]

@@ -40,7 +40,8 @@ def table1_command(
     """Measure every row of a table whose model is at hand, beside what was published."""
     from rich.console import Console
 
-    from mgsd_bench.reproduce.config import load_config, narrow
+    from mgsd_bench.reproduce.config import narrow
+    from mgsd_bench.reproduce.config_file import load_config
     from mgsd_bench.reproduce.published import load_published
     from mgsd_bench.reproduce.results import measure
     from mgsd_bench.reproduce.write import tables_of, write_report

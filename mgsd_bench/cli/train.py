@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, command_line, spell
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Recipe
@@ -131,4 +131,4 @@ def _show_estimates(recipe: Recipe, devices: int, teraflops: float | None) -> No
     console.print(data_table(estimates))
     console.print(needs_table(estimates))
     for line in notes(estimates):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(spell(line, command_line), highlight=False, soft_wrap=True)

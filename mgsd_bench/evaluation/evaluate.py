@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
-from mgsd_bench.backends import BackendConfig, EngineError, Metered, open_backend
-from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.prompts import Condition, PromptSet, load_prompts
+from mgsd_bench.backends import BackendConfig, EngineError, Metered, Sampling, open_backend
+from mgsd_bench.errors import Exit, UserError, option
+from mgsd_bench.evaluation.settings import EvaluationSettings
+from mgsd_bench.prompts import CONDITIONS, Condition, PromptSet, load_prompts
 from mgsd_bench.runs import provenance
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.progress import RunProgress
 from mgsd_bench.runs.runner import Question, answer_all, questions
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
+from mgsd_bench.suites.choose import choose_suite
 from mgsd_bench.suites.suite import Suite, digest, episodes, subsample
 from mgsd_envs import Episode
 
@@ -49,6 +51,56 @@ class Evaluation:
     backend: str
     config: BackendConfig
     out: Path
+
+    @classmethod
+    def from_settings(
+        cls, settings: EvaluationSettings, on_note: Callable[[str], None] = lambda note: None
+    ) -> Evaluation:
+        """What checked settings come to.
+
+        Args:
+            settings: of which model, what, and how.
+            on_note: told in one line each what there is to know of a suite that is read from a folder.
+
+        Raises:
+            UserError: there is no such suite, task or level, or two settings contradict each other.
+        """
+        if not settings.conditions:
+            raise UserError(f"{option('conditions')}: name at least one of {', '.join(CONDITIONS)}")
+        if settings.min_pixels > settings.max_pixels:
+            most = option("max_pixels", settings.max_pixels)
+            raise UserError(f"{option('min_pixels', settings.min_pixels)}: must not exceed {most}")
+        engine_args = settings.engine_args()
+        suite = choose_suite(settings, on_note)
+        config = BackendConfig(
+            model=settings.model,
+            sampling=Sampling(
+                settings.temperature,
+                settings.top_p,
+                settings.top_k,
+                max_tokens=settings.max_tokens,
+                seed=settings.seed,
+            ),
+            min_pixels=settings.min_pixels,
+            max_pixels=settings.max_pixels,
+            engine_args=engine_args,
+            trust_remote_code=settings.trust_remote_code,
+        )
+        return cls(
+            suite=suite,
+            limit=settings.limit,
+            conditions=cast(list[Condition], list(dict.fromkeys(settings.conditions))),
+            repeats=settings.repeats,
+            prompts=settings.prompts,
+            backend=settings.backend,
+            config=config,
+            out=settings.out or Path("runs") / f"{suite.name}-{model_slug(settings.model)}",
+        )
+
+
+def model_slug(model: str) -> str:
+    """The part of a default folder's name that says which model was asked."""
+    return Path(model).name.replace(":", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +141,11 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         UserError: bad settings, or a run folder or model that cannot be used.
     """
     if job.repeats < 1:
-        raise UserError(f"--repeats {job.repeats}: must be at least 1")
+        raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
     if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
-        raise UserError("--repeats above 1 needs --temperature above 0: greedy answers only repeat themselves")
+        raise UserError(
+            f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
+        )
     asked = asked_episodes(job)
     prompts = load_prompts(job.prompts, asked, job.conditions)
     to_ask = questions(asked, job.conditions, job.repeats)
@@ -189,7 +243,8 @@ def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -
     for session in run.record["sessions"]:
         if session["backend"].get("fingerprint") != described.get("fingerprint"):
             raise UserError(
-                f"--out {job.out}: was begun with other weights or settings of {job.config.model}; name another folder",
+                f"{option('out', job.out)}: was begun with other weights or settings of {job.config.model}; name "
+                "another folder",
                 Exit.NOT_COMPARABLE,
             )
 

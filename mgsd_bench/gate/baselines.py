@@ -9,7 +9,7 @@ from typing import Any
 
 from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.analysis.summary import summarise
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.runs.sample import ordered
 from mgsd_bench.runs.stored import EPISODES
@@ -47,8 +47,8 @@ def find_baseline(name: str, folder: Path = FOLDER) -> Run:
         return load_run(folder / name)
     known = ", ".join(names(folder)) or "none"
     raise UserError(
-        f"--baseline {name}: no run there, and no baseline of that name in {folder} (there are: {known}); name another "
-        "folder of baselines with --dir"
+        f"{option('baseline', name)}: no run there, and no baseline of that name in {folder} (there are: "
+        f"{known}); name another folder of baselines with {option('folder')}"
     )
 
 
@@ -99,7 +99,7 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     _ = run.episodes  # read and checked
     target = folder / name
     if target.exists() and not force:
-        raise UserError(f"{target}: exists; give another name, or --force to overwrite it")
+        raise UserError(f"{target}: exists; give another name, or {option('force', True)} to overwrite it")
     samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
     texts = {
         EPISODES: (path / EPISODES).read_text(encoding="utf-8"),

@@ -13,7 +13,7 @@ from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.backends.checkpoints import fingerprint, locate
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
 from mgsd_bench.gate.decision import Decision
 from mgsd_bench.gate.measurement import check, decide_part, measure
@@ -59,8 +59,8 @@ def evaluation_like(
         if METRICS[name].condition not in asked:
             condition = METRICS[name].condition
             raise UserError(
-                f"{baseline.path}: missing metric {name}; run it with --condition {condition}, or leave {name} out of "
-                "the policy",
+                f"{baseline.path}: missing metric {name}; run it with {option('conditions', condition)}, or leave "
+                f"{name} out of the policy",
                 Exit.NOT_COMPARABLE,
             )
     try:
@@ -77,7 +77,10 @@ def evaluation_like(
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{baseline.path / 'run.json'}: lacks a setting of the run ({error}); save it anew") from error
     if "base_url" in config.engine_args and engine != "openai":
-        raise UserError(f"--base-url: {engine}, the backend of {baseline.path}, asks no server; add --backend openai")
+        raise UserError(
+            f"{option('base_url')}: {engine}, the backend of {baseline.path}, asks no server; add "
+            f"{option('backend', 'openai')}"
+        )
     if identity["scorer"] != SCORER_VERSION:
         raise UserError(
             f"{baseline.path}: scored by version {identity['scorer']}, answers are now scored by {SCORER_VERSION}; "
@@ -102,7 +105,7 @@ def _suite(baseline: Run, theme: str) -> Suite:
     if any(episode.original for episode in episodes):
         raise UserError(
             f"{baseline.path}: shows other people's pictures; run `mgsd-bench eval --data-root ...` on the candidate "
-            "yourself, and give the run with --candidate"
+            f"yourself, and give the run with {option('candidate')}"
         )
     counts: dict[tuple[str, int], int] = {}
     for episode in episodes:
@@ -216,7 +219,8 @@ def _same_weights(job: Evaluation) -> None:
     known = {session["backend"].get("fingerprint") for session in run.record["sessions"]} - {None}
     if len(run.frame) and known and known != {fingerprint(folder)}:
         raise UserError(
-            f"--out {job.out}: holds answers of other weights of {job.config.model}; delete it, or name another folder",
+            f"{option('out', job.out)}: holds answers of other weights of {job.config.model}; delete it, or name "
+            "another folder",
             Exit.NOT_COMPARABLE,
         )
 

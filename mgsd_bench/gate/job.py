@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from mgsd_bench.analysis.run import load_run
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.gate.baselines import FOLDER, find_baseline
 from mgsd_bench.gate.candidate import evaluation_like, gate_model
 from mgsd_bench.gate.measurement import gate
@@ -65,7 +65,7 @@ def run_gate(job: GateJob, console: Console) -> GateDecision:
             few episodes (``INCONCLUSIVE``), or requests failed (``ENGINE``).
     """
     if (job.model is None) == (job.candidate is None):
-        raise UserError("gate: give either --candidate or --model")
+        raise UserError(f"gate: give either {option('candidate')} or {option('model')}")
     policy = choose_policy(job.policy, job.inconclusive)
     baseline = find_baseline(job.baseline, job.folder)
     if job.model is None:
@@ -91,18 +91,20 @@ def choose_policy(path: Path | None, inconclusive: str | None = None) -> Policy:
     if inconclusive is None:
         return policy
     if inconclusive not in list(Verdict):
-        raise UserError(f"--inconclusive {inconclusive}: choose from {', '.join(Verdict)}")
+        raise UserError(f"{option('inconclusive', inconclusive)}: choose from {', '.join(Verdict)}")
     return replace(policy, inconclusive=Verdict(inconclusive))
 
 
 def _only_for_models(job: GateJob) -> None:
     given = {
-        "--sequential": job.sequential,
-        "--backend": job.backend,
-        "--out": job.out,
-        "-M or --base-url": job.engine_args,
-        "--trust-remote-code": job.trust_remote_code,
+        option("sequential"): job.sequential,
+        option("backend"): job.backend,
+        option("out"): job.out,
+        f"{option('engine')} or {option('base_url')}": job.engine_args,
+        option("trust_remote_code"): job.trust_remote_code,
     }
-    for option, value in given.items():
+    for name, value in given.items():
         if value:
-            raise UserError(f"{option}: has a meaning with --model only; leave it out or give --model")
+            raise UserError(
+                f"{name}: has a meaning with {option('model')} only; leave it out or give {option('model')}"
+            )

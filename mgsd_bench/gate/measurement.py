@@ -9,7 +9,7 @@ from mgsd_bench.analysis import comparable
 from mgsd_bench.analysis.groups import Groups, Pairs, group
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.run import Run
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.gate.decision import Decision, FloorDecision, Levels, Measured, decide
 from mgsd_bench.gate.policy import Floor, Policy
 
@@ -121,7 +121,9 @@ def _has_metrics(run: Run, policy: Policy) -> None:
         condition = METRICS[name].condition
         if condition not in run.conditions():
             raise _refusal(
-                run, f"missing metric {name}; run it with --condition {condition}, or leave {name} out of the policy"
+                run,
+                f"missing metric {name}; run it with {option('conditions', condition)}, or leave {name} out of "
+                "the policy",
             )
 
 
@@ -137,7 +139,7 @@ def _fit(run: Run, policy: Policy, conditions: Collection[str]) -> None:
     for outcome, most, what, remedy in (
         ("error", policy.max_errors, "requests failed", "run its command again to retry them"),
         ("truncated", policy.max_truncated, "answers were cut off",
-         "raise --max-tokens, or limits.truncated in the policy"),
+         f"raise {option('max_tokens')}, or limits.truncated in the policy"),
     ):  # fmt: skip
         share = float((asked["outcome"] == outcome).mean())
         if share > most:

@@ -2,159 +2,161 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import yaml
+from pydantic import BeforeValidator
 
 from mgsd_bench.analysis.metrics import GATED
-from mgsd_bench.errors import UserError
+from mgsd_bench.config import Layers, read_layer
+from mgsd_bench.fields import Bounds, OneOf
 from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.gate.sequential import SPENDING
+from mgsd_bench.validate import validate
 
-_KEYS = ("alpha", "metrics", "floors", "limits", "inconclusive", "sequential")
+
+def _between(least: float, most: float) -> Bounds:
+    return Bounds(least, most, what=f"{{found}} must be a number, and must be from {least:g} to {most:g}")
+
+
+def _whole(least: int, most: int = 10**9) -> Bounds:
+    return Bounds(least, most, what=f"{{found}} must be a whole number of at least {least}, and at most {most}")
+
+
+Percent = Annotated[float, _between(0, 100)]
+MetricName = Annotated[str, OneOf(GATED)]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricEntry:
+    """What is asked of a primary metric, in points.
+
+    Attributes:
+        margin: the drop that must be ruled out.
+        tolerance: the smallest estimated drop that may fail the gate; half of the margin if left out.
+    """
+
+    margin: Annotated[float, _between(0.01, 100)] | None = None
+    tolerance: Percent | None = None
+
+
+Margin = Annotated[
+    MetricEntry,
+    BeforeValidator(
+        lambda value: value if isinstance(value, dict) else {"margin": value},
+        json_schema_input_type=MetricEntry | float,
+    ),
+]
+"""A metric's entry, or its margin alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorEntry:
+    """An absolute minimum.
+
+    Attributes:
+        metric: a primary metric or another one.
+        min: the least value, in percent.
+        task: of this task; of the macro average if left out.
+        level: of this level of the task; of all its levels if left out.
+    """
+
+    metric: MetricName | None = None
+    min: Percent | None = None
+    task: str | None = None
+    level: Annotated[int, _whole(1)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may not exceed or fall short of.
+
+    Attributes:
+        errors: largest share of failed requests in either run, in percent.
+        truncated: largest share of answers cut off in either run, in percent.
+        min_episodes: least episodes of each task.
+    """
+
+    errors: Percent = 0.0
+    truncated: Percent = 10.0
+    min_episodes: Annotated[int, _whole(1)] = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """How a sequential gate looks.
+
+    Attributes:
+        looks: blocks of episodes, each followed by a look.
+        spending: how alpha is spent.
+    """
+
+    looks: Annotated[int, _whole(2, 20)] = 5
+    spending: Annotated[str, OneOf(SPENDING)] = "obrien-fleming"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A gate policy.
+
+    Attributes:
+        alpha: probability of a false alarm, and of passing what lost the margin.
+        metrics: the primary metrics, each with its margin in points.
+        floors: absolute minima.
+        limits: on failed requests, answers that were cut off, and episodes.
+        inconclusive: what an undecided gate counts as for the exit code.
+        sequential: how a sequential gate looks.
+    """
+
+    alpha: Annotated[float, _between(0.0001, 0.5)] = 0.05
+    metrics: Mapping[MetricName, Margin] | None = None
+    floors: tuple[FloorEntry, ...] = ()
+    limits: Limits = Limits()
+    inconclusive: Verdict = Verdict.INCONCLUSIVE
+    sequential: Sequential = Sequential()
 
 
 def load_policy(path: Path) -> Policy:
     """Read a policy; what a file leaves out is as in :class:`mgsd_bench.gate.policy.Policy`.
 
-    ::
-
-        alpha: 0.05                       # probability of a false alarm, and of passing what lost the margin
-        metrics:
-          e2e: 3                          # margin in points; the tolerance is half of it
-          plan_on_gt: {margin: 3, tolerance: 1.5}
-        floors:
-          - {metric: e2e, task: maze, level: 3, min: 90}      # percent; without level: the task; without task: macro
-        limits: {errors: 0, truncated: 10, min_episodes: 30}  # percent, percent, episodes a task
-        inconclusive: inconclusive        # or pass, or fail: what an undecided gate counts as
-        sequential: {looks: 5, spending: obrien-fleming}      # or pocock
-
     Raises:
         UserError: the file cannot be read, or something in it is unknown or out of range.
     """
-    reader = _Reader(path)
-    top = reader.mapping(_load(path), "the file", _KEYS)
-    policy = Policy()
-    if "alpha" in top:
-        policy = replace(policy, alpha=reader.number(top["alpha"], "alpha", 0.0001, 0.5))
-    if "metrics" in top:
-        policy = replace(policy, metrics=_metrics(reader, top["metrics"]))
-    if "floors" in top:
-        policy = replace(policy, floors=_floors(reader, top["floors"]))
-    if "limits" in top:
-        limits = reader.mapping(top["limits"], "limits", ("errors", "truncated", "min_episodes"))
-        policy = replace(
-            policy,
-            max_errors=reader.number(limits.get("errors", 0), "limits.errors", 0, 100) / 100,
-            max_truncated=reader.number(limits.get("truncated", 10), "limits.truncated", 0, 100) / 100,
-            min_episodes=reader.whole(limits.get("min_episodes", 30), "limits.min_episodes", 1),
-        )
-    if "inconclusive" in top:
-        chosen = reader.choice(top["inconclusive"], "inconclusive", [verdict.value for verdict in Verdict])
-        policy = replace(policy, inconclusive=Verdict(chosen))
-    if "sequential" in top:
-        of = reader.mapping(top["sequential"], "sequential", ("looks", "spending"))
-        policy = replace(
-            policy,
-            looks=reader.whole(of.get("looks", policy.looks), "sequential.looks", 2, 20),
-            spending=reader.choice(of.get("spending", policy.spending), "sequential.spending", SPENDING),
-        )
-    return policy
+    layers = read_layer(path)
+    file = validate(PolicyFile, layers)
+    return Policy(
+        metrics=Policy().metrics if file.metrics is None else _metrics(file.metrics, layers),
+        floors=tuple(_floor(floor, i, layers) for i, floor in enumerate(file.floors)),
+        alpha=file.alpha,
+        max_errors=file.limits.errors / 100,
+        max_truncated=file.limits.truncated / 100,
+        min_episodes=file.limits.min_episodes,
+        inconclusive=file.inconclusive,
+        looks=file.sequential.looks,
+        spending=file.sequential.spending,
+    )
 
 
-def _load(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--policy {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: not YAML ({getattr(error, 'problem', None) or error})") from error
+def _metrics(entries: Mapping[str, MetricEntry], layers: Layers) -> tuple[MetricRule, ...]:
+    if not entries:
+        raise layers.error(("metrics",), f"name at least one of {', '.join(GATED)}")
+    rules = []
+    for name, entry in entries.items():
+        if entry.margin is None:
+            raise layers.error(("metrics", name), "needs a margin in points, for example margin: 3")
+        tolerance = entry.margin / 2 if entry.tolerance is None else entry.tolerance
+        if tolerance > entry.margin:
+            problem = f"{tolerance:g} must not exceed the margin {entry.margin:g}"
+            raise layers.error(("metrics", name, "tolerance"), problem)
+        rules.append(MetricRule(name, entry.margin / 100, tolerance / 100))
+    return tuple(rules)
 
 
-def _metrics(reader: _Reader, given: Any) -> tuple[MetricRule, ...]:
-    found = []
-    for name, value in reader.mapping(given, "metrics", GATED).items():
-        of = (
-            reader.mapping(value, f"metrics.{name}", ("margin", "tolerance"))
-            if isinstance(value, dict)
-            else {"margin": value}
-        )
-        if "margin" not in of:
-            raise reader.error(f"metrics.{name}", "needs a margin in points, for example margin: 3")
-        margin = reader.number(of["margin"], f"metrics.{name}.margin", 0.01, 100)
-        tolerance = reader.number(of.get("tolerance", margin / 2), f"metrics.{name}.tolerance", 0, 100)
-        if tolerance > margin:
-            raise reader.error(f"metrics.{name}.tolerance", f"{tolerance:g} must not exceed the margin {margin:g}")
-        found.append(MetricRule(name, margin / 100, tolerance / 100))
-    if not found:
-        raise reader.error("metrics", f"name at least one of {', '.join(GATED)}")
-    return tuple(found)
-
-
-def _floors(reader: _Reader, given: Any) -> tuple[Floor, ...]:
-    if not isinstance(given, list):
-        raise reader.error("floors", "must be a list, for example - {metric: e2e, min: 50}")
-    found = []
-    for i, value in enumerate(given):
-        name = f"floors[{i}]"
-        of = reader.mapping(value, name, ("metric", "task", "level", "min"))
-        if "min" not in of or "metric" not in of:
-            raise reader.error(name, "needs metric and min, for example {metric: e2e, min: 50}")
-        task, level = of.get("task"), of.get("level")
-        if task is not None and not isinstance(task, str):
-            raise reader.error(f"{name}.task", "must be the name of a task")
-        if level is not None:
-            level = reader.whole(level, f"{name}.level", 1)
-            if task is None:
-                raise reader.error(f"{name}.level", "needs a task beside it")
-        metric = reader.choice(of["metric"], f"{name}.metric", GATED)
-        found.append(Floor(metric, reader.number(of["min"], f"{name}.min", 0, 100) / 100, task, level))
-    return tuple(found)
-
-
-class _Reader:
-    """Checks values and says in one line what is wrong with one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def error(self, key: str, why: str) -> UserError:
-        return UserError(f"{self._path}: {key}: {why}")
-
-    def mapping(self, value: Any, key: str, known: Collection[str]) -> Mapping[str, Any]:
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self.error(key, f"must be a mapping with some of {', '.join(known)}")
-        for name in value:
-            if name not in known:
-                near = get_close_matches(str(name), known, 1)
-                hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
-                raise self.error(str(name), f"unknown key; {hint}")
-        return value
-
-    def number(self, value: Any, key: str, low: float, high: float) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.error(key, f"{value!r} must be a number")
-        if not low <= value <= high:
-            raise self.error(key, f"{value:g} must be from {low:g} to {high:g}")
-        return float(value)
-
-    def whole(self, value: Any, key: str, low: int, high: int = 10**9) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.error(key, f"{value!r} must be a whole number of at least {low}, and at most {high}")
-        return value
-
-    def choice(self, value: Any, key: str, known: Collection[str]) -> str:
-        if value not in list(known):
-            raise self.error(key, f"{value!r}: choose from {', '.join(known)}")
-        return str(value)
+def _floor(entry: FloorEntry, number: int, layers: Layers) -> Floor:
+    if entry.metric is None or entry.min is None:
+        raise layers.error(("floors", number), "needs metric and min, for example {metric: e2e, min: 50}")
+    if entry.level is not None and entry.task is None:
+        raise layers.error(("floors", number, "level"), "needs a task beside it")
+    return Floor(entry.metric, entry.min / 100, entry.task, entry.level)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, command_line, option
 from mgsd_bench.files import write_whole
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def convert(paths: list[Path], out: Path) -> list[str]:
     try:
         write_whole(out, "".join(json.dumps(row) + "\n" for row in rows))
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+        raise UserError(f"{option('out', out)}: cannot be written ({error.strerror or error})") from error
     command = ["mgsd-bench", "score", "--answers", str(out), "--condition", ",".join(logs)]
     for name, value in _settings(log).items():
         items = value if isinstance(value, list) else [value]
@@ -98,5 +98,5 @@ def main(
     try:
         typer.echo(shlex.join(convert(logs, out)))
     except UserError as error:
-        typer.echo(f"inspect_answers: {error}", err=True)
+        typer.echo(f"inspect_answers: {error.spelled(command_line)}", err=True)
         sys.exit(error.code)

@@ -7,7 +7,6 @@ that fails is scored too, as not solved, so that it stays in the denominator.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,14 @@ from mgsd_bench.analysis.groups import group_column
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import FinishReason, Response, Sampling
 from mgsd_bench.backends.chat_api import user_turn
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import SettingValue, UserError, option, python
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
 from mgsd_bench.records import DECIMALS, to_json
 from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
 from mgsd_bench.statistics.intervals import Estimate
-from mgsd_bench.suites.choose import choose_suite
+from mgsd_bench.suites.choose import choose_suite, numbers, split_list
+from mgsd_bench.suites.settings import SuiteSettings
 from mgsd_bench.suites.suite import digest, episodes, subsample
 from mgsd_envs import Episode, episode_from_json, get_task
 
@@ -61,17 +61,24 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
         """
         try:
             for name in others.keys() - {"model"}:  # inspect passes its model to tasks that take any argument
-                raise UserError(f"--{name}: these tasks have no such option")
-            root = None if data_root is None else Path(data_root)
-            chosen = choose_suite(str(suite), _items(tasks), _items(levels), theme, root, image)
+                raise UserError(f"{option(name)}: these tasks have no such option")
+            chosen = choose_suite(
+                SuiteSettings(
+                    suite=str(suite),
+                    tasks=tuple(split_list(_items(tasks))),
+                    levels=tuple(numbers(_items(levels))),
+                    theme=theme,
+                    data_root=None if data_root is None else Path(data_root),
+                    image=image,
+                )
+            )
             asked = episodes(chosen)
             if limit is not None:
                 asked = subsample(asked, _whole("limit", limit))
             texts = load_prompts(str(prompts), asked, [condition])
             samples = [_sample(episode, condition, texts) for episode in asked]
         except UserError as error:
-            option = re.compile(r"--([\w-]+)")
-            raise ClickException(option.sub(lambda flag: f"-T {flag[1].replace('-', '_')}", str(error))) from error
+            raise ClickException(error.spelled(_task_argument)) from error
         sampling = Sampling()
         return Task(
             dataset=MemoryDataset(samples, name=chosen.name),
@@ -97,13 +104,17 @@ perceive = _task_of("perceive")
 direct = _task_of("direct")
 
 
+def _task_argument(name: str, value: SettingValue) -> str:
+    return f"-T {python(name, value)}"
+
+
 def _items(value: Items | None) -> list[str]:
     return [] if value is None else [str(item) for item in (value if isinstance(value, list) else [value])]
 
 
 def _whole(name: str, value: object) -> int:
     if type(value) is not int:
-        raise UserError(f"--{name} {value}: must be a whole number")
+        raise UserError(f"{option(name, value)}: must be a whole number")
     return value
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from mgsd_bench.errors import SettingValue
     from mgsd_bench.gate.result import GateDecision
 
 _DEFAULTS = {
@@ -110,7 +111,7 @@ class Gate:
             report = run_gate(job, Console(markup=False))
             code, text = report.exit_code, _text(report)
         except UserError as error:
-            code, text = error.code, f"mgsd_gate: {error}"
+            code, text = error.code, f"mgsd_gate: {error.spelled(_spelled)}"
         match code:
             case Exit.OK:
                 return report
@@ -125,6 +126,15 @@ class Gate:
         config = self._config
         started: str | None = _found(config.invocation_params.dir, config.getoption(f"mgsd_{name}"))
         return started or _found(config.rootpath, config.getini(f"mgsd_{name}") or None)
+
+
+def _spelled(name: str, value: SettingValue) -> str:
+    """A setting as an argument of the fixture or, for the folder of baselines, as pytest takes it."""
+    from mgsd_bench.errors import python
+
+    names = {"engine": "engine_args", "folder": "--mgsd-baselines"}
+    outer, dot, key = name.partition(".")
+    return python(f"{names.get(outer, outer)}{dot}{key}", value)
 
 
 def _found(base: Path, given: str | Path | None) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_envs import get_task
 
 if TYPE_CHECKING:
@@ -65,15 +65,21 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
     """
     folder = Path(__file__).parent / name if name in SHIPPED else Path(name)
     if not folder.is_dir():
-        raise UserError(f"--prompts {name}: no such folder, and not one of the shipped sets {', '.join(SHIPPED)}")
+        raise UserError(
+            f"{option('prompts', name)}: no such folder, and not one of the shipped sets {', '.join(SHIPPED)}"
+        )
     texts: dict[tuple[str, str], str] = {}
     for task, theme in sorted({(episode.task, episode.theme) for episode in episodes}):
         for condition in conditions:
             text = _read(folder / task / f"{condition}.txt")
             if condition == "symbolic" and "{state}" not in text:
-                raise UserError(f"--prompts {name}: {task}/{condition}.txt needs {{state}} where the state belongs")
+                raise UserError(
+                    f"{option('prompts', name)}: {task}/{condition}.txt needs {{state}} where the state belongs"
+                )
             if condition in WITH_IMAGE and "{state}" in text:
-                raise UserError(f"--prompts {name}: {task}/{condition}.txt gives the state away: remove {{state}}")
+                raise UserError(
+                    f"{option('prompts', name)}: {task}/{condition}.txt gives the state away: remove {{state}}"
+                )
             if "{look}" in text:
                 texts[task, f"look.{theme}"] = _read(folder / task / f"look.{theme}.txt")
             texts[task, condition] = text
@@ -84,6 +90,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
-        raise UserError(f"--prompts: {path} is missing; a prompt set needs it for this task and condition") from error
+        raise UserError(
+            f"{option('prompts')}: {path} is missing; a prompt set needs it for this task and condition"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--prompts: {path} cannot be read as UTF-8 text: {error}") from error
+        raise UserError(f"{option('prompts')}: {path} cannot be read as UTF-8 text: {error}") from error

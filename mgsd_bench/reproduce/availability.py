@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mgsd_bench.backends.chat_settings import KEY_VARIABLE
+from mgsd_bench.errors import option
 from mgsd_bench.reproduce.config import RowConfig
 
 _NEEDS = {"vllm": ("vllm",), "hf": ("torch", "transformers"), "openai": ("httpx",)}
@@ -37,7 +38,7 @@ def _no_checkpoint(row: RowConfig) -> str | None:
     from mgsd_bench.package_data import shipped, shipped_folder
 
     made = f"made by `{row.made_by}`; or " if row.made_by else ""
-    remedy = f"{made}name a folder with --set models.{row.name}.model=DIR"
+    remedy = f"{made}name a folder with {option('overrides', f'models.{row.name}.model=DIR')}"
     if Path(row.model).exists():
         return None if _holds_weights(Path(row.model)) else f"{row.model} holds no finished checkpoint; {remedy}"
     if "/" not in row.model:

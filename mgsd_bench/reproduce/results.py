@@ -11,7 +11,7 @@ from mgsd_bench.analysis import comparable
 from mgsd_bench.analysis.diagnose import diagnose
 from mgsd_bench.analysis.results import Results, pool
 from mgsd_bench.analysis.run import Run, load_run, load_runs
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.reproduce.availability import unavailable_reason
 from mgsd_bench.reproduce.config import SHOWN, ReportConfig, RowConfig, TableConfig
 
@@ -106,8 +106,8 @@ def _suite(table: TableConfig, data_root: Path | None, console: Console) -> tupl
             console.print(note, highlight=False, soft_wrap=True)
         return suite, None
     if table.suite is None:
-        reason = f"test set {table.external} is read from a folder: give --data-root DIR (docs/external-data.md)"
-        return None, reason
+        given = option("data_root", "DIR")
+        return None, f"test set {table.external} is read from a folder: give {given} (docs/external-data.md)"
     return select(get_suite(table.suite), table.tasks, table.levels), None
 
 
@@ -126,7 +126,7 @@ def _measure(
         return _from_text(row, before[row.text_of])
     reason = no_suite if suite is None else unavailable_reason(row)
     if reason is not None or suite is None:
-        return RowResult(row, skipped=reason)
+        return RowResult(row, skipped=None if reason is None else spell(reason, command_line))
     return _guarded(row, lambda: _asked(report, table, row, suite, console))
 
 
@@ -137,7 +137,7 @@ def _guarded(row: RowConfig, work: Callable[[], RowResult]) -> RowResult:
     except UserError as error:
         if error.code == Exit.INTERRUPTED:
             raise
-        return RowResult(row, failed=str(error))
+        return RowResult(row, failed=error.spelled(command_line))
 
 
 def _asked(report: ReportConfig, table: TableConfig, row: RowConfig, suite: Suite, console: Console) -> RowResult:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.report.tables import PaperTable, paper_table
 from mgsd_bench.report.text import markdown_text
@@ -58,7 +58,7 @@ def write_report(
         for name, text in texts.items():
             write_whole(out / name, text)
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+        raise UserError(f"{option('out', out)}: cannot be written ({error.strerror or error})") from error
     return [*(out / name for name in texts), *(page for page in pages.values() if page)]
 
 

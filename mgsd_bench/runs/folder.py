@@ -21,7 +21,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import EPISODES, FORMAT, RECORD, SAMPLES, read_record, read_samples
@@ -65,7 +65,9 @@ class RunFolder:
                     _check_same(path, found["identity"], identity)
                     record = found
             elif answered or any(entry != samples_path and entry.name[0] != "." for entry in path.iterdir()):
-                raise UserError(f"--out {path}: the folder holds something that is not a run; name another folder")
+                raise UserError(
+                    f"{option('out', path)}: the folder holds something that is not a run; name another folder"
+                )
             stream = samples_path.open("a+b", buffering=0)
         except OSError as error:
             raise _write_error(path, error) from error
@@ -131,8 +133,8 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if differing:
         key = differing[0]
         raise UserError(
-            f"--out {path}: holds another run, with {key} {_short(old.get(key))} instead of {_short(new.get(key))}; "
-            "name another folder, or give the same settings to resume",
+            f"{option('out', path)}: holds another run, with {key} {_short(old.get(key))} instead of "
+            f"{_short(new.get(key))}; name another folder, or give the same settings to resume",
             Exit.NOT_COMPARABLE,
         )
 
@@ -151,7 +153,9 @@ def _lock(stream: FileIO, path: Path) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise UserError(f"--out {path}: another process is writing this run; wait for it or stop it") from error
+            raise UserError(
+                f"{option('out', path)}: another process is writing this run; wait for it or stop it"
+            ) from error
         # some network file systems have no locks; the run is still good without
 
 
@@ -173,8 +177,8 @@ def _drop_half_line(stream: FileIO) -> None:
 def _write_error(path: Path, error: OSError) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return UserError(
-            f"--out {path}: no space left ({error.strerror}); all finished samples are kept: free some space and run "
-            "the same command again",
+            f"{option('out', path)}: no space left ({error.strerror}); all finished samples are kept: free some "
+            "space and run the same command again",
             Exit.ENGINE,
         )
-    return UserError(f"--out {path}: cannot be written ({error.strerror or error}); name another folder")
+    return UserError(f"{option('out', path)}: cannot be written ({error.strerror or error}); name another folder")

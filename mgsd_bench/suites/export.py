@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.suites.suite import digest
 from mgsd_envs import get_task
@@ -64,7 +64,9 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
         from datasets import Dataset, Features, List, Value
         from datasets import Image as ImageColumn
     except ImportError as error:
-        raise UserError("--format hf needs the datasets library: pip install 'mgsd-bench[train]'") from error
+        raise UserError(
+            f"{option('format', 'hf')} needs the datasets library: pip install 'mgsd-bench[train]'"
+        ) from error
     _fresh(out)
 
     def rows() -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.external_sets import SETS, ExternalSet, Finding, Loaded, Shelf
 from mgsd_bench.suites.suite import Part, Suite
 
@@ -44,9 +44,12 @@ def load(suite: Suite, root: Path, image: str = "classic", *, strict: bool = Fal
         UserError: an unknown image, nothing of the suite is there, or a damaged record under ``strict``.
     """
     if image not in IMAGES:
-        raise UserError(f"--image {image}: choose from {', '.join(IMAGES)}")
+        raise UserError(f"{option('image', image)}: choose from {', '.join(IMAGES)}")
     if image == "original" and suite.theme != "classic":
-        raise UserError(f"--theme {suite.theme}: original pictures have no theme; leave out --theme or --image")
+        raise UserError(
+            f"{option('theme', suite.theme)}: original pictures have no theme; leave out {option('theme')} or "
+            f"{option('image')}"
+        )
     shelf = Shelf(root)
     sets = EXTERNAL[suite.name]
     levels = {each.task: [part.level for part in suite.parts if part.task == each.task] for each in sets}
@@ -57,7 +60,9 @@ def load(suite: Suite, root: Path, image: str = "classic", *, strict: bool = Fal
     episodes = tuple(episode for each in loaded for episode in each.episodes)
     if not episodes:
         damaged = f"; {bad[0].source}: {bad[0].why}" if bad else ""
-        raise UserError(f"--data-root {root}: holds no usable record of suite {suite.name} for these levels{damaged}")
+        raise UserError(
+            f"{option('data_root', root)}: holds no usable record of suite {suite.name} for these levels{damaged}"
+        )
     counts = Counter((episode.task, episode.level) for episode in episodes)
     parts = tuple(replace(part, count=n) for part in suite.parts if (n := counts[part.task, part.level]))
     rows = [asdict(row) for each in loaded for row in each.rows()]
@@ -73,7 +78,7 @@ def refuse(bad: Sequence[Finding]) -> None:
     """
     if bad:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise UserError(f"--strict: {bad[0].source}: {bad[0].why}{more}")
+        raise UserError(f"{option('strict', True)}: {bad[0].source}: {bad[0].why}{more}")
 
 
 def notes(suite: Suite, loaded: Sequence[Loaded]) -> list[str]:

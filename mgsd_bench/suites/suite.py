@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
 from mgsd_envs.grid import MAX_LEVEL
 from mgsd_envs.splits import SPLITS, Split
@@ -74,7 +74,9 @@ def get_suite(name: str) -> Suite:
         UserError: there is none.
     """
     if name not in SUITES:
-        raise UserError(f"--suite {name}: unknown suite; choose from {', '.join(SUITES)}, or see `mgsd-bench suites`")
+        raise UserError(
+            f"{option('suite', name)}: unknown suite; choose from {', '.join(SUITES)}, or see `mgsd-bench suites`"
+        )
     return SUITES[name]
 
 
@@ -87,12 +89,12 @@ def select(suite: Suite, tasks: Sequence[str] = (), levels: Sequence[int] = ()) 
     for task in tasks:
         if task not in {part.task for part in suite.parts}:
             known = ", ".join(dict.fromkeys(part.task for part in suite.parts))
-            raise UserError(f"--tasks {task}: not in suite {suite.name}, which has {known}")
+            raise UserError(f"{option('tasks', task)}: not in suite {suite.name}, which has {known}")
     of_tasks = [part for part in suite.parts if not tasks or part.task in tasks]
     for level in levels:
         if level not in {part.level for part in of_tasks}:
             known = ", ".join(str(level) for level in sorted({part.level for part in of_tasks}))
-            raise UserError(f"--levels {level}: not in suite {suite.name}, which has {known} for these tasks")
+            raise UserError(f"{option('levels', level)}: not in suite {suite.name}, which has {known} for these tasks")
     parts = tuple(part for part in of_tasks if not levels or part.level in levels)
     return replace(suite, parts=parts)
 
@@ -126,18 +128,18 @@ def custom(
         UserError: one of these is not possible.
     """
     if count < 1:
-        raise UserError(f"--count {count}: must be at least 1")
+        raise UserError(f"{option('count', count)}: must be at least 1")
     if split not in SPLITS:
-        raise UserError(f"--split {split}: choose from {', '.join(SPLITS)}")
+        raise UserError(f"{option('split', split)}: choose from {', '.join(SPLITS)}")
     for name in tasks:
         if name not in task_names():
-            raise UserError(f"--tasks {name}: unknown task; choose from {', '.join(task_names())}")
+            raise UserError(f"{option('tasks', name)}: unknown task; choose from {', '.join(task_names())}")
     parts: list[Part] = []
     for name in tasks or task_names():
         task = get_task(name)
         for level in levels or task.levels:
             if not task.min_level <= level <= MAX_LEVEL:
-                raise UserError(f"--levels {level}: {name} has levels {task.min_level} to {MAX_LEVEL}")
+                raise UserError(f"{option('levels', level)}: {name} has levels {task.min_level} to {MAX_LEVEL}")
             parts.append(Part(name, level, count))
     mix = Mix(length=None if length is None else _lengths(length), density=density, straight=straight)
     return with_theme(Suite(stream, "made to order", tuple(parts), split, mix=mix), theme)
@@ -151,7 +153,7 @@ def with_theme(suite: Suite, theme: str) -> Suite:
     """
     for task in dict.fromkeys(part.task for part in suite.parts):
         if theme not in get_task(task).themes:
-            raise UserError(f"--theme {theme}: {task} has {', '.join(get_task(task).themes)}")
+            raise UserError(f"{option('theme', theme)}: {task} has {', '.join(get_task(task).themes)}")
     return replace(suite, theme=theme)
 
 
@@ -162,7 +164,7 @@ def _lengths(text: str) -> range:
     except ValueError:
         lengths = range(0)
     if not lengths or lengths.start < 1:
-        raise UserError(f"--length {text}: write one length or two, for example 4 or 4-9")
+        raise UserError(f"{option('length', text)}: write one length or two, for example 4 or 4-9")
     return lengths
 
 
@@ -220,7 +222,7 @@ def subsample(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
         UserError: ``limit`` is below 1.
     """
     if limit < 1:
-        raise UserError(f"--limit {limit}: must be at least 1")
+        raise UserError(f"{option('limit', limit)}: must be at least 1")
     strata: dict[tuple[str, int], list[Episode]] = {}
     for episode in all_episodes:
         strata.setdefault((episode.task, episode.level), []).append(episode)

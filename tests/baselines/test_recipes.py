@@ -271,7 +271,7 @@ def test_mistakes_are_one_line_with_file_and_key(text: str, message: str, tmp_pa
 def test_mistakes_on_the_command_line(pair: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         load_recipe("mgsd-4b-lora", [pair])
-    assert str(caught.value).startswith(f"--set {pair}")
+    assert str(caught.value).startswith(f"overrides={pair}")
 
 
 def test_sampled_estimates_the_reverse_kl_only() -> None:

@@ -96,7 +96,7 @@ def test_a_finished_training_is_not_run_again(finished: Path) -> None:
 
 
 def test_another_folder_or_recipe_is_refused(finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="add --resume"):
+    with pytest.raises(UserError, match="add resume=True"):
         train(smoke(), finished)
     with pytest.raises(UserError, match="another recipe"):
         train(smoke("seed=7"), finished, resume=True)

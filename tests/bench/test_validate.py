@@ -32,7 +32,7 @@ class Settings:
     mode: Literal["fast", "exact"] = "fast"
     names: tuple[Annotated[str, OneOf(lambda: ("maze", "lake"))], ...] = ()
     folder: Path = Path("runs")
-    wait: Annotated[float | None, Bounds(above=0, what="a number of seconds above 0")] = None
+    wait: Annotated[float, Bounds(above=0, what="a number of seconds above 0")] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     pair: Annotated[tuple[int, int], Says("{found}: give the smaller first, as in [1, 2]")] = (1, 2)
     loud: bool = False
@@ -105,7 +105,8 @@ def test_a_long_value_is_cut(tmp_path: Path) -> None:
     [
         ("wait", "long", "must be a number of seconds above 0"),
         ("mode", "fats", "did you mean fast?"),
-        ("mood", "fast", "no such key; did you mean mode?"),
+        ("mood", "fast", "no such argument; did you mean mode?"),
+        ("names", "maze", "must be a list; write [a, b]"),
     ],
 )
 def test_an_option_is_not_named_twice(key: str, value: str, says: str) -> None:

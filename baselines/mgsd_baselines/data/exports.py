@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mgsd_baselines.data.dataset import counts, excluded_keys, rows_digest, stage_rows
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.runs.provenance import provenance
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def export(recipe: Recipe, stage_name: str, fmt: Format, out: Path) -> ExportSum
         _write_json(part / "data.json", about)
         part.replace(target)
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be written ({error.strerror or error}); name another folder") from error
+        raise UserError(
+            f"{option('out', out)}: cannot be written ({error.strerror or error}); name another folder"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return ExportSummary(len(rows), pictures, about["digest"], out)
@@ -100,18 +102,24 @@ def _refuse_full(out: Path) -> None:
     try:
         full = out.exists() and (not out.is_dir() or any(out.iterdir()))
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be read ({error.strerror or error}); name another folder") from error
+        raise UserError(
+            f"{option('out', out)}: cannot be read ({error.strerror or error}); name another folder"
+        ) from error
     if full:
-        raise UserError(f"--out {out}: already holds something; name a new folder")
+        raise UserError(f"{option('out', out)}: already holds something; name a new folder")
 
 
 def _line_writer(fmt: Format, stage: Stage, rows: Sequence[Row]) -> Callable[[Row], dict[str, Any]]:
     if fmt == "trl":
         return partial(_columns, stage.data.image_size)
     if fmt == "llamafactory" and any(row.completion is None for row in rows):
-        raise UserError(f"--format llamafactory: it trains on answers and {stage.name} has none; use trl or ms-swift")
+        raise UserError(
+            f"{option('format', 'llamafactory')}: it trains on answers and {stage.name} has none; use trl or ms-swift"
+        )
     if any(_IMAGE in text for row in rows for text in (row.prompt, row.completion or "")):
-        raise UserError(f"--format {fmt}: the prompts contain {_IMAGE}, which marks a picture there; reword them")
+        raise UserError(
+            f"{option('format', fmt)}: the prompts contain {_IMAGE}, which marks a picture there; reword them"
+        )
     return _messages
 
 

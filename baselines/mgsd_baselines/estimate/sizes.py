@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Lora
@@ -133,7 +133,7 @@ def sizes_of(model: str) -> Sizes:
             first = str(error).strip().partition("\n")[0]
             raise UserError(f"base {model}: no configuration found; name a folder or a hub name ({first})") from error
     if not isinstance(config, Qwen3VLConfig):
-        raise UserError(f"base {model}: is no Qwen3-VL; --dry-run knows no other architecture")
+        raise UserError(f"base {model}: is no Qwen3-VL; {option('dry_run')} knows no other architecture")
     with torch.device("meta"):
         built = Qwen3VLForConditionalGeneration(config)
     text, vision = config.text_config, config.vision_config

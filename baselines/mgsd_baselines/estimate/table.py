@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from mgsd_bench.errors import option
+
 if TYPE_CHECKING:
     from mgsd_baselines.estimate.estimate import StageEstimate
 
@@ -52,7 +54,7 @@ def needs_table(estimates: Sequence[StageEstimate]) -> Table:
 
 
 def notes(estimates: Sequence[StageEstimate]) -> list[str]:
-    """What the figures rest on, one line each."""
+    """What the figures rest on, one line each; their settings are marked by :func:`mgsd_bench.errors.option`."""
     first = estimates[0]
     hardware = first.hardware
     number = f"{hardware.devices} x " if hardware.devices > 1 else ""
@@ -61,7 +63,7 @@ def notes(estimates: Sequence[StageEstimate]) -> list[str]:
         f"Rows, tokens and parameters are counted, tokens with: {first.tokenizer}.",
         f"Memory and time ({_duration(total)} in all) are estimates for {number}{hardware.name} at "
         f"{hardware.flops / 1e12:.3g} effective TFLOP/s, with answers as long as the reference answers.",
-        "To measure instead, run a few steps: --set stages.NAME.trainer.max_steps=5",
+        f"To measure instead, run a few steps: {option('overrides', 'stages.NAME.trainer.max_steps=5')}",
     ]
 
 

@@ -51,7 +51,7 @@ def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedMo
     Raises:
         UserError: there is no such model, or it takes no images.
     """
-    check_model(name, said="model")
+    check_model(name, said=f"model {name}")
     try:
         return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, ImportError) as error:
@@ -64,7 +64,7 @@ def load_processor(name: str) -> ProcessorMixin:
     Raises:
         UserError: it cannot be loaded, or has no image processor, so that training would see no pictures.
     """
-    check_model(name, said="model")
+    check_model(name, said=f"model {name}")
     try:
         processor = AutoProcessor.from_pretrained(name, padding_side="left")
     except (OSError, ValueError, ImportError) as error:

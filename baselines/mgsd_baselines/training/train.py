@@ -33,7 +33,7 @@ from mgsd_baselines.training import self_distill as distill
 from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
 from mgsd_baselines.training.validation import Validated, make_validator
 from mgsd_bench.backends.checkpoints import fingerprint
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.runs.provenance import now, provenance
 
@@ -109,12 +109,18 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
     file = out / "recipe.json"
     if file.is_file():
         if not resume:
-            raise UserError(f"--out {out}: holds a training; add --resume to go on with it, or name another folder")
+            raise UserError(
+                f"{option('out', out)}: holds a training; add {option('resume', True)} to go on with it, or name "
+                "another folder"
+            )
         if json.loads(file.read_text()) != recipe.to_json():
-            raise UserError(f"--resume: the training in {out} has another recipe; name another folder with --out")
+            raise UserError(
+                f"{option('resume', True)}: the training in {out} has another recipe; name another folder with "
+                f"{option('out')}"
+            )
         return
     if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"--out {out}: not empty, and no training; name another folder")
+        raise UserError(f"{option('out', out)}: not empty, and no training; name another folder")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(recipe.to_json(), indent=2) + "\n")
 

@@ -328,12 +328,12 @@ def test_close_to_the_other_dtypes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_sise": 4}, "-M batch_sise=.*did you mean batch_size"),
-        ({"seed": 1}, "-M seed=.*use --seed"),
-        ({"dtype": "float7"}, "-M dtype=float7: choose from"),
-        ({"batch_size": 0}, "-M batch_size=0: must be"),
-        ({"device": "abacus"}, "-M device=abacus: "),
-        ({"attn_implementation": "abacus"}, "-M attn_implementation=abacus: "),
+        ({"batch_sise": 4}, r"engine\['batch_sise'\]=.*did you mean batch_size"),
+        ({"seed": 1}, r"engine\['seed'\]=.*use seed"),
+        ({"dtype": "float7"}, r"engine\['dtype'\]=float7: choose from"),
+        ({"batch_size": 0}, r"engine\['batch_size'\]=0: must be"),
+        ({"device": "abacus"}, r"engine\['device'\]=abacus: "),
+        ({"attn_implementation": "abacus"}, r"engine\['attn_implementation'\]=abacus: "),
     ],
 )
 def test_refused_argument(arguments: dict[str, Any], message: str, folder: Path) -> None:
@@ -360,7 +360,7 @@ def test_checkpoint_code_needs_a_flag(folder: Path, tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "configuration_own.OwnConfig"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="pass --trust-remote-code"):
+    with pytest.raises(UserError, match="pass trust_remote_code=True"):
         open_backend("hf", BackendConfig(str(tmp_path)))
 
 

@@ -56,10 +56,10 @@ def test_newer_names_and_harmless_refusals_are_settled_at_the_start() -> None:
 @pytest.mark.parametrize(
     ("sampling", "refused", "message"),
     [
-        (Sampling(), {"temperature": "Only the default (1) value is supported."}, "--temperature 0.*--temperature 1"),
-        (Sampling(top_p=0.9), {"top_p": "no"}, "--top-p 0.9: .*give --top-p 1"),
-        (Sampling(top_k=5), {"top_k": "Unrecognized request argument supplied: top_k"}, "--top-k 5"),
-        (Sampling(max_tokens=10**6), {"max_tokens": "max_tokens is too large"}, "--max-tokens 1000000: .*too large"),
+        (Sampling(), {"temperature": "Only the default (1) value is supported."}, "temperature=0.*temperature=1"),
+        (Sampling(top_p=0.9), {"top_p": "no"}, "top_p=0.9: .*give top_p=1"),
+        (Sampling(top_k=5), {"top_k": "Unrecognized request argument supplied: top_k"}, "top_k=5"),
+        (Sampling(max_tokens=10**6), {"max_tokens": "max_tokens is too large"}, "max_tokens=1000000: .*too large"),
         (Sampling(), {"messages": "image input is not supported"}, "refuses a question: .*image input"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_url_without_v1(server: ChatServer) -> None:
 
 
 def test_an_unknown_model() -> None:
-    with ChatServer(echo, owner="vllm") as server, pytest.raises(UserError, match=r"--model ghost: .* serves fake"):
+    with ChatServer(echo, owner="vllm") as server, pytest.raises(UserError, match=r"model=ghost: .* serves fake"):
         open_backend("openai", BackendConfig("ghost", engine_args={"base_url": [server.url], **QUICK}))
 
 
@@ -139,15 +139,15 @@ def test_an_unknown_model() -> None:
     ("arguments", "message"),
     [
         ({"concurency": 4}, "did you mean concurrency"),
-        ({"concurrency": 0}, "-M concurrency=0: must be a whole number of at least 1"),
+        ({"concurrency": 0}, r"engine\['concurrency'\]=0: must be a whole number of at least 1"),
         ({"concurrency": True}, "whole number"),
-        ({"timeout": "long"}, "-M timeout=long: must be a number of seconds"),
+        ({"timeout": "long"}, r"engine\['timeout'\]=long: must be a number of seconds"),
         ({"price_in": -1}, "price of a million tokens"),
         ({"server": "sglang"}, "choose from auto"),
         ({"extra_body": "low"}, "JSON object"),
         ({"extra_body": {"temperature": 1}}, "temperature is set by the run itself"),
         ({"key_env": "NO_SUCH_VARIABLE"}, "NO_SUCH_VARIABLE: this environment variable is not set"),
-        ({"api_key": KEY}, "-M api_key: a key given here would be stored"),
+        ({"api_key": KEY}, r"engine\['api_key'\]: a key given here would be stored"),
         ({"base_url": ["localhost:8000"]}, "give a URL such as"),
         ({"base_url": [f"http://me:{KEY}@127.0.0.1/v1"]}, "would be stored with the run"),
         ({"base_url": [f"http://127.0.0.1/v1?api-key={KEY}"]}, "would be stored with the run"),

@@ -99,12 +99,12 @@ def test_perception_is_not_at_fault_where_the_state_is_given(tmp_path: Path) -> 
     ],
 )
 def test_bad_names(name: str) -> None:
-    with pytest.raises(UserError, match="--model"):
+    with pytest.raises(UserError, match="model="):
         open_backend("scripted", BackendConfig(name))
 
 
 def test_unknown_backend() -> None:
-    with pytest.raises(UserError, match=r"--backend smoke-signals: .* vllm"):
+    with pytest.raises(UserError, match=r"backend=smoke-signals: .* vllm"):
         open_backend("smoke-signals", BackendConfig("x"))
 
 

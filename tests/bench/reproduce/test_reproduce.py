@@ -17,7 +17,8 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation import evaluate
 from mgsd_bench.records import to_json
 from mgsd_bench.reproduce import availability
-from mgsd_bench.reproduce.config import RowConfig, TableConfig, load_config
+from mgsd_bench.reproduce.config import RowConfig, TableConfig
+from mgsd_bench.reproduce.config_file import load_config
 from mgsd_bench.reproduce.published import Published, load_published
 from mgsd_bench.reproduce.published_comparison import compare_with_published, differences
 from mgsd_bench.reproduce.results import RowResult, TableResult

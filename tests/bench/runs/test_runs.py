@@ -160,7 +160,7 @@ def test_other_weights_under_the_same_name_are_refused(finished: Path, monkeypat
 def test_a_run_without_answers_is_no_obstacle(tmp_path: Path) -> None:
     """A mistyped model must not spoil the folder for the right one."""
     out = tmp_path / "run"
-    with pytest.raises(UserError, match="--model ghost"):
+    with pytest.raises(UserError, match="model=ghost"):
         run(job(out, config=BackendConfig("ghost")))
     run(job(out))
     assert load_run(out).record["identity"]["model"] == "noisy-planning:0.5"

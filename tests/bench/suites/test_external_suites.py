@@ -324,7 +324,7 @@ class TestRuns:
         suite, loaded = load(select(outline("paper"), ["frozenlake"]), tmp_path, strict=True)
         assert [of.test_set.name for of in loaded] == ["diffthinker-frozenlake"]
         assert find_episode(suite, "frozenlake/3/0001").source == "level3/table/1.txt"
-        with pytest.raises(UserError, match="--levels 5: not in suite"):
+        with pytest.raises(UserError, match="levels=5: not in suite"):
             select(suite, [], [5])
 
     def test_theme(self, tmp_path: Path) -> None:

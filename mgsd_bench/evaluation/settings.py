@@ -1,0 +1,113 @@
+"""What an evaluation asks, of which model, and how: one set of names and defaults for every front end.
+
+The command line, files (``--config``) and Python fill these classes; the fields' names are those of the options.
+"""
+
+# types here are no texts (no `from __future__ import annotations`): classes in other modules inherit these fields
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from mgsd_bench.errors import UserError, option
+from mgsd_bench.fields import Amount, Count, Natural, OneOf, Share
+from mgsd_bench.settings import Panel, Setting
+from mgsd_bench.suites.settings import ASKED, SuiteSettings
+
+ENGINE, SAMPLING, OUTPUT = Panel.ENGINE, Panel.SAMPLING, Panel.OUTPUT
+
+
+def _conditions() -> tuple[str, ...]:
+    from mgsd_bench.prompts import CONDITIONS
+
+    return CONDITIONS
+
+
+def _backends() -> tuple[str, ...]:
+    from mgsd_bench.backends import NAMES
+
+    return NAMES
+
+
+BackendName = Annotated[str, OneOf(_backends)]
+Conditions = Annotated[
+    tuple[Annotated[str, OneOf(_conditions)], ...],
+    Setting("visual, symbolic, perceive, direct; comma-separated or repeated.", ASKED, "NAMES", items=True),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionSettings(SuiteSettings):
+    """What is asked about the episodes, and where the run is kept."""
+
+    conditions: Conditions = ("visual",)
+    repeats: Annotated[Count, Setting("How often each question is asked.", ASKED)] = 1
+    prompts: Annotated[str, Setting("default, compact, or a folder of your own.", ASKED)] = "default"
+    out: Annotated[Path | None, Setting("Run folder; one that holds this run already is resumed.", OUTPUT)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """A model, and how it is run; who inherits these says which of them has to be given."""
+
+    model: Annotated[str | None, Setting("Folder or name of a model.", ENGINE)] = None
+    backend: Annotated[BackendName | None, Setting("vllm, openai, hf, scripted or recorded.", ENGINE)] = None
+    base_url: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Server for the backend openai; repeat it to share the work. Default: $OPENAI_BASE_URL, else OpenAI's own.",
+            ENGINE,
+            "URL",
+        ),
+    ] = ()
+    engine: Annotated[
+        Mapping[str, Any],
+        Setting("Backend's own argument, repeatable, for example max_num_seqs=64", ENGINE, "KEY=VALUE"),
+    ] = field(default_factory=dict)
+    trust_remote_code: Annotated[bool, Setting("Run code that comes with the checkpoint.", ENGINE)] = False
+
+    def engine_args(self) -> dict[str, Any]:
+        """The backend's own arguments, servers included.
+
+        Raises:
+            UserError: servers are named among the arguments, or to a backend that asks none.
+        """
+        if "base_url" in self.engine:
+            raise UserError(f"{option('engine.base_url', '...')}: use {option('base_url')}")
+        if self.base_url and self.backend not in (None, "openai"):
+            raise UserError(
+                f"{option('base_url', self.base_url[0])}: {option('backend', self.backend)} asks no server; "
+                f"add {option('backend', 'openai')}"
+            )
+        return {**self.engine, "base_url": list(self.base_url)} if self.base_url else dict(self.engine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings(EngineSettings, QuestionSettings):
+    """All of an evaluation: what is asked, which model, how answers are drawn, and where the run is kept."""
+
+    model: Annotated[str, Setting("Folder or name of a model: on the hub, of a server, scripted.", ENGINE)] = field()
+    backend: Annotated[BackendName, Setting("vllm, openai, hf, scripted or recorded.", ENGINE)] = "vllm"
+    min_pixels: Annotated[Count, Setting("Smallest image area, in pixels.", ENGINE)] = 65_536
+    max_pixels: Annotated[Count, Setting("Largest image area, in pixels.", ENGINE)] = 262_144
+    temperature: Annotated[Amount, Setting("0 is greedy.", SAMPLING)] = 0.0
+    top_p: Annotated[Share, Setting("Nucleus mass, from 0 to 1; 1 keeps all tokens.", SAMPLING)] = 1.0
+    top_k: Annotated[Natural, Setting("0 keeps all tokens.", SAMPLING)] = 0
+    max_tokens: Annotated[Count, Setting("Most new tokens an answer may have.", SAMPLING)] = 4096
+    seed: Annotated[int, Setting("Seed of the sampling.", SAMPLING)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisSettings(EvaluationSettings):
+    """An evaluation to be diagnosed: under all conditions that a diagnosis is made of."""
+
+    model: Annotated[str, Setting("Ask this model first, as `eval` does.", ENGINE)] = field()
+    conditions: Conditions = ("visual", "symbolic", "perceive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings(QuestionSettings):
+    """Answers from elsewhere, and the questions that they answer."""
+
+    answers: Annotated[Path, Setting("JSONL with the fields episode and text.", ASKED)]
