@@ -6,7 +6,7 @@ A file holds tables, and a table rows by name. Rows are described under ``models
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,9 +27,17 @@ SHIPPED = ("table1", "diagnostics", "ablations", "tiny")
 """The configurations that come with the project."""
 
 
+def _without_visual(conditions: Collection[str]) -> str | None:
+    return None if "visual" in conditions else "{found} need visual; add it"
+
+
+def _repeated(levels: Collection[int]) -> str | None:
+    return None if len(set(levels)) == len(levels) else "a list of different whole numbers"
+
+
 Pixels = Annotated[
     tuple[Count, Count],
-    Check(lambda value: value[0] <= value[1], ""),
+    Check(lambda value: None if value[0] <= value[1] else ""),
     Says("{found} needs to be the smallest and the largest area, in this order"),
 ]
 Paragraphs = Annotated[str | tuple[str, ...], Says("a text, nor a list of texts")]
@@ -42,9 +50,7 @@ class RowSettings:
     backend: Annotated[str, OneOf(BACKENDS)] | None = None
     prompts: str | None = None
     prompts_of: str | None = None
-    conditions: (
-        Annotated[tuple[Condition, ...], Check(lambda value: "visual" in value, "{found} need visual; add it")] | None
-    ) = None
+    conditions: Annotated[tuple[Condition, ...], Check(_without_visual)] | None = None
     repeats: Count | None = None
     sampling: Sampling = field(default_factory=Sampling)
     pixels: Pixels | None = None
@@ -79,9 +85,7 @@ class TableEntry:
     external: Annotated[str, OneOf(EXTERNAL)] | None = None
     image: str = "classic"
     tasks: tuple[str, ...] = ()
-    levels: Annotated[
-        tuple[Count, ...], Check(lambda value: len(set(value)) == len(value), "a list of different whole numbers")
-    ] = ()
+    levels: Annotated[tuple[Count, ...], Check(_repeated)] = ()
     limit: Count | None = None
     rows: tuple[str, ...] = ()
     settings: RowSettings = RowSettings()
