@@ -15,6 +15,7 @@ from mgsd_baselines.data.examples import KINDS
 from mgsd_baselines.recipe import REWARDS, TOKEN_PARTS, DataSpec, Distill, Grpo, Lora, Recipe, Stage, Validation
 from mgsd_baselines.trainer_fields import trainer_problem
 from mgsd_bench.config import Key, Layers, read_extended, read_layer, suggest
+from mgsd_bench.editor_schema import editor_schema
 from mgsd_bench.errors import UserError
 from mgsd_bench.fields import SAYS, Amount, Check, Count, Natural, OneOf
 from mgsd_bench.package_data import shipped_folder
@@ -129,6 +130,12 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
     for pair in overrides:
         layers = layers.assign(pair, known="stages")
     return _recipe(path.stem, _inherited(layers))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of recipe files, for editors."""
+    stages = {"SftStage": (Stage,), "DistillStage": (Distill, Stage), "GrpoStage": (Grpo, Stage)}
+    return editor_schema(RecipeFile, {"RecipeFile": (Recipe,), **stages}, extends=True)
 
 
 def find_recipe(path_or_name: str, beside: Path | None = None) -> Path:

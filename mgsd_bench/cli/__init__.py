@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from mgsd_bench.cli import data, gate, reproduce, results, run, suites, train
+from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, train
 from mgsd_bench.errors import UserError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, results, gate, data, suites, train, reproduce):
+for part in (run, results, gate, data, suites, train, reproduce, schema):
     app.add_typer(part.app)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
 from mgsd_bench.config import Key, Layers, read_extended, suggest
+from mgsd_bench.editor_schema import editor_schema
 from mgsd_bench.errors import UserError
 from mgsd_bench.fields import Check, Count, OneOf, Says
 from mgsd_bench.package_data import shipped_folder
@@ -139,6 +140,12 @@ def load_config(path_or_name: str, overrides: Sequence[str] = ()) -> ReportConfi
         html=file.html,
         tables=tuple(_table(name, file, layers) for name in file.tables),
     )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of these files, for editors."""
+    row, rest = (RowConfig,), {"TableEntry": (TableConfig,), "ReportFile": (ReportConfig,)}
+    return editor_schema(ReportFile, {"RowSettings": row, "RowEntry": row, **rest}, extends=True)
 
 
 def find_config(path_or_name: str) -> Path:
