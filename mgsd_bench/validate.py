@@ -115,6 +115,8 @@ class _Mistake(NamedTuple):
                 values = values[part]
             if inside or number == len(loc):
                 place.append(part)
+        if of_key:
+            values = loc[-1]
         known = re.findall("'(.*?)'", context.get("expected", "") or context.get("expected_tags", ""))
         return cls(_TAGS.get(error["type"], error["type"]), error["msg"], loc, tuple(place), values, known, of_key)
 
@@ -144,7 +146,11 @@ def _names(model: type[Any], loc: Key) -> tuple[str, ...]:
 
     def plain(of: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in of or "anyOf" in of:
-            of = types[of["$ref"].rpartition("/")[2]] if "$ref" in of else of["anyOf"][0]
+            of = (
+                types[of["$ref"].rpartition("/")[2]]
+                if "$ref" in of
+                else max(of["anyOf"], key=lambda each: "$ref" in each)
+            )
         return of
 
     at = plain(schema)
