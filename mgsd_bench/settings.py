@@ -107,7 +107,7 @@ def read_settings(model: type[S], layers: Layers) -> S:
     return validate(model, Layers(values, origins))
 
 
-def make_settings(model: type[S], **values: Any) -> S:
+def make_settings(model: type[S], /, **values: Any) -> S:
     """Checked settings from Python: ``make_settings(EvaluationSettings, model="oracle", backend="scripted")``.
 
     Raises:
