@@ -33,7 +33,8 @@ from mgsd_baselines.data import dataset as data  # noqa: E402
 from mgsd_baselines.data.examples import Row  # noqa: E402
 from mgsd_baselines.estimate.estimate import GIB, Hardware, hardware_for, memory_of, peak_of, seconds_of  # noqa: E402
 from mgsd_baselines.estimate.token_counts import Lengths, measure  # noqa: E402
-from mgsd_baselines.recipe import Recipe, Stage, load_recipe  # noqa: E402
+from mgsd_baselines.recipe import Recipe, Stage  # noqa: E402
+from mgsd_baselines.recipe_file import load_recipe  # noqa: E402
 from mgsd_baselines.training import models, sft, train  # noqa: E402
 from mgsd_baselines.training import self_distill as distill  # noqa: E402
 from mgsd_baselines.training.callbacks import quiet  # noqa: E402

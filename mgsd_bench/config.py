@@ -7,7 +7,7 @@ option that set it, so that a message can name it. :func:`mgsd_bench.validate.va
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,111 +92,6 @@ class Layers:
             f"{origin}: {problem}" if isinstance(origin, Option) else f"{origin}: {_dotted(place)}: {problem}"
         )
 
-    def section(self) -> Section:
-        """The outermost mapping, for reading."""
-        return Section(self.values, (), self.origins)
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One mapping of a file, read key by key with a check of each value.
-
-    Every method raises :class:`UserError` with one line that names the origin, the key and the remedy.
-
-    Attributes:
-        values: what the mapping holds.
-        path: its own key.
-        origins: as in :class:`Layers`.
-    """
-
-    values: Mapping[str, Any]
-    path: tuple[str, ...]
-    origins: Mapping[Key, str]
-
-    def error(self, key: str, problem: str) -> UserError:
-        """The error to raise about one key of this mapping, or about the mapping itself if ``key`` is empty."""
-        return Layers({}, dict(self.origins)).error((*self.path, key) if key else self.path, problem)
-
-    def only(self, known: Collection[str]) -> None:
-        """Refuse keys that are not known."""
-        for key in self.values:
-            if key not in known:
-                raise self.error(key, f"no such key; {suggest(key, known)}")
-
-    def section(self, key: str) -> Section:
-        """The mapping under a key; empty where there is none."""
-        value = self.values.get(key)
-        if value is None:
-            value = {}
-        if not isinstance(value, Mapping):
-            raise self.error(key, f"{value!r} where a mapping belongs; write keys with values under it")
-        return Section(value, (*self.path, key), self.origins)
-
-    def text(self, key: str, default: str | None = None, choices: Collection[str] = ()) -> str:
-        """A text; one of the choices where there are any."""
-        value = self._present(key, default)
-        if not isinstance(value, str) or not value:
-            raise self.error(key, f"{value!r} is no text")
-        if choices and value not in choices:
-            raise self.error(key, f"{value!r} is not known; {suggest(value, choices)}")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        """A text, or None where the key is absent or null."""
-        return None if self.values.get(key) is None else self.text(key)
-
-    def whole(self, key: str, default: int | None = None, least: int = 1) -> int:
-        """A whole number, ``least`` or more."""
-        value = self._present(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.error(key, f"{value!r} is not a whole number of {least} or more")
-        return value
-
-    def number(self, key: str, default: float | None = None, least: float = 0.0, most: float | None = None) -> float:
-        """A number between ``least`` and ``most``, as a float."""
-        value = self._present(key, default)
-        allowed = f"of {least:g} or more" if most is None else f"between {least:g} and {most:g}"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(key, f"{value!r} is not a number {allowed}")
-        if not least <= value <= (float("inf") if most is None else most) or value == float("inf"):
-            raise self.error(key, f"{value!r} is not a number {allowed}")
-        return float(value)
-
-    def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
-        value = self._present(key, default)
-        if not isinstance(value, bool):
-            raise self.error(key, f"{value!r} is neither true nor false")
-        return value
-
-    def texts(self, key: str, default: Sequence[str] = (), choices: Collection[str] = ()) -> tuple[str, ...]:
-        """A list of texts, each one of the choices where there are any."""
-        value = self._present(key, list(default))
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, f"{value!r} is no list of texts; write [a, b]")
-        for item in value:
-            if choices and item not in choices:
-                raise self.error(key, f"{item!r} is not known; {suggest(item, choices)}")
-        return tuple(value)
-
-    def wholes(self, key: str, least: int) -> tuple[int, ...]:
-        """A list of different whole numbers, ``least`` or more, with at least one item."""
-        value = self._present(key, None)
-        if not isinstance(value, list) or not value or len(set(map(str, value))) < len(value):
-            raise self.error(key, f"{value!r} is no list of different whole numbers; write [3, 4]")
-        for item in value:
-            if isinstance(item, bool) or not isinstance(item, int) or item < least:
-                raise self.error(key, f"{item!r} is not a whole number of {least} or more")
-        return tuple(value)
-
-    def _present(self, key: str, default: Any) -> Any:
-        value = self.values.get(key)
-        if value is None:
-            value = default
-        if value is None:
-            raise self.error(key, "is missing; set it")
-        return value
-
 
 def suggest(word: str, known: Collection[str]) -> str:
     """What to write instead of a word that is not known: the closest known ones, or all of them."""
@@ -246,10 +141,12 @@ def _extended(
     if here in seen:
         raise UserError(f"{path}: extends: goes round in a circle; remove one of {', '.join(p.stem for p in seen)}")
     layers = read_layer(path)
-    parent = layers.section().optional_text("extends")
+    parent = layers.values.get("extends")
     above = Layers({k: v for k, v in layers.values.items() if k != "extends"}, layers.origins)
     if parent is None:
         return above
+    if not isinstance(parent, str):
+        raise layers.error(("extends",), f"{parent!r} is no text; write the name of a file")
     try:
         found = find(parent, path.parent)
     except UserError as error:

@@ -83,20 +83,19 @@ class Check:
     """Something more that must hold of a value whose type is right.
 
     Attributes:
-        holds: whether it does.
-        what: as in :class:`Says`.
+        problem: what to say of a value, as in :class:`Says`; None if nothing is wrong with it.
     """
 
-    holds: Callable[[Any], bool]
-    what: str
+    problem: Callable[[Any], str | None]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The type's own checks, and then this one."""
         from pydantic_core import PydanticCustomError, core_schema
 
         def check(value: Any) -> Any:
-            if not self.holds(value):
-                raise PydanticCustomError(SAYS, self.what)
+            problem = self.problem(value)
+            if problem is not None:
+                raise PydanticCustomError(SAYS, "{says}", {"says": problem})
             return value
 
         return core_schema.no_info_after_validator_function(check, handler(source))

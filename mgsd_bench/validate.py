@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from mgsd_bench.config import Key, Layers, Option, suggest
 from mgsd_bench.fields import SAYS
@@ -45,10 +44,10 @@ def validate(model: type[T], layers: Layers) -> T:
             return cast(T, adapter.validate_json(json.dumps(values, default=str)))
         except ValidationError as error:
             mistakes = [_Mistake.of(each, values) for each in error.errors(include_url=False)]
-        unset = [each.place for each in mistakes if each.found is None and each.kind not in ("missing", _UNKNOWN)]
+        unset = [each.place for each in mistakes if each.found is None and each.kind not in (_MISSING, _UNKNOWN)]
         if not unset:
-            worst = min(mistakes, key=lambda mistake: mistake.kind != _UNKNOWN)
-            raise layers.error(worst.place, _problem(worst, model, layers.origins.get(worst.place, "")))
+            first = min(mistakes, key=lambda mistake: mistake.kind != _UNKNOWN)
+            raise layers.error(first.place, _problem(first, model, isinstance(layers.origins.get(first.place), Option)))
         values = deepcopy(values)
         for *outer, last in unset:
             inner: Any = values
@@ -71,10 +70,11 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(optional, config=strict)
 
 
-_UNKNOWN = "unexpected_keyword_argument"
+_MISSING, _UNKNOWN = "missing", "unexpected_keyword_argument"
+_TAGS = {"union_tag_not_found": _MISSING, "union_tag_invalid": "literal_error"}  # of the key that tells apart what fits
 
 _WORDS = {  # by pydantic's types of errors
-    "missing": "is missing; set it",
+    _MISSING: "is missing; set it",
     "string_type": "{found} is no text",
     "string_too_short": "{found} is no text",
     "int_type": "{found} is not a whole number",
@@ -86,38 +86,26 @@ _WORDS = {  # by pydantic's types of errors
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Mistake:
-    """One of pydantic's errors.
-
-    Attributes:
-        kind: its type.
-        loc: where it is, with parts that are pydantic's own, such as the branch of a union.
-        place: where it is in the values.
-        found: what is there.
-        says: its message.
-        known: what would do instead, if only certain texts would.
-        of_key: whether it is about the key itself.
-    """
+class _Mistake(NamedTuple):
+    """One of pydantic's errors: its type and message, where it is to pydantic and in the values, what is there."""
 
     kind: str
+    says: str
     loc: Key
     place: Key
     found: Any
-    says: str
-    known: tuple[str, ...]
-    of_key: bool
+    known: Sequence[str]  # what would do instead, if only certain texts would
+    of_key: bool  # whether it is about the key itself
 
     @classmethod
     def of(cls, error: Mapping[str, Any], values: Any) -> _Mistake:
-        """The mistake that pydantic reports about values."""
-        kind, loc, context = error["type"], error["loc"], error.get("ctx", {})
+        """What pydantic reports about values; parts of its ``loc`` are its own, such as the branch of a union."""
+        loc, context = error["loc"], error.get("ctx", {})
         of_key = loc[-1:] == ("[key]",)
         if of_key:
             loc = loc[:-1]
-        if kind in ("union_tag_not_found", "union_tag_invalid"):  # about the key that tells apart what may stand here
+        if error["type"] in _TAGS:
             loc = (*loc, context["discriminator"].strip("'"))
-            kind = "missing" if kind == "union_tag_not_found" else "literal_error"
         place: list[str | int] = []
         for number, part in enumerate(loc, 1):
             inside = (
@@ -127,27 +115,28 @@ class _Mistake:
                 values = values[part]
             if inside or number == len(loc):
                 place.append(part)
+        if of_key:
+            values = loc[-1]
         known = re.findall("'(.*?)'", context.get("expected", "") or context.get("expected_tags", ""))
-        return cls(kind, loc, tuple(place), values, error["msg"], tuple(known), of_key)
+        return cls(_TAGS.get(error["type"], error["type"]), error["msg"], loc, tuple(place), values, known, of_key)
 
 
-def _problem(mistake: _Mistake, model: type[Any], origin: str) -> str:
-    """What is wrong and what would do; an option has shown what was found."""
-    option = isinstance(origin, Option)
+def _problem(mistake: _Mistake, model: type[Any], shown: bool) -> str:
+    """What is wrong and what would do; ``shown`` if an option has shown what was found."""
     found = repr(mistake.found)
     found = found if len(found) <= 80 else f"{found[:76]} ..."
     if mistake.kind == _UNKNOWN or (mistake.known and mistake.of_key):
         known = mistake.known or _names(model, mistake.loc[:-1])
-        return f"no such {'argument' if option else 'key'}; {suggest(str(mistake.loc[-1]), known)}"
+        return f"no such {'argument' if shown else 'key'}; {suggest(str(mistake.loc[-1]), known)}"
     if mistake.known:
-        says = "{found} is not known; " * (not option) + suggest(mistake.found, mistake.known)
+        says = "{found} is not known; " * (not shown) + suggest(mistake.found, mistake.known)
     elif mistake.kind != SAYS:
         says = _WORDS.get(mistake.kind, "{found}: " + mistake.says)
     elif "{found}" in mistake.says:
         says = mistake.says
     else:
-        says = f"{'must be' if option else '{found} is not'} {mistake.says}"
-    return (says.removeprefix("{found} ") if option else says).replace("{found}", found)
+        says = f"{'must be' if shown else '{found} is not'} {mistake.says}"
+    return (says.removeprefix("{found} ") if shown else says).replace("{found}", found)
 
 
 def _names(model: type[Any], loc: Key) -> tuple[str, ...]:
@@ -157,7 +146,11 @@ def _names(model: type[Any], loc: Key) -> tuple[str, ...]:
 
     def plain(of: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in of or "anyOf" in of:
-            of = types[of["$ref"].rpartition("/")[2]] if "$ref" in of else of["anyOf"][0]
+            of = (
+                types[of["$ref"].rpartition("/")[2]]
+                if "$ref" in of
+                else max(of["anyOf"], key=lambda each: "$ref" in each)
+            )
         return of
 
     at = plain(schema)

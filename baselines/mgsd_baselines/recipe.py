@@ -1,4 +1,4 @@
-"""Recipes: a training run as a YAML file, read into frozen dataclasses.
+"""Recipes: what a training run is, as frozen dataclasses; :mod:`mgsd_baselines.recipe_file` reads them from YAML.
 
 A recipe is a list of stages that run in order. Each starts from the model that the one before it left. What a recipe
 does not say has the defaults of the dataclasses here, or for ``trainer`` those of TRL's own configurations.
@@ -7,14 +7,16 @@ does not say has the defaults of the dataclasses here, or for ``trainer`` those 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from mgsd_bench.config import read_extended, read_layer, suggest
+from mgsd_bench.config import suggest
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.package_data import shipped_folder
+from mgsd_bench.fields import Amount, Bounds, Check, Count, Natural, OneOf, Share
+from mgsd_bench.prompts import CONDITIONS
+from mgsd_envs import task_names
 
 Method = Literal["sft", "distill", "grpo"]
 Context = Literal["state+plan", "state", "plan", "none"]
@@ -22,10 +24,37 @@ Context = Literal["state+plan", "state", "plan", "none"]
 TOKEN_PARTS = ("state", "route", "plan")
 """Parts of an answer that can be weighed apart."""
 
+TokenPart = Annotated[str, OneOf(TOKEN_PARTS)]
+
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The seven projections of every layer of the language model; the vision tower stays as it is."""
 
-WHOLE = ("rows", "levels", "tuning", "token_weights", "rewards")  # one value each: nobody means a mix of two mixes
+REWARDS = {"success": 1.0, "optimal": 0.0, "format": 0.0}
+"""Weights of the rewards unless a recipe says otherwise."""
+
+NOISE = re.compile(r"noise (0?\.\d+|1(?:\.0*)?)")
+"""A corruption of the teacher's context by a share of false facts."""
+
+Sampled = Annotated[float, Bounds(above=0, what="answers are sampled; set it above 0 instead of {found}")]
+"""A temperature that sampling needs."""
+
+
+def _not_a_pattern(text: str) -> str | None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        return f"{{found}} is no regular expression: {error}"
+    return None
+
+
+def _nothing(conditions: Collection[str]) -> str | None:
+    return None if conditions else f"{{found}} is empty; choose from {', '.join(CONDITIONS)}"
+
+
+def _not_a_corruption(text: str) -> str | None:
+    if text == "shuffle" or NOISE.fullmatch(text):
+        return None
+    return "{found}; write null, shuffle, or noise with a share such as noise 0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +68,10 @@ class Lora:
         targets: regular expression over module names.
     """
 
-    rank: int
-    alpha: int
-    dropout: float = 0.0
-    targets: str = LORA_TARGETS
+    rank: Count
+    alpha: Count
+    dropout: Annotated[float, Bounds(0, 0.99)] = 0.0
+    targets: Annotated[str, Check(_not_a_pattern)] = LORA_TARGETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +87,11 @@ class DataSpec:
         exclude: files or folders of external test sets, whose states are left out.
     """
 
-    stream: str
-    levels: Mapping[str, tuple[int, ...]]
-    count: int
+    stream: str = "mgsd-train-v1"
+    levels: Mapping[Annotated[str, OneOf(task_names)], tuple[int, ...]] = field(default_factory=dict)
+    count: Count = 1000
     theme: str = "classic"
-    image_size: int = 256
+    image_size: Annotated[int, Bounds(32)] = 256
     exclude: tuple[str, ...] = ()
 
 
@@ -79,12 +108,12 @@ class Validation:
         conditions: what is asked; the first decides which checkpoint is the best, by the macro average.
     """
 
-    every: int = 50
-    count: int = 20
-    max_tokens: int = 1024
-    temperature: float = 0.0
-    top_p: float = 1.0
-    conditions: tuple[str, ...] = ("visual",)
+    every: Count = 50
+    count: Natural = 20
+    max_tokens: Count = 1024
+    temperature: Amount = 0.0
+    top_p: Share = 1.0
+    conditions: Annotated[tuple[Annotated[str, OneOf(CONDITIONS)], ...], Check(_nothing)] = ("visual",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +130,7 @@ class Teacher:
 
     model: str | None = None
     context: Context = "state+plan"
-    corruption: str | None = None
+    corruption: Annotated[str, Check(_not_a_corruption)] | None = None
 
     @property
     def shuffle(self) -> bool:
@@ -134,11 +163,11 @@ class Distill:
     """
 
     objective: Literal["full", "sampled"] = "full"
-    beta: float = 1.0
-    temperature: float = 1.0
-    rollouts: int = 1
-    max_completion: int = 2048
-    token_weights: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TOKEN_PARTS, 1.0))
+    beta: Share = 1.0
+    temperature: Sampled = 1.0
+    rollouts: Count = 1
+    max_completion: Count = 2048
+    token_weights: Mapping[TokenPart, Amount] = field(default_factory=lambda: dict.fromkeys(TOKEN_PARTS, 1.0))
     teacher: Teacher = Teacher()
     vllm: bool = False
 
@@ -156,11 +185,11 @@ class Grpo:
         vllm: whether answers are sampled by a vLLM engine on the same device.
     """
 
-    group: int = 8
-    max_completion: int = 2048
-    kl: float = 0.0
-    temperature: float = 1.0
-    rewards: Mapping[str, float] = field(default_factory=lambda: {"success": 1.0, "optimal": 0.0, "format": 0.0})
+    group: Annotated[int, Bounds(2)] = 8
+    max_completion: Count = 2048
+    kl: Amount = 0.0
+    temperature: Sampled = 1.0
+    rewards: Mapping[Annotated[str, OneOf(REWARDS)], Amount] = field(default_factory=lambda: dict(REWARDS))
     vllm: bool = False
 
 
@@ -240,54 +269,3 @@ class Recipe:
             if stage.name == name:
                 return stage
         raise UserError(f"{option('stage', name)}: not in {self.name}; {suggest(name, [s.name for s in self.stages])}")
-
-
-def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe.
-
-    Args:
-        path_or_name: a YAML file, or the name of a shipped recipe.
-        overrides: ``key.path=value`` with YAML values, applied in order; a stage set to null is removed.
-
-    Raises:
-        UserError: there is no such recipe, or something in it is wrong; one line with file, key and remedy.
-    """
-    from mgsd_baselines.recipe_file import read_recipe
-
-    path = find_recipe(path_or_name)
-    layers = read_extended(path, find_recipe, whole=WHOLE, own=("name", "about"))
-    for pair in overrides:
-        layers = layers.assign(pair, known="stages")
-    return read_recipe(path.stem, layers)
-
-
-def find_recipe(path_or_name: str, beside: Path | None = None) -> Path:
-    """The file of a recipe: a path ending in .yaml, the stem of a file in the folder ``beside``, or a shipped name.
-
-    Raises:
-        UserError: there is none.
-    """
-    bare = Path(path_or_name).suffix not in (".yaml", ".yml")
-    folders = [recipes_dir()] if beside is None and bare else [beside or Path(), recipes_dir()]
-    for folder in folders:
-        path = folder / (f"{path_or_name}.yaml" if bare else path_or_name)
-        if path.is_file():
-            return path
-    close = suggest(path_or_name, shipped()) if bare else ""
-    hint = close if close.startswith("did") else "see `mgsd-bench train recipes`"
-    raise UserError(f"recipe {path_or_name}: no such file, and no shipped recipe; {hint}")
-
-
-def shipped() -> tuple[str, ...]:
-    """Names of the recipes that come with the project, sorted."""
-    return tuple(sorted(path.stem for path in recipes_dir().glob("*.yaml") if not path.stem.startswith("accelerate")))
-
-
-def shipped_about() -> dict[str, str]:
-    """What each shipped recipe is, in one line, by name."""
-    return {name: read_layer(recipes_dir() / f"{name}.yaml").section().text("about", name) for name in shipped()}
-
-
-def recipes_dir() -> Path:
-    """The folder of the shipped recipes: ``baselines/recipes`` of a checkout, or their copy in an installed package."""
-    return shipped_folder("recipes")

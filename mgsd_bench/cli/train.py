@@ -100,7 +100,7 @@ def recipes_command() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mgsd_baselines.recipe import shipped_about
+    from mgsd_baselines.recipe_file import shipped_about
 
     table = Table("recipe", "what it is", pad_edge=False)
     for name, about in shipped_about().items():
@@ -109,7 +109,7 @@ def recipes_command() -> None:
 
 
 def _load(recipe: str, overrides: list[str]) -> Recipe:
-    from mgsd_baselines.recipe import load_recipe
+    from mgsd_baselines.recipe_file import load_recipe
 
     return load_recipe(recipe, overrides)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
 from mgsd_bench.config import Layers, read_layer
+from mgsd_bench.editor_schema import editor_schema
 from mgsd_bench.fields import Bounds, OneOf
 from mgsd_bench.gate.measurement import METRICS
 from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
@@ -137,6 +138,11 @@ def load_policy(path: Path) -> Policy:
         looks=file.sequential.looks,
         spending=file.sequential.spending,
     )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of policy files, for editors."""
+    return editor_schema(PolicyFile, {}, extends=False)
 
 
 def _metrics(entries: Mapping[str, MetricEntry], layers: Layers) -> tuple[MetricRule, ...]:

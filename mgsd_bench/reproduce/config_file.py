@@ -6,7 +6,7 @@ A file holds tables, and a table rows by name. Rows are described under ``models
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
 from mgsd_bench.config import Key, Layers, read_extended, suggest
+from mgsd_bench.editor_schema import editor_schema
 from mgsd_bench.errors import UserError
 from mgsd_bench.fields import Check, Count, OneOf, Says
 from mgsd_bench.package_data import shipped_folder
@@ -27,9 +28,17 @@ SHIPPED = ("table1", "diagnostics", "ablations", "tiny")
 """The configurations that come with the project."""
 
 
+def _without_visual(conditions: Collection[str]) -> str | None:
+    return None if "visual" in conditions else "{found} need visual; add it"
+
+
+def _repeated(levels: Collection[int]) -> str | None:
+    return None if len(set(levels)) == len(levels) else "a list of different whole numbers"
+
+
 Pixels = Annotated[
     tuple[Count, Count],
-    Check(lambda value: value[0] <= value[1], ""),
+    Check(lambda value: None if value[0] <= value[1] else ""),
     Says("{found} needs to be the smallest and the largest area, in this order"),
 ]
 Paragraphs = Annotated[str | tuple[str, ...], Says("a text, nor a list of texts")]
@@ -42,9 +51,7 @@ class RowSettings:
     backend: Annotated[str, OneOf(BACKENDS)] | None = None
     prompts: str | None = None
     prompts_of: str | None = None
-    conditions: (
-        Annotated[tuple[Condition, ...], Check(lambda value: "visual" in value, "{found} need visual; add it")] | None
-    ) = None
+    conditions: Annotated[tuple[Condition, ...], Check(_without_visual)] | None = None
     repeats: Count | None = None
     sampling: Sampling = field(default_factory=Sampling)
     pixels: Pixels | None = None
@@ -79,9 +86,7 @@ class TableEntry:
     external: Annotated[str, OneOf(EXTERNAL)] | None = None
     image: str = "classic"
     tasks: tuple[str, ...] = ()
-    levels: Annotated[
-        tuple[Count, ...], Check(lambda value: len(set(value)) == len(value), "a list of different whole numbers")
-    ] = ()
+    levels: Annotated[tuple[Count, ...], Check(_repeated)] = ()
     limit: Count | None = None
     rows: tuple[str, ...] = ()
     settings: RowSettings = RowSettings()
@@ -135,6 +140,12 @@ def load_config(path_or_name: str, overrides: Sequence[str] = ()) -> ReportConfi
         html=file.html,
         tables=tuple(_table(name, file, layers) for name in file.tables),
     )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of these files, for editors."""
+    row, rest = (RowConfig,), {"TableEntry": (TableConfig,), "ReportFile": (ReportConfig,)}
+    return editor_schema(ReportFile, {"RowSettings": row, "RowEntry": row, **rest}, extends=True)
 
 
 def find_config(path_or_name: str) -> Path:

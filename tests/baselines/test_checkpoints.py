@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mgsd_baselines.recipe import load_recipe
+from mgsd_baselines.recipe_file import load_recipe
 from mgsd_bench.backends.checkpoints import locate
 from mgsd_bench.package_data import shipped, shipped_folder, shipped_names
 from mgsd_bench.suites.suite import get_suite

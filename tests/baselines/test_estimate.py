@@ -10,7 +10,8 @@ from mgsd_baselines.estimate import estimate as estimates
 from mgsd_baselines.estimate.estimate import Hardware, estimate, memory_of, peak_of, seconds_of, steps_of
 from mgsd_baselines.estimate.sizes import sizes_of, visual_tokens
 from mgsd_baselines.estimate.token_counts import Lengths, counter, measure
-from mgsd_baselines.recipe import Lora, Recipe, load_recipe
+from mgsd_baselines.recipe import Lora, Recipe
+from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.training.models import load_processor, resolve_model
 from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mgsd_baselines.recipe import Lora, Recipe, Teacher, load_recipe, recipes_dir, shipped, shipped_about
+from mgsd_baselines.recipe import Lora, Recipe, Teacher
+from mgsd_baselines.recipe_file import load_recipe, recipes_dir, shipped, shipped_about
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.cli import app, train
 from mgsd_bench.errors import UserError

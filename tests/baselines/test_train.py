@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mgsd_baselines.recipe import Recipe, load_recipe
+from mgsd_baselines.recipe import Recipe
+from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.training.models import ADAPTER, load_model, load_processor
 from mgsd_baselines.training.sft import StepSampler
 from mgsd_baselines.training.train import train

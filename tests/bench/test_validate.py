@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BeforeValidator, Field
 
 from mgsd_bench.config import Layers, Option, read_layer
 from mgsd_bench.errors import UserError
-from mgsd_bench.fields import Bounds, Count, OneOf, Says, Share
+from mgsd_bench.fields import Bounds, Check, Count, OneOf, Says, Share
 from mgsd_bench.validate import json_schema, validate
 
 
@@ -22,6 +23,27 @@ class Inner:
     size: Count
     share: Share = 0.5
     parts: Mapping[Annotated[str, OneOf(("left", "right"))], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One way to go."""
+
+    way: Literal["walk"]
+    steps: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """Another way to go."""
+
+    way: Literal["ride"]
+    wheels: Count
+    step: int = 0
+
+
+def _lower(name: str) -> str | None:
+    return None if name.islower() else "{found} is not written small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,13 @@ class Settings:
     pair: Annotated[tuple[int, int], Says("{found}: give the smaller first, as in [1, 2]")] = (1, 2)
     loud: bool = False
     rules: tuple[Inner, ...] = ()
+    ways: Mapping[Annotated[str, Check(_lower)], Annotated[Walk | Ride, Field(discriminator="way")]] = field(
+        default_factory=dict
+    )
+    whole: Annotated[
+        Inner | None,
+        BeforeValidator(lambda x: None if x == "all" else x, json_schema_input_type=Literal["all"] | Inner),
+    ] = None
 
 
 def layers(text: str, tmp_path: Path) -> Layers:
@@ -84,6 +113,13 @@ def test_null_is_as_good_as_nothing(tmp_path: Path) -> None:
         ("{inner: {size: 3}, pair: [1]}", "pair: [1]: give the smaller first, as in [1, 2]"),
         ("{inner: {size: 3}, loud: 1}", "loud: 1 is neither true nor false"),
         ("{inner: {size: 3}, rules: [{size: 1}, {size: 0}]}", "rules[1].size: 0 is not a whole number of 1 or more"),
+        ("{inner: {size: 3}, ways: {a: {steps: 1}}}", "ways.a.way: is missing; set it"),
+        ("{inner: {size: 3}, ways: {a: {way: wlk}}}", "ways.a.way: 'wlk' is not known; did you mean walk?"),
+        ("{inner: {size: 3}, ways: {a: {way: walk, steps: 0}}}", "ways.a.steps: 0 is not a whole number of 1 or more"),
+        ("{inner: {size: 3}, ways: {a: {way: walk, step: 1}}}", "ways.a.step: no such key; did you mean steps?"),
+        ("{inner: {size: 3}, ways: {A: {way: walk, steps: 1}}}", "ways.A: 'A' is not written small"),
+        ("{inner: {size: 3}, whole: {size: 0}}", "whole.size: 0 is not a whole number of 1 or more"),
+        ("{inner: {size: 3}, whole: {sizes: 1}}", "whole.sizes: no such key; did you mean size?"),
         ("{inner: {size: 3}, rules: [{sizes: 1}]}", "rules[0].sizes: no such key; did you mean size?"),
     ],
 )

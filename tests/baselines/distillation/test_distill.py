@@ -14,7 +14,8 @@ import torch
 from scipy.stats import chi2
 
 from mgsd_baselines.data.spans import SPANS, cuts
-from mgsd_baselines.recipe import Distill, load_recipe
+from mgsd_baselines.recipe import Distill
+from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.training import self_distill as distill
 from mgsd_baselines.training.divergence import Head, compare, divergence, sampled_divergence
 from support.distilling import Gradients, answer_with, config_of, disturb, lora, rows_of

@@ -1,0 +1,67 @@
+"""JSON Schemas with which an editor completes and checks the keys of a settings file as it is written.
+
+They are looser than :func:`mgsd_bench.validate.validate`: what is required may stand in the file that one extends, and
+null takes a key away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from inspect import getdoc
+from typing import Any
+
+from mgsd_bench.validate import json_schema
+
+_NULL = {"type": "null"}
+
+
+def editor_schema(model: type[Any], described: Mapping[str, Sequence[type[Any]]], *, extends: bool) -> dict[str, Any]:
+    """The schema of a kind of file.
+
+    Args:
+        model: the dataclass that such a file is checked against.
+        described: by name of a dataclass in it, others whose documentation speaks of fields that its own leaves out.
+        extends: whether such a file may extend another one.
+    """
+    schema = json_schema(model)
+    types = schema["$defs"]
+    for name, of in types.items():
+        if "properties" in of:
+            about = _attributes(of.get("description", ""))
+            for other in described.get(name, ()):
+                about = _attributes(getdoc(other) or "") | about
+            of["description"] = of.get("description", "").partition("\n")[0]
+            types[name] = _loosened(of)
+            for key, value in types[name]["properties"].items():
+                value |= {"description": about[key]} if key in about else {}
+    whole = types.pop(model.__name__)
+    if extends:
+        whole["properties"]["extends"] = {"type": "string", "description": "The file that this one changes."}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": types}
+
+
+def _loosened(schema: dict[str, Any]) -> dict[str, Any]:
+    """Nothing required, null wherever a value of a mapping may stand, and any branch of a union that fits."""
+    loose = {key: value for key, value in schema.items() if key not in ("required", "discriminator", "title")}
+    if "oneOf" in loose:
+        loose["anyOf"] = loose.pop("oneOf")
+    if "properties" in loose:
+        loose["properties"] = {key: _or_null(value) for key, value in loose["properties"].items()}
+    if isinstance(loose.get("additionalProperties"), dict):
+        loose["additionalProperties"] = _or_null(loose["additionalProperties"])
+    return loose
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    loose = _loosened(schema)
+    branches = loose.get("anyOf") or [{key: value for key, value in loose.items() if key != "default"}]
+    default = {"default": loose["default"]} if loose.get("default") is not None else {}
+    return {"anyOf": [*branches, *([] if _NULL in branches else [_NULL])], **default}
+
+
+def _attributes(doc: str) -> dict[str, str]:
+    """What a docstring says of each attribute."""
+    section = re.split(r"\n\n(?=\S)", doc.partition("Attributes:\n")[2])[0]
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
