@@ -81,7 +81,7 @@ def test_later_ones_win(file: Path, tmp_path: Path) -> None:
         ("data_root: .", [], "FILE: data_root: suite smoke is made, not read; "),
         ("limit: 3", ["--limit", "0"], "--limit 0: must be a whole number of 1 or more"),
         ("limit: 3", ["--set", "limit=0"], "--set limit=0: limit: 0 is not a whole number of 1 or more"),
-        ("limit: 3", ["--set", "theme=neon"], "--set theme=neon: theme: neon: maze has classic, plain"),
+        ("limit: 3", ["--set", "theme=neon"], "--set theme=neon: maze has classic, plain"),
         ("limit: 3", ["--set", "engine"], "--set engine: write KEY=VALUE"),
         ("extends: none.yaml", [], "FILE: extends: BESIDE/none.yaml: no such file"),
     ],
@@ -93,6 +93,13 @@ def test_a_mistake_is_said_where_it_was_made(
     file.write_text(re.sub(rf"^{key}: .*\n", "", FILE, flags=re.MULTILINE) + text)
     shown = error("eval", "--config", str(file), *arguments, cwd=tmp_path)
     assert shown.startswith("mgsd-bench: " + line.replace("FILE", str(file)).replace("BESIDE", str(tmp_path)))
+
+
+def test_a_secret_that_belongs_elsewhere_is_not_shown(file: Path) -> None:
+    for given in (["-M", "api_key=hunter2"], ["--set", "engine.api_key=hunter2"]):
+        shown = error("eval", "--config", str(file), "--backend", "openai", *given)
+        assert "a key given here would be stored" in shown
+        assert "hunter2" not in shown
 
 
 def test_what_is_missing(file: Path, tmp_path: Path) -> None:
