@@ -1,4 +1,4 @@
-"""Seconds until `mgsd-bench --help` is there, beside an empty Python."""
+"""Seconds until `mgsd-bench --help` is there, beside an empty typer application and an empty Python."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ import time
 from statistics import median
 
 ROUNDS = 9
+EMPTY = """
+import typer
+app = typer.Typer()
+@app.command()
+def one() -> None: ...
+@app.command()
+def two() -> None: ...
+app()
+"""
 
 
 def seconds(*command: str) -> float:
@@ -18,13 +27,17 @@ def seconds(*command: str) -> float:
 
 
 def main() -> None:
-    """Print both medians and their ratio, measured in turns."""
-    pairs = [
-        (seconds(sys.executable, "-m", "mgsd_bench", "--help"), seconds(sys.executable, "-c", "pass"))
-        for _ in range(ROUNDS + 1)
-    ][1:]
-    ours, bare = (median(column) for column in zip(*pairs, strict=True))
-    print(f"mgsd-bench --help: {ours:.3f} s; python -c pass: {bare:.3f} s; ratio {ours / bare:.1f}")
+    """Print the medians and their ratios, measured in turns."""
+    commands = {
+        "mgsd-bench --help": (sys.executable, "-m", "mgsd_bench", "--help"),
+        "mgsd-bench eval --help": (sys.executable, "-m", "mgsd_bench", "eval", "--help"),
+        "empty typer application": (sys.executable, "-c", EMPTY, "--help"),
+        "empty Python": (sys.executable, "-c", "pass"),
+    }
+    rounds = [[seconds(*command) for command in commands.values()] for _ in range(ROUNDS + 1)][1:]
+    times = dict(zip(commands, map(median, zip(*rounds, strict=True)), strict=True))
+    for name, taken in times.items():
+        print(f"{name}: {taken:.3f} s, {taken / times['empty typer application']:.2f} of an empty typer application")
 
 
 if __name__ == "__main__":

@@ -55,9 +55,9 @@ def _loosened(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     loose = _loosened(schema)
+    about = {key: loose.pop(key) for key in ("default", "description") if loose.get(key) is not None}
     branches = loose.get("anyOf") or [{key: value for key, value in loose.items() if key != "default"}]
-    default = {"default": loose["default"]} if loose.get("default") is not None else {}
-    return {"anyOf": [*branches, *([] if _NULL in branches else [_NULL])], **default}
+    return {"anyOf": [*branches, *([] if _NULL in branches else [_NULL])], **about}
 
 
 def _attributes(doc: str) -> dict[str, str]:

@@ -49,8 +49,7 @@ class UserError(Exception):
     @property
     def option(self) -> str | None:
         """Name of the setting that the message is about, as it is in Python; None if it is about something else."""
-        about = _MARKED.match(self.message)
-        return about[1] if about else None
+        return setting_of(self.message)
 
     def spelled(self, spelling: Spelling) -> str:
         """The message for the users of one front end."""
@@ -65,6 +64,12 @@ def option(name: str, value: object = None) -> str:
         value: what to show with it; True for a switch that is on, None for the name alone.
     """
     return f"\x02{name}\x04" if value is None else f"\x02{name}\x03{_ON if value is True else value}\x04"
+
+
+def setting_of(text: str) -> str | None:
+    """Name of the setting that a text begins with; None if it begins with something else."""
+    mark = _MARKED.match(text)
+    return mark[1] if mark else None
 
 
 def spell(text: str, spelling: Spelling) -> str:

@@ -49,8 +49,11 @@ class Setting:
     items: bool = False
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The type's own schema with the help, which editors show."""
-        return {**handler(schema), "description": self.help}
+        """The type's own schema, or a single text or number for a list's items, with the help, which editors show."""
+        found = handler(schema)
+        if self.items:
+            found = {"anyOf": [found, {"type": ["string", "integer"]}]}
+        return {**found, "description": self.help}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,12 @@ class Declared:
     """A field of settings, for a front end that makes its own option of it.
 
     Attributes:
-        model: the settings.
         name: the field's name.
         type: its type, without what is annotated.
         default: its default; ``dataclasses.MISSING`` where it has to be given.
         setting: what to tell of it.
     """
 
-    model: Any
     name: str
     type: Any
     default: Any
@@ -80,7 +81,7 @@ def declared(model: Any) -> Mapping[str, Declared]:
     for each in fields(model):
         (setting,) = (item for item in annotated[each.name].__metadata__ if isinstance(item, Setting))
         default = each.default if each.default_factory is MISSING else each.default_factory()
-        found[each.name] = Declared(model, each.name, plain[each.name], default, setting)
+        found[each.name] = Declared(each.name, plain[each.name], default, setting)
     panels = list(Panel)
     ordered = sorted(found.values(), key=lambda of: (panels.index(of.setting.panel), of.default is not MISSING))
     return {of.name: of for of in ordered}

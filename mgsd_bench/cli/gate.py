@@ -12,8 +12,8 @@ import typer
 from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
-from mgsd_bench.gate.settings import GateSettings, NoiseSettings
-from mgsd_bench.settings import Panel, declared
+from mgsd_bench.gate.settings import FOLDER, GateSettings, NoiseSettings
+from mgsd_bench.settings import Panel
 
 if TYPE_CHECKING:
     from mgsd_bench.gate.policy import Policy
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 baseline_app = typer.Typer(no_args_is_help=True, help="Keep finished runs as named baselines.")
 app.add_typer(baseline_app, name="baseline")
-
-_DIR: Path = declared(GateSettings)["folder"].default
 
 
 @app.command("gate")
@@ -83,7 +81,7 @@ def gate_command(
 def save_command(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     name: Annotated[str, typer.Argument(help="What to call it.")],
-    directory: options.Folder = _DIR,
+    directory: options.Folder = FOLDER,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a baseline of that name.")] = False,
 ) -> None:
     """Keep a run's answers and scores as a small folder to commit."""
@@ -95,7 +93,7 @@ def save_command(
 
 
 @baseline_app.command("list")
-def list_command(directory: options.Folder = _DIR) -> None:
+def list_command(directory: options.Folder = FOLDER) -> None:
     """List the baselines."""
     from rich.console import Console
 
@@ -112,7 +110,8 @@ def list_command(directory: options.Folder = _DIR) -> None:
 
 @baseline_app.command("show")
 def show_command(
-    name: Annotated[str, typer.Argument(help="Name of a baseline, or a run folder.")], directory: options.Folder = _DIR
+    name: Annotated[str, typer.Argument(help="Name of a baseline, or a run folder.")],
+    directory: options.Folder = FOLDER,
 ) -> None:
     """Show the figures of a baseline and what it was asked with."""
     from rich.console import Console

@@ -14,6 +14,7 @@ from mgsd_bench.errors import UserError
 app = typer.Typer()
 
 _KINDS = {
+    "evaluation": "mgsd_bench.evaluation.settings",
     "recipe": "mgsd_baselines.recipe_file",
     "policy": "mgsd_bench.gate.policy_file",
     "table": "mgsd_bench.reproduce.config_file",

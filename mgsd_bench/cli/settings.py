@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 import typer
 
 from mgsd_bench.config import Key, Layers, Option, read_extended
-from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, spell
+from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, setting_of
 from mgsd_bench.settings import Declared, declared, read_settings
 
 SPELLING = "mgsd_bench.spelling"
@@ -21,7 +21,7 @@ SPELLING = "mgsd_bench.spelling"
 Command = Callable[..., None]
 
 _Config = Annotated[
-    Path | None, typer.Option("--config", help="YAML file with the same settings; options go over it.", metavar="FILE")
+    Path | None, typer.Option("--config", help="YAML file with the same settings; options override it.", metavar="FILE")
 ]
 _Overrides = Annotated[
     list[str],
@@ -67,10 +67,7 @@ def with_settings(model: type, *, file: bool = True, optional: bool = False) -> 
 
 def option_of(model: type, name: str) -> Any:
     """The option that a field of settings is, for a command that takes few of them."""
-    setting = declared(model)[name].setting
-    return typer.Option(
-        command_line(name, None), help=setting.help, metavar=setting.metavar, rich_help_panel=setting.panel
-    )
+    return _option(declared(model)[name])
 
 
 def key_values(pairs: list[str]) -> dict[str, Any]:
@@ -95,6 +92,13 @@ def _keyword(name: str, annotation: Any, default: Any = Parameter.empty) -> Para
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
+def _option(field: Declared) -> Any:
+    says = field.setting
+    return typer.Option(
+        command_line(field.name, None), help=says.help, metavar=says.metavar, rich_help_panel=says.panel
+    )
+
+
 def _parameter(field: Declared) -> Parameter:
     """A field as a parameter that typer makes an option of; lists and mappings are options that may be repeated."""
     kind, default = field.type, field.default
@@ -102,7 +106,7 @@ def _parameter(field: Declared) -> Parameter:
         kind, default = list[str], [str(item) for item in default] if get_origin(kind) is tuple else []
     elif default is MISSING:
         kind, default = kind | None, None
-    return _keyword(field.name, Annotated[kind, option_of(field.model, field.name)], default)
+    return _keyword(field.name, Annotated[kind, _option(field)], default)
 
 
 def _layers(model: type, context: typer.Context, given: dict[str, Any]) -> Layers:
@@ -142,6 +146,8 @@ def _spelling(layers: Layers) -> Spelling:
         shown = {str(item) for item in (given if isinstance(given, list) else [given])}
         if origin is None or isinstance(origin, Option) or not (value is None or str(value) in shown):
             return command_line(name, value)
-        return f"{spell(origin, command_line)}: {name}" + ("" if value is None else f": {value}")
+        if setting_of(origin) == "overrides":  # not as it was written: that could show a secret
+            return command_line("overrides", name if value is None else f"{name}={value}")
+        return f"{origin}: {name}" if value is None else f"{origin}: {name}: {value}"
 
     return spelled

@@ -111,3 +111,10 @@ class ScoreSettings(QuestionSettings):
     """Answers from elsewhere, and the questions that they answer."""
 
     answers: Annotated[Path, Setting("JSONL with the fields episode and text.", ASKED)]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of files with the settings of an evaluation, for editors."""
+    from mgsd_bench.editor_schema import editor_schema
+
+    return editor_schema(EvaluationSettings, {}, extends=True)

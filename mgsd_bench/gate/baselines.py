@@ -11,10 +11,10 @@ from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
+from mgsd_bench.gate.settings import FOLDER
 from mgsd_bench.runs.sample import ordered
 from mgsd_bench.runs.stored import EPISODES
 
-FOLDER = Path("baselines") / "gate"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _KEPT = ("versions", "git", "backend")
 _OF_THE_MACHINE = ("model", "hardware")

@@ -10,6 +10,8 @@ from mgsd_bench.evaluation.settings import ENGINE, OUTPUT, BackendName, Conditio
 from mgsd_bench.settings import Panel, Setting
 
 GATE = Panel.GATE
+FOLDER = Path("baselines") / "gate"
+"""Where baselines are kept by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class GateSettings(EngineSettings):
     baseline: Annotated[str, Setting("Run folder, or name of a saved baseline.", GATE)]
     candidate: Annotated[Path | None, Setting("Finished run of the new checkpoint.", GATE)] = None
     policy: Annotated[Path | None, Setting("YAML file; see docs/gate.md. Else the defaults.", GATE)] = None
-    folder: Annotated[Path, Setting("Folder with the named baselines.", GATE)] = Path("baselines") / "gate"
+    folder: Annotated[Path, Setting("Folder with the named baselines.", GATE)] = FOLDER
     inconclusive: Annotated[str | None, Setting("Count an undecided gate as pass or fail.", GATE)] = None
     model: Annotated[str | None, Setting("Ask this model first, just as the baseline was asked.", ENGINE)] = None
     sequential: Annotated[bool, Setting("With a model: stop as soon as the decision is certain.", ENGINE)] = False

@@ -84,8 +84,8 @@ class Gate:
         from rich.console import Console
 
         from mgsd_bench.errors import Exit, UserError
-        from mgsd_bench.gate.baselines import FOLDER
         from mgsd_bench.gate.job import GateJob, run_gate
+        from mgsd_bench.gate.settings import FOLDER
 
         root = self._config.rootpath
         against = _found(root, baseline) or self._default("baseline")

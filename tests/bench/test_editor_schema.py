@@ -19,6 +19,7 @@ jsonschema = pytest.importorskip("jsonschema")
 
 BASELINES = shipped_folder("published").parent
 FILES = {
+    "evaluation": [],
     "recipe": [recipes_dir() / f"{name}.yaml" for name in shipped()],
     "policy": [BASELINES / "gate" / "policy.yaml"],
     "table": [BASELINES / f"{name}.yaml" for name in ("models", "table1", "diagnostics", "ablations", "tiny")],
@@ -51,6 +52,9 @@ def test_every_key_is_described(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
+        ("evaluation", {"limt": 3}),
+        ("evaluation", {"limit": 0}),
+        ("evaluation", {"conditions": ["smell"]}),
         ("recipe", {"bse": "x"}),
         ("recipe", {"data": {"levels": {"mase": [3]}}}),
         ("recipe", {"stages": {"first": {"method": "sft", "rollouts": 2}}}),
@@ -63,6 +67,12 @@ def test_every_key_is_described(kind: str) -> None:
 )
 def test_mistakes_are_not(kind: str, values: dict[str, Any]) -> None:
     assert list(jsonschema.Draft202012Validator(schema(kind)).iter_errors(values))
+
+
+@pytest.mark.parametrize("conditions", ["visual,symbolic", ["visual", "symbolic"]])
+def test_items_may_be_one_text(conditions: Any) -> None:
+    validator = jsonschema.Draft202012Validator(schema("evaluation"))
+    assert list(validator.iter_errors({"conditions": conditions, "levels": "3,4", "limit": None, "engine": {}})) == []
 
 
 def test_what_a_file_extends_may_hold_the_rest_and_null_takes_away() -> None:

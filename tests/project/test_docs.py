@@ -23,6 +23,12 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def files(page: Path) -> dict[str, str]:
+    """The YAML files that a page shows under a comment with their name."""
+    named = (re.match(r"# (\S+\.yaml)\n", text) for text in blocks(page, "yaml"))
+    return {name[1]: name.string for name in named if name}
+
+
 def commands(page: Path) -> list[list[str]]:
     lines = "".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
@@ -33,6 +39,8 @@ def commands(page: Path) -> list[list[str]]:
 def test_commands(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if any("sets" in words for words in commands(page)):  # the folder with other people's test sets
         (tmp_path / "sets").symlink_to(request.getfixturevalue("data_root"))
+    for name, text in files(page).items():
+        (tmp_path / name).write_text(text)
     for words in commands(page):
         match words:
             case ["make", target]:
