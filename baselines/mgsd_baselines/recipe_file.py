@@ -134,8 +134,13 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of recipe files, for editors."""
-    stages = {"SftStage": (Stage,), "DistillStage": (Distill, Stage), "GrpoStage": (Grpo, Stage)}
-    return editor_schema(RecipeFile, {"RecipeFile": (Recipe,), **stages}, extends=True)
+    described: dict[type[Any], list[type[Any]]] = {
+        RecipeFile: [Recipe],
+        SftStage: [Stage],
+        DistillStage: [Distill, Stage],
+        GrpoStage: [Grpo, Stage],
+    }
+    return editor_schema(RecipeFile, described, extends=True)
 
 
 def find_recipe(path_or_name: str, beside: Path | None = None) -> Path:
