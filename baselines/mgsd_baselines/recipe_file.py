@@ -23,7 +23,7 @@ from mgsd_bench.validate import validate
 from mgsd_envs import get_task
 from mgsd_envs.grid import MAX_LEVEL
 
-OfMethod = TypeVar("OfMethod", Distill, Grpo)
+Settings = TypeVar("Settings", Distill, Grpo)
 
 _WHOLE = ("rows", "levels", "tuning", "token_weights", "rewards")  # one value each: nobody means a mix of two mixes
 
@@ -283,7 +283,7 @@ def _grpo(keys: GrpoStage, stage: Key, layers: Layers) -> Grpo:
     return _settings(Grpo, keys, rewards=_checked_weights("rewards", weights, stage, layers))
 
 
-def _settings(of: type[OfMethod], keys: StageKeys, **changed: Any) -> OfMethod:
+def _settings(of: type[Settings], keys: StageKeys, **changed: Any) -> Settings:
     """The settings of a method, which are among the keys of its stage."""
     return of(**{each.name: getattr(keys, each.name) for each in fields(of)} | changed)
 
