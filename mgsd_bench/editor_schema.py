@@ -7,38 +7,50 @@ null takes a key away.
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from inspect import getdoc
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from mgsd_bench.validate import json_schema
 
 _NULL = {"type": "null"}
 
 
-def editor_schema(model: type[Any], described: Mapping[str, Sequence[type[Any]]], *, extends: bool) -> dict[str, Any]:
+def editor_schema(
+    model: type[Any], described: Mapping[type[Any], Sequence[type[Any]]], *, extends: bool
+) -> dict[str, Any]:
     """The schema of a kind of file.
 
     Args:
         model: the dataclass that such a file is checked against.
-        described: by name of a dataclass in it, others whose documentation speaks of fields that its own leaves out.
+        described: by dataclass in it, others whose documentation speaks of fields that its own leaves out.
         extends: whether such a file may extend another one.
     """
-    schema = json_schema(model)
-    types = schema["$defs"]
-    for name, of in types.items():
-        if "properties" in of:
-            about = _attributes(of.get("description", ""))
-            for other in described.get(name, ()):
-                about = _attributes(getdoc(other) or "") | about
-            of["description"] = of.get("description", "").partition("\n")[0]
-            types[name] = _loosened(of)
-            for key, value in types[name]["properties"].items():
-                value |= {"description": about[key]} if key in about else {}
+    types = json_schema(model)["$defs"]
+    for part in _dataclasses(model, set()):
+        docs = [getdoc(of) or "" for of in (part, *described.get(part, ()))]
+        about = ChainMap(*map(_attributes, docs))
+        types[part.__name__] = of = _loosened(types[part.__name__])
+        of |= {"description": docs[0].partition("\n")[0], "additionalProperties": False}
+        for key, value in of["properties"].items():
+            value |= {"description": about[key]} if key in about else {}
     whole = types.pop(model.__name__)
     if extends:
         whole["properties"]["extends"] = {"type": "string", "description": "The file that this one changes."}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": types}
+
+
+def _dataclasses(of: Any, seen: set[Any]) -> set[type[Any]]:
+    """The dataclasses in a type."""
+    if isinstance(of, type) and is_dataclass(of) and of not in seen:
+        seen.add(of)
+        for hint in get_type_hints(of, include_extras=True).values():
+            _dataclasses(hint, seen)
+    for argument in get_args(of):
+        _dataclasses(argument, seen)
+    return seen
 
 
 def _loosened(schema: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def validate(model: type[T], layers: Layers) -> T:
             return cast(T, adapter.validate_json(json.dumps(values, default=str)))
         except ValidationError as error:
             mistakes = [_Mistake.of(each, values) for each in error.errors(include_url=False)]
-        unset = [each.place for each in mistakes if each.found is None and each.kind not in (_MISSING, _UNKNOWN)]
+        unset = {each.place for each in mistakes if each.null} - {each.place for each in mistakes if each.of_key}
         if not unset:
             first = min(mistakes, key=lambda mistake: mistake.kind != _UNKNOWN)
             raise layers.error(first.place, _problem(first, model, isinstance(layers.origins.get(first.place), Option)))
@@ -96,6 +96,7 @@ class _Mistake(NamedTuple):
     found: Any
     known: Sequence[str]  # what would do instead, if only certain texts would
     of_key: bool  # whether it is about the key itself
+    null: bool  # whether it is about a known key of a mapping with the value null
 
     @classmethod
     def of(cls, error: Mapping[str, Any], values: Any) -> _Mistake:
@@ -106,7 +107,7 @@ class _Mistake(NamedTuple):
             loc = loc[:-1]
         if error["type"] in _TAGS:
             loc = (*loc, context["discriminator"].strip("'"))
-        place: list[str | int] = []
+        place, inside = [], False
         for number, part in enumerate(loc, 1):
             inside = (
                 part in values if isinstance(values, Mapping) else isinstance(values, list) and isinstance(part, int)
@@ -115,10 +116,12 @@ class _Mistake(NamedTuple):
                 values = values[part]
             if inside or number == len(loc):
                 place.append(part)
+        null = inside and values is None and isinstance(loc[-1], str) and error["type"] != _UNKNOWN
         if of_key:
             values = loc[-1]
         known = re.findall("'(.*?)'", context.get("expected", "") or context.get("expected_tags", ""))
-        return cls(_TAGS.get(error["type"], error["type"]), error["msg"], loc, tuple(place), values, known, of_key)
+        kind = _TAGS.get(error["type"], error["type"])
+        return cls(kind, error["msg"], loc, tuple(place), values, known, of_key, null)
 
 
 def _problem(mistake: _Mistake, model: type[Any], shown: bool) -> str:
@@ -145,13 +148,9 @@ def _names(model: type[Any], loc: Key) -> tuple[str, ...]:
     types = schema.get("$defs", {})
 
     def plain(of: dict[str, Any]) -> dict[str, Any]:
-        while "$ref" in of or "anyOf" in of:
-            of = (
-                types[of["$ref"].rpartition("/")[2]]
-                if "$ref" in of
-                else max(of["anyOf"], key=lambda each: "$ref" in each)
-            )
-        return of
+        if "anyOf" in of:
+            return plain(next((branch for branch in of["anyOf"] if "$ref" in branch), of["anyOf"][0]))
+        return plain(types[of["$ref"].rpartition("/")[2]]) if "$ref" in of else of
 
     at = plain(schema)
     for part in loc:

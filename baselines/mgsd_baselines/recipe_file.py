@@ -23,7 +23,7 @@ from mgsd_bench.validate import validate
 from mgsd_envs import get_task
 from mgsd_envs.grid import MAX_LEVEL
 
-OfMethod = TypeVar("OfMethod", Distill, Grpo)
+Settings = TypeVar("Settings", Distill, Grpo)
 
 _WHOLE = ("rows", "levels", "tuning", "token_weights", "rewards")  # one value each: nobody means a mix of two mixes
 
@@ -134,8 +134,13 @@ def load_recipe(path_or_name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of recipe files, for editors."""
-    stages = {"SftStage": (Stage,), "DistillStage": (Distill, Stage), "GrpoStage": (Grpo, Stage)}
-    return editor_schema(RecipeFile, {"RecipeFile": (Recipe,), **stages}, extends=True)
+    described: dict[type[Any], list[type[Any]]] = {
+        RecipeFile: [Recipe],
+        SftStage: [Stage],
+        DistillStage: [Distill, Stage],
+        GrpoStage: [Grpo, Stage],
+    }
+    return editor_schema(RecipeFile, described, extends=True)
 
 
 def find_recipe(path_or_name: str, beside: Path | None = None) -> Path:
@@ -278,7 +283,7 @@ def _grpo(keys: GrpoStage, stage: Key, layers: Layers) -> Grpo:
     return _settings(Grpo, keys, rewards=_checked_weights("rewards", weights, stage, layers))
 
 
-def _settings(of: type[OfMethod], keys: StageKeys, **changed: Any) -> OfMethod:
+def _settings(of: type[Settings], keys: StageKeys, **changed: Any) -> Settings:
     """The settings of a method, which are among the keys of its stage."""
     return of(**{each.name: getattr(keys, each.name) for each in fields(of)} | changed)
 

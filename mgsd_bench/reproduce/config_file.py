@@ -145,8 +145,13 @@ def load_config(path_or_name: str, overrides: Sequence[str] = ()) -> ReportConfi
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of these files, for editors."""
-    row, rest = (RowConfig,), {"TableEntry": (TableConfig,), "ReportFile": (ReportConfig,)}
-    return editor_schema(ReportFile, {"RowSettings": row, "RowEntry": row, **rest}, extends=True)
+    described: dict[type[Any], list[type[Any]]] = {
+        RowSettings: [RowConfig],
+        RowEntry: [RowConfig],
+        TableEntry: [TableConfig],
+        ReportFile: [ReportConfig],
+    }
+    return editor_schema(ReportFile, described, extends=True)
 
 
 def find_config(path_or_name: str) -> Path:
