@@ -76,7 +76,6 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts
 
 bench: $(READY)
 	$(BIN)/python benchmarks/episodes.py
