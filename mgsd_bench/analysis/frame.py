@@ -117,16 +117,26 @@ def sample_frame(
     rows = len(values["level"])
     for name, column in COLUMNS.items():
         if name in constant:
-            columns[name] = pd.Series([constant[name]] * rows, dtype="category")
+            columns[name] = _column([constant[name]] * rows, column)
         else:
-            columns[name] = pd.Series(values.pop(name), dtype=column.dtype)
+            columns[name] = _column(values.pop(name), column)
     if episodes is not None:
         for name, column in DIAGNOSTICS.items():
-            columns[name] = pd.Series([getattr(one, name) for one in found], dtype=column.dtype)
+            columns[name] = _column([getattr(one, name) for one in found], column)
     frame = pd.DataFrame(columns)
     key = ["condition", "episode", "repeat"]
     frame = frame.drop_duplicates(key, keep="last")
     return frame.sort_values(key, kind="stable", ignore_index=True)
+
+
+def _column(values: list[Any], column: Column) -> pd.Series[Any]:
+    """Values in the column's type; categories are texts, in order, also where there is none."""
+    import pandas as pd
+
+    if column.dtype != "category":
+        return pd.Series(values, dtype=column.dtype)
+    texts = sorted({value for value in values if value is not None})
+    return pd.Series(pd.Categorical(values, categories=pd.Index(texts, dtype="str")))
 
 
 _READERS: dict[str, Callable[[Sample], Any]] = {
