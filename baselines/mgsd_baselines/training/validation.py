@@ -7,18 +7,18 @@ those of ``mgsd-bench eval``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, cast
 
 from mgsd_bench.analysis import metrics
 from mgsd_bench.analysis.attribution import count_facts, stated_facts
-from mgsd_bench.backends import Request, Sampling
+from mgsd_bench.backends import Sampling
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
-from mgsd_bench.runs.runner import IMAGE_SIZE, Question, questions, request_seed, score_response
+from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition, PromptSet, load_prompts
+from mgsd_bench.runs.runner import IMAGE_SIZE, ask, questions
 from mgsd_bench.statistics import intervals as statistics
 from mgsd_envs import get_task
 
@@ -87,12 +87,8 @@ class Validator:
         share = whole[part::parts]
         if len(share) * parts < len(whole):
             share.append(whole[0])
-        asked = {question.key: question for question in share}
         backend = TransformersBackend(model, processor, sampling, batch_size=self.batch_size, lockstep=lockstep)
-        return [
-            score_response(asked[response.key], "", response)
-            for response in backend.generate(self._requests(asked.values()))
-        ]
+        return list(ask(backend, share, self.prompts, self.seed, self.image_size))
 
     def summary(self, samples: Iterable[Sample]) -> dict[str, float]:
         """Flat metrics of the answers to all questions.
@@ -124,19 +120,6 @@ class Validator:
         first = self.conditions[0]
         found["macro"] = found[f"{first}/macro" if first in WITH_PLAN else f"{first}/f1"]
         return found
-
-    def _requests(self, asked: Iterable[Question]) -> Iterator[Request]:
-        for question in asked:
-            condition = question.condition
-            picture = question.episode.draw(self.image_size) if condition in WITH_IMAGE else None
-            yield Request(
-                key=question.key,
-                text=self.prompts.render(question.episode, condition),
-                image=picture.rgb if picture else None,
-                seed=request_seed(self.seed, question.key),
-                condition=condition,
-                episode=question.episode,
-            )
 
 
 def make_validator(
