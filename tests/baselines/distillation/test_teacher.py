@@ -106,6 +106,15 @@ def test_noise_misreads_facts_and_plans_in_what_it_sees(episodes: list[Episode])
     assert solved > 10
 
 
+@pytest.mark.parametrize("noise", ["noise 0.5", "noise 1"])
+def test_every_misread_state_can_be_told(noise: str) -> None:
+    """Among them rooms whose printer the misread table boxes in, with no floor to pick it up from."""
+    episodes = _episodes("minibehaviour", 5, 150)
+    for state, plan in tell(episodes, Teacher(corruption=noise)):
+        assert state is not None
+        assert plan is not None
+
+
 # --- what it scores
 
 
