@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from mgsd_baselines.data.spans import SPANS, TokenLabeller, cuts, label
 from mgsd_baselines.tiny.build import build_tiny
-from mgsd_baselines.training.distill_metrics import deciles
+from mgsd_baselines.training.rollouts import SPANS, TokenLabeller, cuts, deciles, label
 from mgsd_bench.answers.plans import last_block
 
 ANSWERS = (

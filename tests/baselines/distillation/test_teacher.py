@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from mgsd_baselines.data.examples import make_row, reference_answer
-from mgsd_baselines.data.privileged import shuffled, tell, told
+from mgsd_baselines.data.examples import make_example, privileged_context, reference_answer, shuffled
 from mgsd_baselines.recipe import Teacher
-from mgsd_baselines.training.adapters import KeptWeights, without_adapter
-from mgsd_baselines.training.distill_metrics import judge
+from mgsd_baselines.training.models import KeptWeights
+from mgsd_baselines.training.rollouts import score_rollouts
+from mgsd_baselines.training.self_distill import without_adapter
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.errors import UserError
 from mgsd_envs import Episode, generate, get_task
@@ -36,7 +36,7 @@ def episodes() -> list[Episode]:
 def test_judged_as_the_evaluation_does(episodes: list[Episode]) -> None:
     first, second = episodes[:2]
     right = reference_answer(first, "visual")
-    found = judge([first.canonical()] * 3 + [second.canonical()], [right, "", right.split("<")[0], right])
+    found = score_rollouts([first.canonical()] * 3 + [second.canonical()], [right, "", right.split("<")[0], right])
     assert found["rollouts/valid"] == [1, 0, 0, 1]
     assert found["rollouts/solved"][:3] == [1, 0, 0]
     assert found["rollouts/state_exact"] == [1, 0, 1, 0]
@@ -57,10 +57,10 @@ def test_answers_are_judged_where_rows_carry_episodes(
 
 @pytest.mark.parametrize("context", ["state+plan", "state", "plan", "none"])
 def test_context_leaves_out_what_it_does_not_name(episodes: list[Episode], context: Any) -> None:
-    for episode, (state, plan) in zip(episodes, tell(episodes, Teacher(context=context)), strict=True):
+    for episode, (state, plan) in zip(episodes, privileged_context(episodes, Teacher(context=context)), strict=True):
         assert (state is not None) == ("state" in context)
         assert (plan is not None) == ("plan" in context)
-        row = make_row("teacher", episode, SimpleNamespace(render=lambda *_: ""))  # type: ignore[arg-type]
+        row = make_example("teacher", episode, SimpleNamespace(render=lambda *_: ""))  # type: ignore[arg-type]
         assert (state or "") in row.prompt
         assert (plan or "") in row.prompt
 
@@ -77,7 +77,7 @@ def test_shuffling_leaves_no_state_in_its_place(episodes: list[Episode], seed: i
     assert shuffled(episodes[::-1], seed) == other[::-1]
     doubled = shuffled([*episodes, *episodes], seed)
     assert doubled == [*other, *other]
-    assert tell(episodes, Teacher(corruption="shuffle"), seed) == tell(other, Teacher())
+    assert privileged_context(episodes, Teacher(corruption="shuffle"), seed) == privileged_context(other, Teacher())
 
 
 def test_a_single_state_cannot_be_shuffled(episodes: list[Episode]) -> None:
@@ -86,10 +86,10 @@ def test_a_single_state_cannot_be_shuffled(episodes: list[Episode]) -> None:
 
 
 def test_noise_misreads_facts_and_plans_in_what_it_sees(episodes: list[Episode]) -> None:
-    true, noisy = tell(episodes, Teacher()), tell(episodes, Teacher(corruption="noise 0.2"))
-    assert noisy == tell(episodes, Teacher(corruption="noise 0.2"))
-    assert noisy != tell(episodes, Teacher(corruption="noise 0.2"), seed=1)
-    assert noisy[3] == told(episodes[3], Teacher(corruption="noise 0.2"))
+    true, noisy = privileged_context(episodes, Teacher()), privileged_context(episodes, Teacher(corruption="noise 0.2"))
+    assert noisy == privileged_context(episodes, Teacher(corruption="noise 0.2"))
+    assert noisy != privileged_context(episodes, Teacher(corruption="noise 0.2"), seed=1)
+    assert noisy[3] == privileged_context([episodes[3]], Teacher(corruption="noise 0.2"))[0]
     changed = [a[0] != b[0] for a, b in zip(true, noisy, strict=True)]
     assert sum(changed) > 0.7 * len(changed)
     missed = total = solved = 0
@@ -110,7 +110,7 @@ def test_noise_misreads_facts_and_plans_in_what_it_sees(episodes: list[Episode])
 def test_every_misread_state_can_be_told(noise: str) -> None:
     """Among them rooms whose printer the misread table boxes in, with no floor to pick it up from."""
     episodes = _episodes("minibehaviour", 5, 150)
-    for state, plan in tell(episodes, Teacher(corruption=noise)):
+    for state, plan in privileged_context(episodes, Teacher(corruption=noise)):
         assert state is not None
         assert plan is not None
 
@@ -122,13 +122,13 @@ def test_the_teacher_reads_text_alone_and_scores_the_same_tokens(make: Any, proc
     trainer = make(lora(base))
     answer_with(trainer, processor)
     calls: list[Any] = []
-    states = trainer._get_last_hidden_state
+    states = trainer._hidden_states
 
     def spy(model: Any, ids: Any, mask: Any, keep: int, **pictures: Any) -> Any:
         calls.append((ids[:, -keep:], set(pictures), model.training, torch.is_grad_enabled()))
         return states(model, ids, mask, keep, **pictures)
 
-    trainer._get_last_hidden_state = spy
+    trainer._hidden_states = spy
     trainer.train()
     for teacher, student in zip(calls[::2], calls[1::2], strict=True):
         assert torch.equal(teacher[0], student[0])
