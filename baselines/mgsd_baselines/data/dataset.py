@@ -83,7 +83,7 @@ def val_episodes(spec: DataSpec, count: int) -> list[Episode]:
 
 def _level(spec: DataSpec, name: str, level: int, split: Split, excluded: frozenset[str]) -> list[Episode]:
     task = get_task(name)
-    found: list[Episode] = []
+    episodes: list[Episode] = []
     try:
         for episode in generate(
             task, level, spec.count, split=split, stream=spec.stream, theme=spec.theme, mix=MIX, exclude=excluded
@@ -91,12 +91,12 @@ def _level(spec: DataSpec, name: str, level: int, split: Split, excluded: frozen
             key = task.key(episode.state)
             if episode.split != split or key in excluded:
                 raise AssertionError(f"{episode.id}: {key} does not belong to the {split} split")
-            found.append(episode)
+            episodes.append(episode)
     except TooFewStatesError:
         pass  # a small level gives all it has
-    if not found:
+    if not episodes:
         raise UserError(f"data.levels: {name} level {level} has no episode in the {split} split; leave it out")
-    return found
+    return episodes
 
 
 def excluded_keys(paths: Iterable[str | Path]) -> frozenset[str]:

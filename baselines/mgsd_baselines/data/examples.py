@@ -199,8 +199,8 @@ def _context(episode: Episode, teacher: Teacher, seed: int) -> tuple[str | None,
     state, plan = episode.state, episode.plan
     if teacher.noise:
         state = misread(task, state, random.Random(f"{seed}/{task.key(state)}"), teacher.noise)
-        found = task.solve(state)
-        plan = task.straight(state) if found is None else found
+        solution = task.solve(state)
+        plan = task.straight(state) if solution is None else solution
     parts = teacher.context.split("+")
     return (
         task.describe(state) if "state" in parts else None,

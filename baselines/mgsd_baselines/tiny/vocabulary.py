@@ -31,18 +31,18 @@ def phrases(prompts: str) -> tuple[str, ...]:
     Raises:
         UserError: the prompt set is missing or not whole.
     """
-    found = {", ", "none", "Route: ", "\nRoute: ", ".\n<answer>", "<answer>", "</answer>"}
-    found |= {f"\n{PRIVILEGED_STATE}\n", f"\n{PRIVILEGED_PLAN} "}
-    found |= {f"({row},{column})" for row in range(LARGEST_LEVEL) for column in range(LARGEST_LEVEL)}
-    found |= {f" {letter} " for letter in LETTERS} | {f",{letter}" for letter in LETTERS}
-    found |= {" " + "".join(some) for n in range(1, 5) for some in combinations(LETTERS, n)}  # open sides of a cell
+    pieces = {", ", "none", "Route: ", "\nRoute: ", ".\n<answer>", "<answer>", "</answer>"}
+    pieces |= {f"\n{PRIVILEGED_STATE}\n", f"\n{PRIVILEGED_PLAN} "}
+    pieces |= {f"({row},{column})" for row in range(LARGEST_LEVEL) for column in range(LARGEST_LEVEL)}
+    pieces |= {f" {letter} " for letter in LETTERS} | {f",{letter}" for letter in LETTERS}
+    pieces |= {" " + "".join(some) for n in range(1, 5) for some in combinations(LETTERS, n)}  # open sides of a cell
     for name in task_names():
         task = get_task(name)
         episode = _any_episode(task)
-        found |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))
+        pieces |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))
         words = [action.upper() for action in task.actions if action not in LETTERS.values()]
-        found |= {mark + word for word in words for mark in (" ", ",")}
-    return tuple(sorted(found))
+        pieces |= {mark + word for word in words for mark in (" ", ",")}
+    return tuple(sorted(pieces))
 
 
 def _any_episode(task: Task[object]) -> Episode:

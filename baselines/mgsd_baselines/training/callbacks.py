@@ -242,15 +242,15 @@ def peak_memory() -> int:
 
 def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """The whole lines of a metrics file, with what they say; a torn last line is left out."""
-    found = []
+    lines = []
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):
-            found.append((line, row))
-    return found
+            lines.append((line, row))
+    return lines
 
 
 def _plain(value: object) -> float | int | str | None:

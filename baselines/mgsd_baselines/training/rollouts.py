@@ -129,10 +129,10 @@ def score_rollouts(episodes: Sequence[str], texts: Sequence[str]) -> dict[str, l
     """
     verdicts: dict[str, list[float]] = {"rollouts/valid": [], "rollouts/solved": [], "rollouts/state_exact": []}
     for canonical, text in zip(episodes, texts, strict=True):
-        episode, found = episode_of(canonical), score_rollout(text, canonical)
-        verdicts["rollouts/valid"].append(float(found.plan is not None))
-        verdicts["rollouts/solved"].append(float(found.outcome is Outcome.SOLVED))
-        exact = found.facts == get_task(episode.task).facts(episode.state)
+        episode, scored = episode_of(canonical), score_rollout(text, canonical)
+        verdicts["rollouts/valid"].append(float(scored.plan is not None))
+        verdicts["rollouts/solved"].append(float(scored.outcome is Outcome.SOLVED))
+        exact = scored.facts == get_task(episode.task).facts(episode.state)
         verdicts["rollouts/state_exact"].append(float(exact))
     return verdicts
 
@@ -149,23 +149,23 @@ class MetricAccumulator:
         row = torch.stack([values.float().sum(), values.new_tensor(values.numel(), dtype=torch.float32)])
         self._sums[name] = self._sums[name] + row if name in self._sums else row
 
-    def add_tokens(self, found: Comparison, spans: Tensor, deciles: Tensor) -> None:
+    def add_tokens(self, comparison: Comparison, spans: Tensor, deciles: Tensor) -> None:
         """Count tokens.
 
         Args:
-            found: what was found at each of N tokens, distances in nats.
+            comparison: student and teacher at each of N tokens, distances in nats.
             spans: index (N,) of the token's part of the answer.
             deciles: tenth (N,) of its answer that the token stands in, from 0.
         """
-        self.add("kl/reverse", found.reverse_kl)
+        self.add("kl/reverse", comparison.reverse_kl)
         for index, name in enumerate(SPANS):
-            self.add(f"kl/{name}", found.reverse_kl[spans == index])
+            self.add(f"kl/{name}", comparison.reverse_kl[spans == index])
         for decile in range(_DECILES):
-            self.add(f"kl/decile_{decile}", found.reverse_kl[deciles == decile])
-        self.add("teacher_entropy", found.teacher_entropy)
-        self.add("top1_agreement", found.agreement)
-        self.add("k1", found.k1)
-        self._kl.append(found.reverse_kl)
+            self.add(f"kl/decile_{decile}", comparison.reverse_kl[deciles == decile])
+        self.add("teacher_entropy", comparison.teacher_entropy)
+        self.add("top1_agreement", comparison.agreement)
+        self.add("k1", comparison.k1)
+        self._kl.append(comparison.reverse_kl)
 
     def read(self, gather: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """The means over all processes since the last reading; a mean of nothing is left out.

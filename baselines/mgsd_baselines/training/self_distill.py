@@ -193,9 +193,9 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             else:
                 losses, entropy = sampled_divergence(states, head, teacher, teacher_head, ids, self.temperature)
             if mode == "eval" or self.state.global_step % self._metrics_every == 0:
-                found = compare(states.detach(), head, teacher, teacher_head, ids, self.temperature)
+                comparison = compare(states.detach(), head, teacher, teacher_head, ids, self.temperature)
                 tenths = deciles(inputs["completion_mask"])[mask]
-                self._means[mode].add_tokens(found, inputs["spans"][mask], tenths)
+                self._means[mode].add_tokens(comparison, inputs["spans"][mask], tenths)
         count = mask.sum()
         loss = (losses * inputs["weights"][mask]).sum() / (count if tokens is None else tokens)
         return loss, entropy.detach().sum(), count

@@ -91,7 +91,16 @@ def stage_trainer(
 
 
 def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
-    """What every trainer is told, the recipe's own ``trainer`` fields last."""
+    """Fields of TRL's configuration that every method has, the recipe's own ``trainer`` fields last.
+
+    Args:
+        recipe: seed and precision.
+        stage: sizes of batches, and steps between validations, which checkpoints are written for.
+        folder: of the stage; checkpoints go to ``folder / "checkpoints"``.
+
+    Raises:
+        UserError: the batch cannot be shared out among micro-batches and processes.
+    """
     processes = PartialState().num_processes
     accumulation, rest = divmod(stage.batch, stage.micro_batch * processes)
     if rest or not accumulation:
