@@ -8,6 +8,10 @@ logits of all tokens; the comparison is of the same steps on the same rows.
 
 from __future__ import annotations
 
+import mgsd_baselines.training  # noqa: F401 - mends torchvision, before transformers imports it
+
+# isort: split
+
 import argparse
 import gc
 import json
@@ -20,26 +24,25 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mgsd_bench.backends.torchvision_compat import patch_torchvision
+import torch
+from transformers import TrainerCallback
+
+from full_size_table import HEAD, Found, cells
+from mgsd_baselines.data.dataset import as_dataset, stage_rows
+from mgsd_baselines.data.examples import Example
+from mgsd_baselines.estimate.estimate import GIB, Hardware, hardware_for, memory_of, peak_of, seconds_of
+from mgsd_baselines.estimate.token_counts import Lengths, measure
+from mgsd_baselines.recipe import Recipe, Stage
+from mgsd_baselines.recipe_file import load_recipe
+from mgsd_baselines.training.callbacks import quiet
+from mgsd_baselines.training.models import adapt
+from mgsd_baselines.training.self_distill import SelfDistillTrainer
+from mgsd_baselines.training.sft import SortedSFTTrainer
+from mgsd_baselines.training.train import PACKAGES
+from mgsd_baselines.training.trainers import TrainerParts, distill_trainer, sft_trainer, trainer_config
 from mgsd_bench.runs.provenance import provenance
-
-patch_torchvision()
-
-import torch  # noqa: E402
-from transformers import TrainerCallback  # noqa: E402
-
-from full_size_table import HEAD, Found, cells  # noqa: E402
-from mgsd_baselines.data import dataset as data  # noqa: E402
-from mgsd_baselines.data.examples import Row  # noqa: E402
-from mgsd_baselines.estimate.estimate import GIB, Hardware, hardware_for, memory_of, peak_of, seconds_of  # noqa: E402
-from mgsd_baselines.estimate.token_counts import Lengths, measure  # noqa: E402
-from mgsd_baselines.recipe import Recipe, Stage  # noqa: E402
-from mgsd_baselines.recipe_file import load_recipe  # noqa: E402
-from mgsd_baselines.training import models, sft, train  # noqa: E402
-from mgsd_baselines.training import self_distill as distill  # noqa: E402
-from mgsd_baselines.training.callbacks import quiet  # noqa: E402
-from plain_losses import PlainDistill, PlainSFT  # noqa: E402
-from stand_ins import StandIn, stand_in  # noqa: E402
+from plain_losses import PlainDistill, PlainSFT
+from stand_ins import StandIn, stand_in
 
 TERAFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
 """Dense bf16 TFLOP/s by part of the device's name, from the makers' data sheets (SXM)."""
@@ -143,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = "; ".join(dict.fromkeys(row.tokenizer for row in found))
     print(f"\nTokens: {tokens}. (!) is off the estimate by more than a quarter.")
     if chosen.out:
-        record = {"device": name, "found": [asdict(row) for row in found], "provenance": provenance(train.PACKAGES)}
+        record = {"device": name, "found": [asdict(row) for row in found], "provenance": provenance(PACKAGES)}
         chosen.out.write_text(json.dumps(record, indent=2) + "\n")
     return 0
 
@@ -168,7 +171,7 @@ def recipe_of(size: str, steps: int, completion: int) -> Recipe:
 
 def measured(size: str, recipe: Recipe, stage: Stage, model: StandIn, scratch: Path) -> Found:
     """Run a stage as it is shipped and with the plain loss, and put the estimate beside it."""
-    rows = data.stage_rows(stage, recipe)
+    rows = stage_rows(stage, recipe)
     lengths = _lengths(stage, rows, model)
     gpu = torch.cuda.is_available()
     hardware = hardware_for(model.sizes, recipe.precision, 1, None)
@@ -207,28 +210,21 @@ def measured(size: str, recipe: Recipe, stage: Stage, model: StandIn, scratch: P
 
 
 def run(
-    recipe: Recipe, stage: Stage, rows: Sequence[Row], model: StandIn, scratch: Path, *, plain: bool = False
+    recipe: Recipe, stage: Stage, rows: Sequence[Example], model: StandIn, scratch: Path, *, plain: bool = False
 ) -> tuple[Steps, list[dict[str, Any]]]:
     """Train, on fresh weights; what was noted, and the trainer's log of each step."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     torch.manual_seed(recipe.seed)
     steps = Steps()
-    common: dict[str, Any] = {
-        "model": models.adapt(model.model(device, dtype, recipe.attention), stage.tuning, None),
-        "processor": model.processor,
-        "dataset": data.as_dataset(rows, stage.data.image_size),
-        "config": train.trainer_config(recipe, stage, scratch / stage.name)
-        | {"save_strategy": "no", "logging_steps": 1},
-        "callbacks": [steps],
-    }
+    student = adapt(model.model(device, dtype, recipe.attention), stage.tuning, None)
+    config = trainer_config(recipe, stage, scratch / stage.name) | {"save_strategy": "no", "logging_steps": 1}
+    parts = TrainerParts(student, model.processor, as_dataset(rows, stage.data.image_size), config, [steps])
     if stage.method == "sft":
-        kind = PlainSFT if plain else sft.SortedSFTTrainer
-        trainer = sft.build(trainer=kind, lengths=[row.length for row in rows], **common)
+        trainer = sft_trainer(parts, [row.length for row in rows], kind=PlainSFT if plain else SortedSFTTrainer)
     else:
-        kind = PlainDistill if plain else distill.SelfDistillTrainer
-        trainer = distill.build(stage, teacher=None, trainer=kind, **common)
-        trainer._generate_single_turn = steps.timed(trainer._generate_single_turn)
+        student.generate = steps.timed(student.generate)
+        trainer = distill_trainer(stage, parts, None, kind=PlainDistill if plain else SelfDistillTrainer)
     quiet(trainer)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -237,7 +233,7 @@ def run(
 
 
 def _plain(
-    recipe: Recipe, stage: Stage, rows: Sequence[Row], model: StandIn, scratch: Path, ours: Steps
+    recipe: Recipe, stage: Stage, rows: Sequence[Example], model: StandIn, scratch: Path, ours: Steps
 ) -> dict[str, Any] | None:
     """The plain loss over the first steps, and how much more it takes than ours in these; None if it does not fit."""
     _free()
@@ -257,7 +253,7 @@ def _plain(
     }
 
 
-def _lengths(stage: Stage, rows: Sequence[Row], model: StandIn) -> Lengths:
+def _lengths(stage: Stage, rows: Sequence[Example], model: StandIn) -> Lengths:
     """Tokens of the rows, answers that are sampled being as long as they are held."""
     found = measure(rows, stage.data.image_size, model.count)
     if stage.distill is None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from mgsd_bench.backends.torchvision_compat import patch_torchvision
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
 
-patch_torchvision()
-
-from torch import Tensor  # noqa: E402
-from torch.nn.functional import cross_entropy, linear  # noqa: E402
-
-from mgsd_baselines.training import self_distill as distill  # noqa: E402
-from mgsd_baselines.training import sft  # noqa: E402
+from mgsd_baselines.training.divergence import head_of
+from mgsd_baselines.training.self_distill import SelfDistillTrainer
+from mgsd_baselines.training.sft import SortedSFTTrainer
 
 
-class PlainSFT(sft.SortedSFTTrainer):
+class PlainSFT(SortedSFTTrainer):
     """The same loss over logits of all tokens, prompt and padding included."""
 
     def compute_loss(
@@ -28,17 +25,17 @@ class PlainSFT(sft.SortedSFTTrainer):
         return total / ((labels != -100).sum() if num_items_in_batch is None else num_items_in_batch)
 
 
-class PlainDistill(distill.SelfDistillTrainer):
+class PlainDistill(SelfDistillTrainer):
     """KL(student || teacher) from two whole tables of logits, and none of the measurements for the log."""
 
-    def _compute_loss(self, student: Any, inputs: Any, num_items_in_batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _loss(self, student: Any, inputs: Any, tokens: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         mask = inputs["completion_mask"].bool()
         pictures = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
         with self.accelerator.autocast():
             teacher, teacher_head = self._teacher_states(student, inputs)
             states = self._states(student, inputs, "prompt", **{key: inputs[key] for key in pictures if key in inputs})
-            s = (linear(states[mask], *distill.head_of(student)).float() / self.temperature).log_softmax(-1)
+            s = (linear(states[mask], *head_of(student)).float() / self.temperature).log_softmax(-1)
             t = (linear(teacher[mask], *teacher_head).float() / self.temperature).log_softmax(-1)
         kl = (s.exp() * (s - t)).sum(-1)
-        loss = (kl * inputs["weights"][mask]).sum() / (mask.sum() if num_items_in_batch is None else num_items_in_batch)
+        loss = (kl * inputs["weights"][mask]).sum() / (mask.sum() if tokens is None else tokens)
         return loss, -(s.exp() * s).sum().detach(), mask.sum()

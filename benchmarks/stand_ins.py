@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import mgsd_baselines.training  # noqa: F401 - mends torchvision, before transformers imports it
+
+# isort: split
+
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    PreTrainedModel,
+    ProcessorMixin,
+    Qwen2Tokenizer,
+    Qwen3VLConfig,
+)
 
 from mgsd_baselines.estimate.sizes import RELEASED, Sizes, sizes_of
 from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.training.models import load_processor
-from mgsd_bench.backends.torchvision_compat import patch_torchvision
-
-patch_torchvision()
-
-import torch  # noqa: E402
-from transformers import AutoModelForImageTextToText, AutoTokenizer, Qwen2Tokenizer, Qwen3VLConfig  # noqa: E402
 
 VOCABULARY = 151_643
 """Byte-pair tokens of the released tokenizer; the special ones follow."""
@@ -41,11 +48,11 @@ class StandIn:
     """
 
     config: Qwen3VLConfig
-    processor: Any
+    processor: ProcessorMixin
     sizes: Sizes
     tokenizer: str
 
-    def model(self, device: str, dtype: torch.dtype, attention: str) -> Any:
+    def model(self, device: str, dtype: torch.dtype, attention: str) -> PreTrainedModel:
         """Fresh random weights in ``dtype``, drawn on the device."""
         torch.manual_seed(0)
         with torch.device(device):

@@ -147,7 +147,7 @@ class MiniBehaviour:
 
     def straight(self, state: OfficeState) -> Plan:
         """Straight to the nearest cell beside the printer, then to the nearest cell beside the table."""
-        pick = min(_beside(state, [state.printer]), key=lambda cell: (grid.manhattan(state.agent, cell), cell))
+        pick = min(_pickups(state), key=lambda cell: (grid.manhattan(state.agent, cell), cell))
         drop = min(_beside(state, state.table), key=lambda cell: (grid.manhattan(pick, cell), cell))
         return (*grid.straight_plan(state.agent, pick), "pick", *grid.straight_plan(pick, drop), "drop")
 
@@ -156,7 +156,7 @@ class MiniBehaviour:
         drops = _beside(state, state.table)
         return 2 + min(
             grid.manhattan(state.agent, pick) + min(grid.manhattan(pick, drop) for drop in drops)
-            for pick in _beside(state, [state.printer])
+            for pick in _pickups(state)
         )
 
     def start(self, state: OfficeState) -> Cursor:
@@ -323,6 +323,12 @@ def _beside(state: OfficeState, cells: Iterable[Cell]) -> list[Cell]:
     n = state.size
     around = grid.neighbours(n, grid.bit_set(n, cells)) & ~grid.bit_set(n, state.table)
     return grid.cells_of(n, around)
+
+
+def _pickups(state: OfficeState) -> list[Cell]:
+    """Where the printer can be picked up; where it is boxed in, the table's cells beside it."""
+    n = state.size
+    return _beside(state, [state.printer]) or grid.cells_of(n, grid.neighbours(n, grid.bit(n, state.printer)))
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ from mgsd_bench.prompts import CONDITIONS, Condition, PromptSet, load_prompts
 from mgsd_bench.runs import provenance
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.progress import RunProgress
-from mgsd_bench.runs.runner import Question, answer_all, questions
+from mgsd_bench.runs.runner import Question, questions, run_questions
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.suites.choose import choose_suite
@@ -216,7 +216,7 @@ def _ask(
             try:
                 with RunProgress(console, total, len(run.samples), solved) as progress:
                     for i, stage in enumerate(stages, 1):
-                        answer_all(run, backend, stage, prompts, job.config.sampling.seed, progress.advance)
+                        run_questions(run, backend, stage, prompts, job.config.sampling.seed, progress.advance)
                         stopped = _stops(run, stages[i:], blocks)
                         if stopped:
                             break

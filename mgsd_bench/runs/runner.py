@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def questions(episodes: list[Episode], conditions: list[Condition], repeats: int
     ]
 
 
-def answer_all(
+def run_questions(
     run: RunFolder,
     backend: Backend,
     to_ask: list[Question],
@@ -58,18 +58,48 @@ def answer_all(
 ) -> None:
     """Ask everything that the run has no answer to yet, and store each sample the moment its answer is there.
 
+    Args:
+        run: where samples are stored, and what has been answered before.
+        backend: the model.
+        to_ask: the questions; those with a sample in ``run`` are left out.
+        prompts: the prompt set, with the texts of the questions' conditions.
+        seed: of the run's sampling.
+        on_sample: told each new sample once it is stored.
+
     Raises:
         EngineError: the engine died; what it had answered is stored.
         UserError: the run folder cannot be written, or an original picture cannot be read, any more.
     """
-    asked = {question.key: question for question in to_ask if question.key not in run.samples}
+    unanswered = [question for question in to_ask if question.key not in run.samples]
+    for sample in ask(backend, unanswered, prompts, seed):
+        run.append(sample)
+        on_sample(sample)
+
+
+def ask(
+    backend: Backend, to_ask: Iterable[Question], prompts: PromptSet, seed: int, image_size: int = IMAGE_SIZE
+) -> Iterator[Sample]:
+    """Ask questions, and yield the scored sample of each as its answer comes, in any order.
+
+    Args:
+        backend: the model.
+        to_ask: the questions, no two with the same key.
+        prompts: the prompt set, with the texts of the questions' conditions.
+        seed: of the run's sampling.
+        image_size: side of the pictures in pixels.
+
+    Raises:
+        EngineError: the engine died.
+        UserError: an original picture cannot be read.
+    """
+    asked = {question.key: question for question in to_ask}
     digests: dict[str, str] = {}
 
     def requests() -> Iterator[Request]:
         for question in asked.values():
             text = prompts.render(question.episode, question.condition)
             with_image = question.condition in WITH_IMAGE
-            image, pixels = _image(question.episode) if with_image else (None, b"")
+            image, pixels = _test_image(question.episode, image_size) if with_image else (None, b"")
             digests[question.key] = sha256(text.encode() + b"\0" + pixels).hexdigest()
             yield Request(
                 key=question.key,
@@ -81,18 +111,16 @@ def answer_all(
             )
 
     for response in backend.generate(requests()):
-        sample = score_response(asked[response.key], digests.pop(response.key), response)
-        run.append(sample)
-        on_sample(sample)
+        yield score_response(asked[response.key], digests.pop(response.key), response)
 
 
-def _image(episode: Episode) -> tuple[Callable[[], NDArray[np.uint8]], bytes]:
+def _test_image(episode: Episode, size: int) -> tuple[Callable[[], NDArray[np.uint8]], bytes]:
     """What draws an episode's test image, and the bytes that tell it from others."""
     if episode.original is None:
-        picture = episode.draw(IMAGE_SIZE)
+        picture = episode.draw(size)
         return picture.rgb, picture.indices.tobytes() + picture.palette.tobytes()
     try:
-        pixels = episode.shown(IMAGE_SIZE)
+        pixels = episode.shown(size)
     except ValueError as error:
         raise UserError(f"{error}; put the file back and run the same command again") from error
     return lambda: pixels, pixels.tobytes()

@@ -9,13 +9,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mgsd_baselines.data.examples import KINDS, Kind, Row, condition_of, make_row, told_by
-from mgsd_baselines.data.privileged import shuffled, tell
+from mgsd_baselines.data.examples import (
+    KINDS,
+    Example,
+    Kind,
+    condition_of,
+    format_privileged,
+    make_example,
+    privileged_context,
+    shuffled,
+)
 from mgsd_baselines.recipe import Teacher
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import load_prompts
@@ -60,9 +68,22 @@ def train_episodes(spec: DataSpec, split: Split = "train") -> list[Episode]:
     ]
 
 
+def val_episodes(spec: DataSpec, count: int) -> list[Episode]:
+    """Episodes of the val split at the levels of ``spec``: ``count`` a level, or all it has; none where it is 0.
+
+    Their random stream is another than that of training.
+
+    Raises:
+        UserError: see :func:`train_episodes`.
+    """
+    if count == 0:
+        return []
+    return train_episodes(replace(spec, stream=f"{spec.stream}/val", count=count), split="val")
+
+
 def _level(spec: DataSpec, name: str, level: int, split: Split, excluded: frozenset[str]) -> list[Episode]:
     task = get_task(name)
-    found: list[Episode] = []
+    episodes: list[Episode] = []
     try:
         for episode in generate(
             task, level, spec.count, split=split, stream=spec.stream, theme=spec.theme, mix=MIX, exclude=excluded
@@ -70,12 +91,12 @@ def _level(spec: DataSpec, name: str, level: int, split: Split, excluded: frozen
             key = task.key(episode.state)
             if episode.split != split or key in excluded:
                 raise AssertionError(f"{episode.id}: {key} does not belong to the {split} split")
-            found.append(episode)
+            episodes.append(episode)
     except TooFewStatesError:
         pass  # a small level gives all it has
-    if not found:
+    if not episodes:
         raise UserError(f"data.levels: {name} level {level} has no episode in the {split} split; leave it out")
-    return found
+    return episodes
 
 
 def excluded_keys(paths: Iterable[str | Path]) -> frozenset[str]:
@@ -96,7 +117,7 @@ def excluded_keys(paths: Iterable[str | Path]) -> frozenset[str]:
     return frozenset(keys)
 
 
-def stage_rows(stage: Stage, recipe: Recipe, prompts: PromptSet | None = None) -> list[Row]:
+def stage_rows(stage: Stage, recipe: Recipe, prompts: PromptSet | None = None) -> list[Example]:
     """The rows that a stage trains on, one an episode, in the order of the episodes.
 
     Under ``sft``, each level is shared out among the kinds of ``stage.rows`` exactly, up to rounding. Which episode
@@ -110,7 +131,7 @@ def stage_rows(stage: Stage, recipe: Recipe, prompts: PromptSet | None = None) -
 
     Raises:
         UserError: see :func:`train_episodes`, :func:`mgsd_bench.prompts.load_prompts` and
-            :func:`mgsd_baselines.data.privileged.shuffled`.
+            :func:`mgsd_baselines.data.examples.shuffled`.
     """
     episodes = train_episodes(stage.data)
     shares: dict[Kind, float] = {"distill": 1.0}
@@ -120,11 +141,14 @@ def stage_rows(stage: Stage, recipe: Recipe, prompts: PromptSet | None = None) -
         prompts = load_prompts(recipe.prompts, episodes, [condition_of(kind) for kind in shares])
     if stage.method != "sft":
         teacher = stage.distill.teacher if stage.distill else Teacher(context="none")
-        told = [told_by(*telling) for telling in tell(episodes, teacher, recipe.seed)]
-        return [make_row("distill", e, prompts, privileged=text) for e, text in zip(episodes, told, strict=True)]
+        contexts = privileged_context(episodes, teacher, recipe.seed)
+        return [
+            make_example("distill", episode, prompts, privileged=format_privileged(*context))
+            for episode, context in zip(episodes, contexts, strict=True)
+        ]
     kinds = _kinds(episodes, shares, recipe.seed)
     others = shuffled(episodes, recipe.seed) if "unrelated" in shares else episodes
-    return [make_row(kinds[e.id], e, prompts, picture=other) for e, other in zip(episodes, others, strict=True)]
+    return [make_example(kinds[e.id], e, prompts, picture=other) for e, other in zip(episodes, others, strict=True)]
 
 
 def _kinds(episodes: Iterable[Episode], shares: Mapping[Kind, float], seed: int) -> dict[str, Kind]:
@@ -152,7 +176,7 @@ def _shared_out(shares: Mapping[Kind, float], count: int) -> list[Kind]:
     return [item for item, number in whole.items() for _ in range(number)]
 
 
-def rows_digest(rows: Iterable[Row]) -> str:
+def rows_digest(rows: Iterable[Example]) -> str:
     """SHA-256 over all that the rows depend on, in order, as 64 hexadecimal digits."""
     running = sha256()
     for row in rows:
@@ -161,15 +185,15 @@ def rows_digest(rows: Iterable[Row]) -> str:
     return running.hexdigest()
 
 
-def counts(rows: Iterable[Row]) -> dict[str, int]:
+def counts(rows: Iterable[Example]) -> dict[str, int]:
     """Number of rows by ``task/level/kind``, in order of appearance."""
     return dict(Counter(f"{row.episode.task}/{row.episode.level}/{row.kind}" for row in rows))
 
 
-def as_dataset(rows: Sequence[Row], image_size: int) -> Dataset:
+def as_dataset(rows: Sequence[Example], image_size: int) -> Dataset:
     """The rows as a map-style dataset that draws a row's picture when the row is asked for.
 
-    It holds row numbers only. What comes out are the columns of :meth:`mgsd_baselines.data.examples.Row.to_trl`.
+    It holds row numbers only. What comes out are the columns of :meth:`mgsd_baselines.data.examples.Example.to_trl`.
 
     Args:
         rows: the rows, all with or all without an answer.
@@ -194,10 +218,10 @@ _STORED = "prompt"
 class Drawing:
     """Makes batches of columns out of batches of row numbers; picklable, for the workers of a data loader."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Example, ...]
     image_size: int
 
-    def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+    def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[object]]:
         """The columns of the rows with these numbers."""
         made = [self.rows[number].to_trl(self.image_size) for number in batch[_STORED]]
         return {column: [row[column] for row in made] for column in made[0]} if made else {}

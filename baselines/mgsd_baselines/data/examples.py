@@ -1,18 +1,28 @@
-"""What one training row says: a question about an episode, the answer to learn, and what only the teacher is told."""
+"""What one training row says: a question about an episode, the answer to learn, and what only the teacher is told.
+
+The teacher of self-distillation has a privileged context: the state and a plan, less of them, or something false. False
+contexts are controls. If the student learns as much from a teacher that is told another episode (``shuffle``) or a
+misread one (``noise``), then it was not the told state that it learned from.
+"""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from PIL import Image
 
 from mgsd_bench.answers.plans import write_plan
+from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition
 from mgsd_envs import get_task, trace
+from mgsd_envs.faults import misread
 from mgsd_envs.grid import LETTERS
 
 if TYPE_CHECKING:
+    from mgsd_baselines.recipe import Teacher
     from mgsd_bench.prompts import PromptSet
     from mgsd_envs import Episode
 
@@ -28,15 +38,19 @@ Kind = Literal["visual", "symbolic", "perceive", "direct", "questions", "teacher
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 ASK_ALL = "Answer all questions about the picture, one numbered line each, in the form 'field: value'."
-TOLD_STATE = "The picture shows this state:"
-TOLD_PLAN = "A shortest plan is:"
+PRIVILEGED_STATE = "The picture shows this state:"
+PRIVILEGED_PLAN = "A shortest plan is:"
 
 _LETTER = {action: letter for letter, action in LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of training data.
+class Example:
+    """One row of training data: an episode, what is asked about it, and what is to be answered.
+
+    The model sees one user turn, the text of ``prompt`` and then the picture. Under ``sft`` it learns ``completion``;
+    under ``distill`` and ``grpo`` it answers in its own words, and under ``distill`` a teacher that sees
+    ``teacher_prompt`` and no picture scores each of its tokens.
 
     Attributes:
         kind: what is asked and answered.
@@ -54,18 +68,19 @@ class Row:
     completion: str | None
     privileged: str | None = None
 
-    def to_trl(self, image_size: int) -> dict[str, Any]:
+    def to_trl(self, image_size: int) -> dict[str, object]:
         """The row in TRL's conversational columns, its picture drawn ``image_size`` pixels square.
 
-        ``prompt`` (text, then the place of the picture), ``images`` (one or none), ``episode`` (canonical JSON);
-        ``completion`` where there is one; ``teacher_prompt`` (text only) and ``privileged`` for ``distill``.
+        ``prompt`` (text, then the place of the picture), ``images`` (one PIL image, RGB, or none), ``episode``
+        (canonical JSON); ``completion`` where there is one; ``teacher_prompt`` (text only) and ``privileged`` for
+        ``distill``.
         """
-        content: list[dict[str, Any]] = [_text(self.prompt)]
+        content: list[dict[str, str]] = [_text(self.prompt)]
         images = []
         if self.picture is not None:
             content.append({"type": "image"})
             images.append(Image.fromarray(self.picture.draw(image_size).rgb()))
-        columns: dict[str, Any] = {
+        columns: dict[str, object] = {
             "prompt": [{"role": "user", "content": content}],
             "images": images,
             "episode": self.episode.canonical(),
@@ -93,15 +108,15 @@ class Row:
         return self.kind, self.episode.canonical(), picture, self.prompt, self.completion or "", self.privileged or ""
 
 
-def make_row(
+def make_example(
     kind: Kind,
     episode: Episode,
     prompts: PromptSet,
     *,
     picture: Episode | None = None,
     privileged: str | None = None,
-) -> Row:
-    """The row of one kind about one episode.
+) -> Example:
+    """The example of one kind about one episode.
 
     Args:
         kind: see :data:`Kind`.
@@ -115,31 +130,24 @@ def make_row(
         asked = get_task(episode.task).questions(episode.state)
         text = "\n".join([ASK_ALL, *(f"{i}. {question}" for i, (question, _) in enumerate(asked, 1))])
         answer = "\n".join(f"{i}. {answer}" for i, (_, answer) in enumerate(asked, 1))
-        return Row(kind, episode, text, episode, answer)
+        return Example(kind, episode, text, episode, answer)
     prompt = prompts.render(episode, condition)
-    told = told_by(get_task(episode.task).describe(episode.state), write_plan(episode.plan))
+    if kind in ("distill", "teacher") and privileged is None:
+        privileged = format_privileged(get_task(episode.task).describe(episode.state), write_plan(episode.plan))
     match kind:
         case "distill":
-            return Row(kind, episode, prompt, episode, None, told if privileged is None else privileged)
+            return Example(kind, episode, prompt, episode, None, privileged)
         case "teacher":
-            return Row(kind, episode, f"{prompt}\n{told}", None, reference_answer(episode, "visual"))
+            return Example(kind, episode, f"{prompt}\n{privileged}", None, reference_answer(episode, "visual"))
         case "unrelated":
-            return Row(kind, episode, prompt, picture, reference_answer(episode, "visual"))
+            return Example(kind, episode, prompt, picture, reference_answer(episode, "visual"))
     shown = episode if condition in WITH_IMAGE else None
-    return Row(kind, episode, prompt, shown, reference_answer(episode, condition))
+    return Example(kind, episode, prompt, shown, reference_answer(episode, condition))
 
 
 def condition_of(kind: Kind) -> Condition:
     """The evaluation's condition whose question a kind asks."""
     return next((condition for condition in CONDITIONS if condition == kind), "visual")
-
-
-def told_by(state: str | None, plan: str | None) -> str:
-    """What the teacher is told of the state and of a plan, each as text or None if it is kept from it."""
-    lines = [] if state is None else [TOLD_STATE, state]
-    if plan is not None:
-        lines.append(f"{TOLD_PLAN} {plan}")
-    return "\n".join(lines)
 
 
 def reference_answer(episode: Episode, condition: Condition) -> str:
@@ -163,6 +171,73 @@ def route(episode: Episode) -> str:
         if after[:2] != before[:2]:
             words.append(_cell(after))
     return " ".join(words)
+
+
+def privileged_context(
+    episodes: Sequence[Episode], teacher: Teacher, seed: int = 0
+) -> list[tuple[str | None, str | None]]:
+    """What the teacher is told about each episode: state and plan as text, None for what its context leaves out.
+
+    With noise every fact of a state but its size is misread with the given probability, by the seed and the state, and
+    the plan is a shortest one in the misread world: a plan of the true world would tell what the noise hides. Where no
+    way leads to the misread goal it is the plan that sees no obstacles there, and where none is needed no plan is told.
+
+    Args:
+        episodes: the episodes of the rows, in their order.
+        teacher: context and corruption.
+        seed: decides the corruption, together with the episodes' states.
+
+    Raises:
+        UserError: as :func:`shuffled`.
+    """
+    shown = shuffled(episodes, seed) if teacher.shuffle else episodes
+    return [_context(episode, teacher, seed) for episode in shown]
+
+
+def _context(episode: Episode, teacher: Teacher, seed: int) -> tuple[str | None, str | None]:
+    task = get_task(episode.task)
+    state, plan = episode.state, episode.plan
+    if teacher.noise:
+        state = misread(task, state, random.Random(f"{seed}/{task.key(state)}"), teacher.noise)
+        solution = task.solve(state)
+        plan = task.straight(state) if solution is None else solution
+    parts = teacher.context.split("+")
+    return (
+        task.describe(state) if "state" in parts else None,
+        write_plan(plan) if "plan" in parts and plan else None,
+    )
+
+
+def format_privileged(state: str | None, plan: str | None) -> str:
+    """A privileged context as the teacher reads it: the state and a plan as text, each None if it is kept from it."""
+    lines = [] if state is None else [PRIVILEGED_STATE, state]
+    if plan is not None:
+        lines.append(f"{PRIVILEGED_PLAN} {plan}")
+    return "\n".join(lines)
+
+
+def shuffled(episodes: Sequence[Episode], seed: int) -> list[Episode]:
+    """For each episode one with another state, of the same task and level.
+
+    The states of a task and level are put in a circle by the seed, and each episode gets the next. Every state is
+    used once, and episodes with the same state get the same other one, whatever the order of the list.
+
+    Raises:
+        UserError: a task and level has a single state.
+    """
+    groups: dict[tuple[str, int], dict[str, Episode]] = {}
+    keys = [get_task(episode.task).key(episode.state) for episode in episodes]
+    for key, episode in zip(keys, episodes, strict=True):
+        groups.setdefault((episode.task, episode.level), {}).setdefault(key, episode)
+    following: dict[tuple[str, str], Episode] = {}
+    for (task, level), states in groups.items():
+        if len(states) < 2:
+            raise UserError(f"corruption: shuffle: {task} level {level} has a single episode; raise count in data")
+        circle = sorted(states)
+        random.Random(f"{seed}/{task}/{level}").shuffle(circle)
+        for key, other in zip(circle, [*circle[1:], circle[0]], strict=True):
+            following[task, key] = states[other]
+    return [following[episode.task, key] for key, episode in zip(keys, episodes, strict=True)]
 
 
 def _cell(cursor: tuple[int, ...]) -> str:

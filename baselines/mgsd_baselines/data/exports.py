@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mgsd_baselines.data.dataset import counts, excluded_keys, rows_digest, stage_rows
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.runs.provenance import provenance
 
 if TYPE_CHECKING:
-    from mgsd_baselines.data.examples import Row
+    from mgsd_baselines.data.examples import Example
     from mgsd_baselines.recipe import Recipe, Stage
     from mgsd_envs import Episode
 
@@ -57,7 +57,7 @@ class ExportSummary:
 def export(recipe: Recipe, stage_name: str, fmt: Format, out: Path) -> ExportSummary:
     """Write a stage's training data, whole or not at all.
 
-    ``trl`` has the columns of :meth:`mgsd_baselines.data.examples.Row.to_trl` with paths for pictures.
+    ``trl`` has the columns of :meth:`mgsd_baselines.data.examples.Example.to_trl` with paths for pictures.
     ``llamafactory`` has ShareGPT messages and a ``dataset_info.json`` with the recipe's and the stage's name.
     ``ms-swift`` has messages; rows for distillation have no answer and a ``teacher_prompt`` with an empty
     ``teacher_images``, so that the teacher sees no picture.
@@ -86,8 +86,8 @@ def export(recipe: Recipe, stage_name: str, fmt: Format, out: Path) -> ExportSum
                 stream.write(json.dumps(write(row), ensure_ascii=False) + "\n")
         if fmt == "llamafactory":
             _write_json(part / "dataset_info.json", {f"{recipe.name}-{stage.name}": _LLAMAFACTORY})
-        about = _about(recipe, stage, fmt, rows, pictures)
-        _write_json(part / "data.json", about)
+        summary = ExportSummary(len(rows), pictures, rows_digest(rows), out)
+        _write_json(part / "data.json", _about(recipe, stage, fmt, rows, summary))
         part.replace(target)
     except OSError as error:
         raise UserError(
@@ -95,7 +95,7 @@ def export(recipe: Recipe, stage_name: str, fmt: Format, out: Path) -> ExportSum
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return ExportSummary(len(rows), pictures, about["digest"], out)
+    return summary
 
 
 def _refuse_full(out: Path) -> None:
@@ -109,7 +109,7 @@ def _refuse_full(out: Path) -> None:
         raise UserError(f"{option('out', out)}: already holds something; name a new folder")
 
 
-def _line_writer(fmt: Format, stage: Stage, rows: Sequence[Row]) -> Callable[[Row], dict[str, Any]]:
+def _line_writer(fmt: Format, stage: Stage, rows: Sequence[Example]) -> Callable[[Example], dict[str, object]]:
     if fmt == "trl":
         return partial(_columns, stage.data.image_size)
     if fmt == "llamafactory" and any(row.completion is None for row in rows):
@@ -123,23 +123,23 @@ def _line_writer(fmt: Format, stage: Stage, rows: Sequence[Row]) -> Callable[[Ro
     return _messages
 
 
-def _columns(size: int, row: Row) -> dict[str, Any]:
+def _columns(size: int, row: Example) -> dict[str, object]:
     """A row in TRL's columns with the path of its picture."""
     return row.to_trl(size) | {"images": _image_paths(row)}
 
 
-def _messages(row: Row) -> dict[str, Any]:
+def _messages(row: Example) -> dict[str, object]:
     """A row as messages with the picture's mark where the picture belongs."""
-    mark = "" if row.picture is None else _IMAGE
-    line: dict[str, Any] = {"messages": [{"role": "user", "content": row.prompt + mark}], "images": _image_paths(row)}
+    messages = [{"role": "user", "content": row.prompt + ("" if row.picture is None else _IMAGE)}]
     if row.completion is not None:
-        line["messages"].append({"role": "assistant", "content": row.completion})
+        messages.append({"role": "assistant", "content": row.completion})
+    line: dict[str, object] = {"messages": messages, "images": _image_paths(row)}
     if row.privileged is not None:
         line |= {"teacher_prompt": row.teacher_prompt, "teacher_images": []}
     return line
 
 
-def _image_paths(row: Row) -> list[str]:
+def _image_paths(row: Example) -> list[str]:
     return [] if row.picture is None else [_path(row.picture)]
 
 
@@ -147,7 +147,7 @@ def _path(shown: Episode) -> str:
     return f"images/{shown.id.replace('/', '_')}.png"
 
 
-def _write_pictures(rows: Sequence[Row], folder: Path, size: int) -> int:
+def _write_pictures(rows: Sequence[Example], folder: Path, size: int) -> int:
     """Write each picture once; how many there are."""
     pictures = {_path(row.picture): row.picture for row in rows if row.picture is not None}
     (folder / "images").mkdir()
@@ -156,14 +156,16 @@ def _write_pictures(rows: Sequence[Row], folder: Path, size: int) -> int:
     return len(pictures)
 
 
-def _about(recipe: Recipe, stage: Stage, fmt: Format, rows: Sequence[Row], pictures: int) -> dict[str, Any]:
+def _about(
+    recipe: Recipe, stage: Stage, fmt: Format, rows: Sequence[Example], summary: ExportSummary
+) -> dict[str, object]:
     exclude = stage.data.exclude
     return {
         "format": fmt,
         "stage": stage.name,
-        "digest": rows_digest(rows),
-        "rows": len(rows),
-        "pictures": pictures,
+        "digest": summary.digest,
+        "rows": summary.rows,
+        "pictures": summary.pictures,
         "image_size": stage.data.image_size,
         "counts": counts(rows),
         "excluded": {"paths": list(exclude), "states": len(excluded_keys(exclude))},
@@ -172,5 +174,5 @@ def _about(recipe: Recipe, stage: Stage, fmt: Format, rows: Sequence[Row], pictu
     }
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

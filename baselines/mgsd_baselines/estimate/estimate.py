@@ -43,13 +43,13 @@ _TILE_ROWS, _TILE_COLUMNS = 4096, 32_768  # tokens x vocabulary of a logits tile
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What the estimates are for.
+    """The devices that memory and time are estimated for.
 
     Attributes:
         name: in words, for people.
-        flops: effective FLOP/s of one device.
-        devices: how many share the work.
-        gpu: whether they are GPUs.
+        flops: FLOP/s that one device really does in training, a fraction of its peak.
+        devices: how many like it share the work, one process on each.
+        gpu: whether they are GPUs, which train with gradient checkpointing, or CPUs.
     """
 
     name: str
@@ -60,19 +60,19 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class StageEstimate:
-    """One stage in numbers.
+    """What one stage of a recipe trains on, counted, and what it needs, estimated.
 
     Attributes:
-        stage: its name.
-        method: its method.
-        counts: rows by ``task/level/kind``.
-        lengths: tokens of the rows.
-        steps: optimiser steps.
-        trainable: parameters that are trained.
-        total: all parameters, the adapter's included.
-        memory: GiB on one device by component; not all are there at the same time.
-        peak: GiB at the worst moment.
-        seconds: by part of the work.
+        stage: name of the stage.
+        method: ``sft``, ``distill`` or ``grpo``.
+        counts: number of rows by ``task/level/kind``.
+        lengths: tokens of the rows, longest and mean.
+        steps: optimiser steps, over all epochs.
+        trainable: number of parameters that are trained: the adapter's, or all.
+        total: number of all parameters, an adapter's included; a separate teacher's are not.
+        memory: GiB on one device by component (:func:`memory_of`); not all are there at the same time.
+        peak: GiB on one device at the worst moment.
+        seconds: wall time of all steps by part of the work (:func:`seconds_of`).
         hardware: what memory and time are for.
         tokenizer: how tokens were counted, in words.
     """
@@ -92,7 +92,7 @@ class StageEstimate:
 
     @property
     def rows(self) -> int:
-        """All rows."""
+        """Rows of an epoch."""
         return sum(self.counts.values())
 
 
@@ -113,7 +113,7 @@ def estimate(recipe: Recipe, *, devices: int = 1, teraflops: float | None = None
         sizes = sizes_of(base)
         count, tokenizer = counter(base)
         hardware = hardware_for(sizes, recipe.precision, devices, teraflops)
-        found = []
+        estimates = []
         for stage in recipe.stages:
             rows = stage_rows(stage, recipe)
             lengths = measure(rows, stage.data.image_size, count)
@@ -121,7 +121,7 @@ def estimate(recipe: Recipe, *, devices: int = 1, teraflops: float | None = None
             steps = steps_of(stage, len(rows))
             adapter = sizes.adapter(stage.tuning) if stage.tuning else 0
             memory = memory_of(recipe, stage, sizes, lengths, hardware)
-            found.append(
+            estimates.append(
                 StageEstimate(
                     stage=stage.name,
                     method=stage.method,
@@ -137,7 +137,7 @@ def estimate(recipe: Recipe, *, devices: int = 1, teraflops: float | None = None
                     tokenizer=tokenizer,
                 )
             )
-    return found
+    return estimates
 
 
 def hardware_for(sizes: Sizes, precision: str, devices: int, teraflops: float | None) -> Hardware:
@@ -163,7 +163,7 @@ def steps_of(stage: Stage, rows: int) -> int:
 
 
 def prompts_of(stage: Stage) -> int:
-    """Rows that an optimiser step takes: the batch counts answers, of which a row may have several."""
+    """Rows that an optimiser step takes: with ``distill`` and ``grpo`` the batch counts answers, several to a row."""
     if stage.grpo:
         return stage.batch // stage.grpo.group
     return stage.batch // stage.distill.rollouts if stage.distill else stage.batch
@@ -217,7 +217,7 @@ def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hard
         at_once, to_length = stage.batch // hardware.devices, settings.max_completion
         if at_once * (lengths.prompt + to_length) > sampled * (lengths.prompt + longest):
             sampled, longest = at_once, to_length
-    found = {
+    needs = {
         "weights": weights / shards,
         "gradients": 4 * trainable / shards,
         "optimiser": 8 * trainable / shards,
@@ -230,7 +230,7 @@ def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hard
         else 0,
         "runtime": RUNTIME_GIB * GIB if hardware.gpu else 0,
     }
-    return {name: size / GIB for name, size in found.items()}
+    return {name: size / GIB for name, size in needs.items()}
 
 
 def peak_of(memory: Mapping[str, float]) -> float:
@@ -282,23 +282,23 @@ def seconds_of(
     student += (10 if stage.distill else 6) * sizes.hidden * sizes.vocabulary * lengths.mean_answer
     samples = steps * stage.batch
     per_second = hardware.flops * hardware.devices
-    found = {"training": samples * student / per_second}
+    seconds = {"training": samples * student / per_second}
     settings = stage.distill or stage.grpo
     each = TOKEN_SECONDS["gpu" if hardware.gpu else "cpu"]
     if settings:
         waited = steps * min(lengths.answer, settings.max_completion)
         overhead = waited * VLLM_TOKEN_SECONDS + steps * VLLM_SYNC_SECONDS if settings.vllm else waited * each
-        found["rollouts"] = overhead + samples * forward(row) / per_second
+        seconds["rollouts"] = overhead + samples * forward(row) / per_second
     if stage.distill:
-        found["teacher"] = samples * forward(lengths.mean_teacher + lengths.mean_answer) / per_second
+        seconds["teacher"] = samples * forward(lengths.mean_teacher + lengths.mean_answer) / per_second
     elif _has_second_model(stage):
-        found["teacher"] = samples * forward(row) / per_second
+        seconds["teacher"] = samples * forward(row) / per_second
     spec = stage.validation
     asked = spec.count * sum(map(len, stage.data.levels.values())) * len(spec.conditions)
     rounds = steps // spec.every * math.ceil(asked / VALIDATION_BATCH / hardware.devices)
     tokens = min(lengths.answer, spec.max_tokens)
-    found["validation"] = rounds * (tokens * each + VALIDATION_BATCH * forward(row) / hardware.flops)
-    return found
+    seconds["validation"] = rounds * (tokens * each + VALIDATION_BATCH * forward(row) / hardware.flops)
+    return seconds
 
 
 def _has_second_model(stage: Stage) -> bool:

@@ -100,7 +100,7 @@ class Sizes:
 
     @property
     def total(self) -> int:
-        """All parameters."""
+        """Parameters of the whole model, without an adapter."""
         return self.vision + self.layers + self.embedding
 
     @property

@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 def data_table(estimates: Sequence[StageEstimate]) -> Table:
     """What each stage trains on: rows by task, level and kind, and their tokens."""
-    table = Table("", *(found.stage for found in estimates), pad_edge=False, title="what it trains on")
-    table.add_row("method", *(found.method for found in estimates))
-    table.add_row("rows", *(f"{found.rows:,}" for found in estimates))
-    by_cell = [_summed(found.counts, slice(0, 2)) for found in estimates]
+    table = Table("", *(stage.stage for stage in estimates), pad_edge=False, title="what it trains on")
+    table.add_row("method", *(stage.method for stage in estimates))
+    table.add_row("rows", *(f"{stage.rows:,}" for stage in estimates))
+    by_cell = [_summed(stage.counts, slice(0, 2)) for stage in estimates]
     for cell in dict.fromkeys(cell for cells in by_cell for cell in cells):
         table.add_row(f"  {cell.replace('/', ' ')}", *(f"{cells[cell]:,}" for cells in by_cell))
-    by_kind = [_summed(found.counts, slice(2, 3)) for found in estimates]
+    by_kind = [_summed(stage.counts, slice(2, 3)) for stage in estimates]
     table.add_row("kinds", *(", ".join(f"{kind} {n:,}" for kind, n in kinds.items()) for kinds in by_kind))
     for label, longest, mean in (
         ("prompt", "prompt", "mean_prompt"),
         ("answer", "answer", "mean_answer"),
         ("teacher's prompt", "teacher", "mean_teacher"),
     ):
-        cells = [(getattr(found.lengths, longest), getattr(found.lengths, mean)) for found in estimates]
+        cells = [(getattr(stage.lengths, longest), getattr(stage.lengths, mean)) for stage in estimates]
         table.add_row(f"{label}, tokens", *(f"{mean:,.0f}, at most {most:,}" if most else "" for most, mean in cells))
     return table
 
 
 def needs_table(estimates: Sequence[StageEstimate]) -> Table:
     """What each stage needs: parameters, steps, memory and time."""
-    table = Table("", *(found.stage for found in estimates), pad_edge=False, title="what it needs")
-    table.add_row("trainable parameters", *(_count(found.trainable) for found in estimates))
-    table.add_row("all parameters", *(_count(found.total) for found in estimates))
-    table.add_row("optimiser steps", *(f"{found.steps:,}" for found in estimates))
-    table.add_row("memory of a device", *(f"{found.peak:.1f} GiB" for found in estimates), style="bold")
-    for part in dict.fromkeys(part for found in estimates for part in found.memory):
-        sizes = [found.memory.get(part, 0) for found in estimates]
+    table = Table("", *(stage.stage for stage in estimates), pad_edge=False, title="what it needs")
+    table.add_row("trainable parameters", *(_count(stage.trainable) for stage in estimates))
+    table.add_row("all parameters", *(_count(stage.total) for stage in estimates))
+    table.add_row("optimiser steps", *(f"{stage.steps:,}" for stage in estimates))
+    table.add_row("memory of a device", *(f"{stage.peak:.1f} GiB" for stage in estimates), style="bold")
+    for part in dict.fromkeys(part for stage in estimates for part in stage.memory):
+        sizes = [stage.memory.get(part, 0) for stage in estimates]
         if any(sizes):
             table.add_row(f"  {part}", *(f"{size:.2f}" if size else "" for size in sizes))
-    totals = [sum(found.seconds.values()) for found in estimates]
+    totals = [sum(stage.seconds.values()) for stage in estimates]
     table.add_row("time", *(_duration(total) for total in totals), style="bold")
-    for part in dict.fromkeys(part for found in estimates for part in found.seconds):
-        times = [found.seconds.get(part) for found in estimates]
+    for part in dict.fromkeys(part for stage in estimates for part in stage.seconds):
+        times = [stage.seconds.get(part) for stage in estimates]
         table.add_row(f"  {part}", *("" if time is None else _duration(time) for time in times))
     return table
 
@@ -58,7 +58,7 @@ def notes(estimates: Sequence[StageEstimate]) -> list[str]:
     first = estimates[0]
     hardware = first.hardware
     number = f"{hardware.devices} x " if hardware.devices > 1 else ""
-    total = sum(sum(found.seconds.values()) for found in estimates)
+    total = sum(sum(stage.seconds.values()) for stage in estimates)
     return [
         f"Rows, tokens and parameters are counted, tokens with: {first.tokenizer}.",
         f"Memory and time ({_duration(total)} in all) are estimates for {number}{hardware.name} at "
@@ -69,10 +69,10 @@ def notes(estimates: Sequence[StageEstimate]) -> list[str]:
 
 def _summed(counts: Mapping[str, int], part: slice) -> Counter[str]:
     """Rows by a part of their ``task/level/kind``."""
-    found: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
     for name, number in counts.items():
-        found["/".join(name.split("/")[part])] += number
-    return found
+        rows["/".join(name.split("/")[part])] += number
+    return rows
 
 
 def _count(number: int) -> str:

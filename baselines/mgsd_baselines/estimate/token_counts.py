@@ -13,7 +13,7 @@ from mgsd_baselines.estimate.sizes import visual_tokens
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 
 if TYPE_CHECKING:
-    from mgsd_baselines.data.examples import Row
+    from mgsd_baselines.data.examples import Example
 
 _PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
 _CHARACTERS_A_TOKEN = 2.2
@@ -47,7 +47,7 @@ class Lengths:
     mean_teacher: float
 
 
-def measure(rows: Sequence[Row], image_size: int, count: Count) -> Lengths:
+def measure(rows: Sequence[Example], image_size: int, count: Count) -> Lengths:
     """Count the tokens of rows.
 
     The longest are exact as far as the texts with the most characters are also those with the most tokens: for each
@@ -67,19 +67,19 @@ def measure(rows: Sequence[Row], image_size: int, count: Count) -> Lengths:
             known[text] = count(text)
         return known[text]
 
-    def prompt(row: Row) -> int:
+    def prompt(row: Example) -> int:
         return tokens(_turn(row.prompt, row.picture is not None)) + (visual if row.picture is not None else 0)
 
-    def answer(row: Row) -> int:
+    def answer(row: Example) -> int:
         return tokens(_answer(row))
 
-    def teacher(row: Row) -> int:
+    def teacher(row: Example) -> int:
         return 0 if row.privileged is None else tokens(_turn(row.teacher_prompt, False))
 
-    def longest(size: Callable[[Row], int], characters: Callable[[Row], int]) -> int:
+    def longest(size: Callable[[Example], int], characters: Callable[[Example], int]) -> int:
         return max(size(row) for group in groups.values() for row in sorted(group, key=characters)[-_LONGEST:])
 
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Example]] = {}
     for row in rows:
         groups.setdefault((row.episode.task, row.kind), []).append(row)
     some = rows[:: -(-len(rows) // _SAMPLE)]
@@ -134,7 +134,7 @@ def _turn(text: str, picture: bool) -> str:
     return f"<|im_start|>user\n{text}{_PICTURE if picture else ''}<|im_end|>\n<|im_start|>assistant\n"
 
 
-def _answer(row: Row) -> str:
+def _answer(row: Example) -> str:
     from mgsd_baselines.data.examples import reference_answer
 
     text = reference_answer(row.episode, "visual") if row.completion is None else row.completion

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mgsd_baselines.data.examples import KINDS, TOLD_PLAN, TOLD_STATE, make_row
+from mgsd_baselines.data.examples import KINDS, PRIVILEGED_PLAN, PRIVILEGED_STATE, make_example
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_envs import Episode, Task, get_task, make_episode, task_names
 from mgsd_envs.grid import LETTERS
@@ -31,18 +31,18 @@ def phrases(prompts: str) -> tuple[str, ...]:
     Raises:
         UserError: the prompt set is missing or not whole.
     """
-    found = {", ", "none", "Route: ", "\nRoute: ", ".\n<answer>", "<answer>", "</answer>"}
-    found |= {f"\n{TOLD_STATE}\n", f"\n{TOLD_PLAN} "}
-    found |= {f"({row},{column})" for row in range(LARGEST_LEVEL) for column in range(LARGEST_LEVEL)}
-    found |= {f" {letter} " for letter in LETTERS} | {f",{letter}" for letter in LETTERS}
-    found |= {" " + "".join(some) for n in range(1, 5) for some in combinations(LETTERS, n)}  # open sides of a cell
+    pieces = {", ", "none", "Route: ", "\nRoute: ", ".\n<answer>", "<answer>", "</answer>"}
+    pieces |= {f"\n{PRIVILEGED_STATE}\n", f"\n{PRIVILEGED_PLAN} "}
+    pieces |= {f"({row},{column})" for row in range(LARGEST_LEVEL) for column in range(LARGEST_LEVEL)}
+    pieces |= {f" {letter} " for letter in LETTERS} | {f",{letter}" for letter in LETTERS}
+    pieces |= {" " + "".join(some) for n in range(1, 5) for some in combinations(LETTERS, n)}  # open sides of a cell
     for name in task_names():
         task = get_task(name)
         episode = _any_episode(task)
-        found |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))
+        pieces |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))
         words = [action.upper() for action in task.actions if action not in LETTERS.values()]
-        found |= {mark + word for word in words for mark in (" ", ",")}
-    return tuple(sorted(found))
+        pieces |= {mark + word for word in words for mark in (" ", ",")}
+    return tuple(sorted(pieces))
 
 
 def _any_episode(task: Task[object]) -> Episode:
@@ -57,13 +57,13 @@ def _instructions(episode: Episode, prompts: str) -> Iterator[str]:
     loaded = load_prompts(prompts, [episode], CONDITIONS)
     for template in loaded.texts.values():
         yield from (part for part in re.split(r"\{look\}|\{state\}", template) if part)
-    yield make_row("questions", episode, loaded).prompt
+    yield make_example("questions", episode, loaded).prompt
 
 
 def _fields(episode: Episode, prompts: str) -> Iterator[str]:
     """Names of the fields in answers, at the start of a text and after a line's end."""
     loaded = load_prompts(prompts, [episode], CONDITIONS)
     for kind in KINDS:
-        for field in _FIELD.findall(make_row(kind, episode, loaded, picture=episode).completion or ""):
+        for field in _FIELD.findall(make_example(kind, episode, loaded, picture=episode).completion or ""):
             yield field
             yield f"\n{field}"

@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import progress
 from rich.console import Console
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+
+if TYPE_CHECKING:
+    from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -33,7 +36,9 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Cut the file back to the step that training starts from."""
         if not state.is_world_process_zero:
             return
@@ -43,7 +48,14 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
         part.write_text("".join(f"{line}\n" for line in kept))
         part.replace(self.path)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: object,
+    ) -> None:
         """Append one line."""
         if not state.is_world_process_zero or not logs:
             return
@@ -69,28 +81,41 @@ class Throughput(TrainerCallback):  # type: ignore[misc]
         self._steps = 0
         self._tokens: float | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Start the clock."""
         self._mark = time.monotonic()
         self._seconds, self._steps = 0.0, 0
         self._tokens = None if state.global_step else 0.0  # not every trainer goes on counting when it is resumed
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Count a step and its time."""
         now = time.monotonic()
         self._seconds += now - self._mark
         self._steps += 1
         self._mark = now
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Leave the validation's time out."""
         self._mark = time.monotonic()
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         """Leave the time of saving out."""
         self._mark = time.monotonic()
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: object,
+    ) -> None:
         """Add the figures since the last log."""
         if not logs or "loss" not in logs or not self._steps:
             return
@@ -122,7 +147,9 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self._last_line = ""
         self._first_step = 0
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Show the bar."""
         self._began = self._last_time = time.monotonic()
         self._first_step = state.global_step
@@ -138,11 +165,20 @@ class Progress(TrainerCallback):  # type: ignore[misc]
             self._row = self._bar.add_task(self._name, total=state.max_steps, completed=state.global_step, facts="")
             self._bar.start()
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Move on by a step."""
         self._show(state)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: object,
+    ) -> None:
         """Take over the loss and the validation's result."""
         for key, name in (("loss", "loss"), ("reward", "reward"), ("eval_macro", "macro")):
             value = (logs or {}).get(key)
@@ -150,7 +186,9 @@ class Progress(TrainerCallback):  # type: ignore[misc]
                 self._facts[name] = f"{name} {100 * value:.1f} %" if name == "macro" else f"{name} {value:.4f}"
         self._show(state, now="eval_macro" in (logs or {}))
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Take the bar away and leave a last line."""
         self._stop()
         self._show(state, now=True)
@@ -160,7 +198,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
             self._bar.stop()
             self._bar = None
 
-    def _show(self, state: Any, *, now: bool = False) -> None:
+    def _show(self, state: TrainerState, *, now: bool = False) -> None:
         if not state.is_world_process_zero or not state.max_steps:
             return
         facts = ", ".join(self._facts.values())
@@ -184,7 +222,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
                 self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def quiet(trainer: Any) -> None:
+def quiet(trainer: Trainer) -> None:
     """Take the trainer's own bar and printed logs away."""
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
@@ -204,20 +242,21 @@ def peak_memory() -> int:
 
 def _rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """The whole lines of a metrics file, with what they say; a torn last line is left out."""
-    found = []
+    lines = []
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):
-            found.append((line, row))
-    return found
+            lines.append((line, row))
+    return lines
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> float | int | str | None:
     """A value that JSON has."""
-    if isinstance(value, float) or hasattr(value, "item"):
-        number = float(value)
-        return number if math.isfinite(number) else None
+    if hasattr(value, "item"):
+        value = float(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     return value if isinstance(value, bool | int | str | None) else str(value)

@@ -9,16 +9,26 @@ Shapes: N positions, H width of a model, V size of the vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
-from trl.kernels.chunked_divergence import ChunkedDivergenceFunction, _project
-from trl.kernels.chunked_logprob import _addmm_fp32
-from trl.trainer.utils import maybe_gather_lm_head_ctx
+
+from mgsd_baselines.training.trl_adapter import ChunkedDivergenceFunction, maybe_gather_lm_head_ctx
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _BLOCK_ELEMENTS = 2**24  # of one float32 block of logits: 64 MiB
+_LOGIT_CHANGES = (
+    "logit_scale",
+    "output_multiplier",
+    "lm_head_multiplier",
+    "logits_scaling",
+    "final_logit_softcapping",
+)
 
 
 class Head(NamedTuple):
@@ -28,10 +38,21 @@ class Head(NamedTuple):
     bias: Tensor | None = None
 
 
-def head_of(model: Any) -> Head:
-    """The output layer of a model; gathered whole if it is sharded over devices."""
+def head_of(model: PreTrainedModel) -> Head:
+    """The output layer of a model; whole, if FSDP has it sharded over devices."""
     layer = model.get_output_embeddings()
     return Head(_whole(layer.weight), None if layer.bias is None else _whole(layer.bias))
+
+
+def check_plain_logits(model: PreTrainedModel) -> None:
+    """Refuse a model whose logits are more than hidden state times output layer, which is all that is computed here.
+
+    Raises:
+        ValueError: its configuration scales or caps the logits.
+    """
+    config = model.config.get_text_config()
+    if changes := [name for name in _LOGIT_CHANGES if getattr(config, name, None) is not None]:
+        raise ValueError(f"{config.model_type}: models with {', '.join(changes)} are not supported")
 
 
 def divergence(
@@ -106,7 +127,19 @@ class Comparison(NamedTuple):
 def compare(
     student: Tensor, student_head: Head, teacher: Tensor, teacher_head: Head, ids: Tensor, temperature: float
 ) -> Comparison:
-    """Compare the two distributions over the whole vocabulary; arguments as for :func:`sampled_divergence`."""
+    """Compare student and teacher over the whole vocabulary, without gradients: what the log says, not the loss.
+
+    Args:
+        student: hidden states (N, H).
+        student_head: the student's output layer.
+        teacher: hidden states of the teacher (N, its width).
+        teacher_head: the teacher's output layer, over the same vocabulary.
+        ids: the sampled tokens (N,).
+        temperature: above 0; logits are divided by it, as for the loss.
+
+    Returns:
+        Four figures a position, in nats but for the agreement.
+    """
     parts = []
     student, teacher = _cast(student), _cast(teacher)
     with torch.no_grad(), _gathered(student_head), _gathered(teacher_head):
@@ -159,9 +192,9 @@ class _TokenLogProb(torch.autograd.Function):  # type: ignore[misc]
                     d_bias += d.sum(0)
                 d = d.to(hidden.dtype)
                 if d_hidden is not None:
-                    _addmm_fp32(d_hidden[block], d, weight.to(d.dtype))
+                    _add_product(d_hidden[block], d, weight.to(d.dtype))
                 if d_weight is not None:
-                    _addmm_fp32(d_weight, d.T, hidden[block])
+                    _add_product(d_weight, d.T, hidden[block])
         return (
             None if d_hidden is None else d_hidden.to(hidden.dtype),
             None if d_weight is None else d_weight.to(weight.dtype),
@@ -178,11 +211,20 @@ def _cast(hidden: Tensor) -> Tensor:
 
 
 def _logits(hidden: Tensor, head: Head, temperature: float) -> Tensor:
-    """Logits / temperature (n, V), float32 and not rounded to the precision of the hidden states in between."""
-    vocabulary = len(head.weight)
-    logits = torch.empty((len(hidden), vocabulary), dtype=torch.float32, device=hidden.device)
-    _project(logits, hidden, *head, 0, vocabulary, hidden.dtype)
+    """Logits / temperature (n, V) in float32."""
+    logits = torch.zeros((len(hidden), len(head.weight)), dtype=torch.float32, device=hidden.device)
+    _add_product(logits, hidden, head.weight.to(hidden.dtype).T)
+    if head.bias is not None:
+        logits += head.bias.float()
     return logits.div_(temperature)
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add a matrix product to a float32 total, not rounded to the precision of its factors in between."""
+    if total.is_cuda and left.dtype in (torch.float16, torch.bfloat16):
+        torch.addmm(total, left, right, out_dtype=torch.float32, out=total)
+    else:
+        total.addmm_(left.float(), right.float())
 
 
 def _blocks(positions: int, vocabulary: int) -> Iterator[slice]:
@@ -190,8 +232,10 @@ def _blocks(positions: int, vocabulary: int) -> Iterator[slice]:
     return (slice(start, min(start + step, positions)) for start in range(0, positions, step))
 
 
-def _gathered(head: Head) -> Any:
-    return maybe_gather_lm_head_ctx(*head)
+def _gathered(head: Head) -> AbstractContextManager[object]:
+    """The head's weights whole, where DeepSpeed shards them."""
+    gathered: AbstractContextManager[object] = maybe_gather_lm_head_ctx(*head)
+    return gathered
 
 
 def _whole(parameter: Tensor) -> Tensor:

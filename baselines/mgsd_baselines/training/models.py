@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
 from mgsd_baselines.tiny.build import build_tiny
@@ -74,7 +75,7 @@ def load_processor(name: str) -> ProcessorMixin:
     return processor
 
 
-def adapt(model: PreTrainedModel, lora: Lora | None, adapter: Path | None) -> Any:
+def adapt(model: PreTrainedModel, lora: Lora | None, adapter: Path | None) -> PreTrainedModel | PeftModel:
     """The model with a trainable adapter: the one in ``adapter`` if it is there, else a fresh one.
 
     Without ``lora`` the model itself, all its parameters trainable.
@@ -113,6 +114,27 @@ def finish(trained: Path, base: str, processor: ProcessorMixin, out: Path, dtype
         model = load_model(str(trained), dtype=dtype, attention="sdpa")
     model.save_pretrained(out)
     processor.save_pretrained(out)
+
+
+class KeptWeights:
+    """A copy, in host memory, of the weights that an adapter is put on.
+
+    To hand a model to vLLM, TRL adds the adapter to the weights and takes it off again, which in bf16 leaves rounding
+    errors each time: a frozen base that drifts.
+
+    Args:
+        model: a model under an adapter that is not merged.
+    """
+
+    def __init__(self, model: PeftModel) -> None:
+        layers = [module.get_base_layer() for module in model.modules() if isinstance(module, BaseTunerLayer)]
+        self._kept = [(layer.weight, layer.weight.detach().to("cpu", copy=True)) for layer in layers]
+
+    def restore(self) -> None:
+        """Make the weights again what they were, bit for bit."""
+        with torch.no_grad():
+            for weight, kept in self._kept:
+                weight.copy_(kept)
 
 
 def _cannot_load(name: str, what: str, error: Exception) -> UserError:

@@ -7,47 +7,57 @@ scores the student's tokens; the loss draws the student's next-token distributio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from peft import PeftModel
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import ProcessorMixin
-from trl import DistillationConfig, DistillationTrainer
-from trl.trainer.utils import RepeatSampler, pad
+from trl import DistillationConfig, DistillationTrainer, prepare_multimodal_messages
 
-from mgsd_baselines.data.spans import SPANS, TokenLabeller
-from mgsd_baselines.training import distill_metrics as tally
-from mgsd_baselines.training.adapters import KeptWeights, without_adapter
-from mgsd_baselines.training.divergence import Head, compare, divergence, head_of, sampled_divergence
+from mgsd_baselines.training.divergence import (
+    Head,
+    check_plain_logits,
+    compare,
+    divergence,
+    head_of,
+    sampled_divergence,
+)
+from mgsd_baselines.training.models import KeptWeights
+from mgsd_baselines.training.rollouts import SPANS, MetricAccumulator, TokenLabeller, deciles, score_rollouts
+from mgsd_baselines.training.trl_adapter import RepeatSampler, call_through
 
 if TYPE_CHECKING:
-    from mgsd_baselines.recipe import Stage
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Batch = dict[str, Any]
+Batch = dict[str, Tensor]
+Row = Mapping[str, Any]
+Model: TypeAlias = "PreTrainedModel | PeftModel"
 
 _PICTURE_KEYS = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
 _VISION_IDS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-_LOGIT_CHANGES = (
-    "logit_scale",
-    "output_multiplier",
-    "lm_head_multiplier",
-    "logits_scaling",
-    "final_logit_softcapping",
-)
 
 
 class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
     """TRL's distillation with a teacher that has a prompt of its own, without pictures.
 
+    One optimiser step: the student samples an answer of at most C tokens to each prompt of B rows; student and teacher
+    read it after their own prompts, of P tokens (with the picture) and T tokens (text alone), each token of the answer
+    with one hidden state (B, C, width); over the N tokens that answers really have, the loss is the weighted mean of
+    the divergence, in nats. The teacher's weights never change. Training ends after ``args.max_steps`` steps or
+    ``args.num_train_epochs`` epochs.
+
     Rows have ``prompt`` (and ``images``), the student's, and ``teacher_prompt``, messages of text. Two more columns are
     used where rows have them: ``privileged``, text that the student's prompt must not hold, and ``episode``, canonical
     JSON, by which answers are scored in the simulator.
 
-    Each optimiser step samples fresh answers for all its rows; ``per_device_train_batch_size`` times
-    ``gradient_accumulation_steps`` counts answers. A run that is resumed samples the answers that it would have sampled
-    without the break, unless vLLM samples them.
+    ``per_device_train_batch_size`` times ``gradient_accumulation_steps`` counts answers. A run that is resumed samples
+    the answers that it would have sampled without the break, unless vLLM samples them.
 
     Args:
         model: the student.
@@ -69,8 +79,8 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: Any,
-        teacher_model: Any = None,
+        model: Model,
+        teacher_model: PreTrainedModel | None = None,
         *,
         args: DistillationConfig,
         objective: Literal["full", "sampled"] = "full",
@@ -88,15 +98,20 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         self._objective = objective
         self._weights = torch.tensor([float(weights[name]) for name in SPANS])
         self._metrics_every = metrics_every
-        self._label = TokenLabeller(self._tokenizer)
-        self._tallies = {"train": tally.Tally(), "eval": tally.Tally()}
+        self._text_tokenizer: PreTrainedTokenizerBase = getattr(
+            self.processing_class, "tokenizer", self.processing_class
+        )
+        self._label = TokenLabeller(self._text_tokenizer)
+        self._means = {"train": MetricAccumulator(), "eval": MetricAccumulator()}
+        self._entropies: dict[str, list[float]] = {"train": [], "eval": []}
         self._header = self._generation_header()
         vllm_merges = self.use_vllm and isinstance(self.model, PeftModel)
         self._kept = KeptWeights(self.model) if vllm_merges else None
         for scored in (self.model, self.teacher_model):
-            _check_plain_logits(scored)
+            if scored is not None:
+                check_plain_logits(scored)
 
-    def _get_train_sampler(self, dataset: Any = None) -> _Rows:
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> _Rows:
         steps = self.args.gradient_accumulation_steps
         answers = self.args.per_device_train_batch_size * self.accelerator.num_processes * steps
         if answers % self._rollouts:
@@ -110,20 +125,15 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             seed=self.args.seed,
         )
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> list[list[int]]:
-        ids: list[list[int]] = super()._generate_single_turn(*args, **kwargs)
+    def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Batch:
+        batch: Batch = super()._generate_and_score_completions(inputs)
         if self._kept is not None:
             self._kept.restore()
-        return ids
-
-    def _generate_and_score_completions(self, inputs: Sequence[Mapping[str, Any]]) -> Batch:
-        batch: Batch = super()._generate_and_score_completions(inputs)
-        mode = "train" if self.model.training else "eval"
         device = batch["prompt_ids"].device
-        ids = self._teacher_ids(inputs)
-        tensors = [torch.tensor(row) for row in ids]
-        batch["teacher_prompt_ids"] = pad(tensors, self._tokenizer.pad_token_id, "left").to(device)
-        batch["teacher_prompt_mask"] = pad([torch.ones_like(row) for row in tensors], 0, "left").to(device)
+        tensors = [torch.tensor(row) for row in self._teacher_ids(inputs)]
+        left = partial(pad_sequence, batch_first=True, padding_side="left")
+        batch["teacher_prompt_ids"] = left(tensors, padding_value=self._text_tokenizer.pad_token_id).to(device)
+        batch["teacher_prompt_mask"] = left([torch.ones_like(row) for row in tensors]).to(device)
         self._check_prompts(inputs, batch)
 
         mask = batch["completion_mask"]
@@ -134,22 +144,42 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         for row, answer in zip(batch["spans"], answers, strict=True):
             row[: len(answer)] = torch.tensor(self._label(answer))
         weights = self._weights.to(device)[batch["spans"]] * mask
-        # the mean weight of a step's tokens is made 1, so that TRL's division by their number gives the weighted mean
+        # the mean weight of a step's tokens is made 1, so that dividing by their number gives the weighted mean
         total = self.accelerator.gather(weights.sum()).sum()
         scale = batch["num_items_in_batch"] / total if total > 0 else 0.0
         batch["weights"] = weights * scale
         if "episode" in inputs[0]:
-            texts = self._tokenizer.batch_decode(answers, skip_special_tokens=True)
-            for name, values in tally.judge([row["episode"] for row in inputs], texts).items():
-                self._tallies[mode].add(name, torch.tensor(values, device=device))
+            texts = self._text_tokenizer.batch_decode(answers, skip_special_tokens=True)
+            for name, values in score_rollouts([row["episode"] for row in inputs], texts).items():
+                self._means[self._mode].add(name, torch.tensor(values, device=device))
         return batch
 
-    def _compute_loss(
-        self, student: Any, inputs: Batch, num_items_in_batch: Tensor | float | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor | tuple[Tensor, None]:
+        """What a micro-batch of B answers adds to the loss, a scalar in nats.
+
+        In training, all micro-batches of an optimiser step and all processes together make the weighted mean over the
+        step's tokens; in evaluation it is the mean over the micro-batch.
+        """
+        mode, student = self._mode, self.accelerator.unwrap_model(model)
+        # gradients are averaged over processes
+        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
+        loss, *sums = call_through(model, student, self._loss, student, inputs, tokens if mode == "train" else None)
+        # gathered outside the model's forward, in which processes must not wait for each other
+        entropy, count = (self.accelerator.gather_for_metrics(part).sum() for part in sums)
+        self._entropies[mode].append((entropy / count).item() if count > 0 else 0.0)
+        return (loss, None) if return_outputs else loss
+
+    def _loss(self, student: Model, inputs: Batch, tokens: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The summed losses / ``tokens`` (by default the answers' own), the summed entropy and the number of tokens."""
         mask = inputs["completion_mask"].bool()
         ids = inputs["completion_ids"][mask]
-        mode = "train" if self.model.training else "eval"
+        mode = self._mode
         # called past the model's own forward, which is where accelerate would switch to bf16
         with self.accelerator.autocast():
             # the teacher goes first: switching the adapter must not come between the student's two passes
@@ -163,53 +193,63 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             else:
                 losses, entropy = sampled_divergence(states, head, teacher, teacher_head, ids, self.temperature)
             if mode == "eval" or self.state.global_step % self._metrics_every == 0:
-                found = compare(states.detach(), head, teacher, teacher_head, ids, self.temperature)
-                tenths = tally.deciles(inputs["completion_mask"])[mask]
-                self._tallies[mode].add_tokens(found, inputs["spans"][mask], tenths)
+                comparison = compare(states.detach(), head, teacher, teacher_head, ids, self.temperature)
+                tenths = deciles(inputs["completion_mask"])[mask]
+                self._means[mode].add_tokens(comparison, inputs["spans"][mask], tenths)
         count = mask.sum()
-        loss = (losses * inputs["weights"][mask]).sum() / (count if num_items_in_batch is None else num_items_in_batch)
+        loss = (losses * inputs["weights"][mask]).sum() / (count if tokens is None else tokens)
         return loss, entropy.detach().sum(), count
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what was counted since the last log, and log."""
-        mode = "train" if self.model.training else "eval"
-        for name, value in self._tallies[mode].read(self.accelerator.gather).items():
-            self._metrics[mode][name].append(value)
+        mode, prefix = self._mode, "" if self.model.training else "eval_"
+        means = self._means[mode].read(self.accelerator.gather)
+        if entropies := self._entropies[mode]:
+            means["entropy"] = sum(entropies) / len(entropies)
+            self._entropies[mode] = []
+        logs.update({f"{prefix}{name}": value for name, value in means.items()})
         super().log(logs, start_time)
 
-    def _states(self, model: Any, inputs: Batch, prompt: str, **pictures: Tensor) -> Tensor:
+    @property
+    def _mode(self) -> Literal["train", "eval"]:
+        return "train" if self.model.training else "eval"
+
+    def _states(self, model: Model, inputs: Batch, prompt: str, **pictures: Tensor) -> Tensor:
         """Last hidden states (B, C, H) at the positions that predict the answer's tokens after one of the prompts."""
         answer, mask = inputs["completion_ids"], inputs["completion_mask"]
-        states: Tensor = self._get_last_hidden_state(
-            model,
-            torch.cat([inputs[f"{prompt}_ids"], answer], dim=1),
-            torch.cat([inputs[f"{prompt}_mask"], mask], dim=1),
-            answer.size(1),
-            **pictures,
-        )
-        return states
+        ids = torch.cat([inputs[f"{prompt}_ids"], answer], dim=1)
+        mask = torch.cat([inputs[f"{prompt}_mask"], mask], dim=1)
+        return self._hidden_states(model, ids, mask, answer.size(1), **pictures)
 
-    def _teacher_states(self, student: Any, inputs: Batch) -> tuple[Tensor, Head]:
+    def _hidden_states(self, model: Model, ids: Tensor, mask: Tensor, kept: int, **pictures: Tensor) -> Tensor:
+        """What the output layer would read (B, kept, H) at the ``kept`` positions before the last."""
+        backbone = (model.get_base_model() if isinstance(model, PeftModel) else model).base_model
+        states: Tensor = backbone(input_ids=ids, attention_mask=mask, use_cache=False, **pictures).last_hidden_state
+        return states[:, -1 - kept : -1]
+
+    def _teacher_states(self, student: Model, inputs: Batch) -> tuple[Tensor, Head]:
         if self.teacher_model is None:
             with torch.no_grad(), without_adapter(student):
                 return self._states(student, inputs, "teacher_prompt"), head_of(student)
         teacher = self.accelerator.unwrap_model(self.teacher_model.eval())
         with torch.no_grad():
-            states = self._forward_redirection(
-                self.teacher_model, teacher, self._states, teacher, inputs, "teacher_prompt"
-            )
+            states = call_through(self.teacher_model, teacher, self._states, teacher, inputs, "teacher_prompt")
             return states, head_of(teacher)
 
-    def _teacher_ids(self, inputs: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    def _teacher_ids(self, inputs: Sequence[Row]) -> list[list[int]]:
         if any("teacher_prompt" not in row for row in inputs):
             raise ValueError("rows need the column teacher_prompt")
-        ids, images, _ = self._tokenize_prompts([row["teacher_prompt"] for row in inputs])
-        if images is not None:
+        prompts = [row["teacher_prompt"] for row in inputs]
+        if any(part["type"] == "image" for prompt in prompts for part in _parts(prompt)):
             raise ValueError("teacher_prompt holds a picture; the teacher is text only")
-        result: list[list[int]] = ids
-        return result
+        if isinstance(self.processing_class, ProcessorMixin):  # it reads no message whose content is a plain string
+            prompts = [prepare_multimodal_messages(prompt) for prompt in prompts]
+        ids: list[list[int]] = self.processing_class.apply_chat_template(
+            prompts, add_generation_prompt=True, tokenize=True, return_dict=True, **self.chat_template_kwargs
+        )["input_ids"]
+        return ids
 
-    def _check_prompts(self, inputs: Sequence[Mapping[str, Any]], batch: Batch) -> None:
+    def _check_prompts(self, inputs: Sequence[Row], batch: Batch) -> None:
         config = self.accelerator.unwrap_model(self.model).config
         vision = torch.tensor([i for name in _VISION_IDS if (i := getattr(config, name, None)) is not None])
         header = torch.tensor(self._header)
@@ -223,15 +263,16 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             raise ValueError("prompt has image tokens but no picture, or a picture but no image tokens")
         for row in inputs:
             secret = row.get("privileged")
-            if secret and secret.strip() in _text_of(row["prompt"]):
+            shown = "\n".join(part["text"] for part in _parts(row["prompt"]) if part.get("text"))
+            if secret and secret.strip() in shown:
                 raise ValueError("the student's prompt holds what only the teacher is to be told")
 
     def _generation_header(self) -> list[int]:
         """The tokens that open an answer: what the chat template adds for a generation prompt."""
-        told: Any = [{"type": "text", "text": "?"}] if isinstance(self.processing_class, ProcessorMixin) else "?"
+        content = [{"type": "text", "text": "?"}] if isinstance(self.processing_class, ProcessorMixin) else "?"
         closed, opened = (
             self.processing_class.apply_chat_template(
-                [{"role": "user", "content": told}],
+                [{"role": "user", "content": content}],
                 tokenize=False,
                 add_generation_prompt=opened,
                 **self.chat_template_kwargs,
@@ -242,7 +283,7 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             raise ValueError(
                 "the chat template has no generation header: add_generation_prompt adds nothing to its end"
             )
-        ids: list[int] = self._tokenizer(opened.removeprefix(closed), add_special_tokens=False)["input_ids"]
+        ids: list[int] = self._text_tokenizer(opened.removeprefix(closed), add_special_tokens=False)["input_ids"]
         return ids
 
 
@@ -260,55 +301,23 @@ class _Rows(RepeatSampler):  # type: ignore[misc]
         return iter(super().__iter__())
 
 
-def build(
-    stage: Stage,
-    model: Any,
-    teacher: Any,
-    processor: Any,
-    dataset: Any,
-    config: Mapping[str, Any],
-    callbacks: Sequence[Any],
-    trainer: type[SelfDistillTrainer] = SelfDistillTrainer,
-    **extra: Any,
-) -> SelfDistillTrainer:
-    """The trainer of a ``distill`` stage.
+@contextmanager
+def without_adapter(model: PeftModel) -> Iterator[None]:
+    """The weights under the adapter, in eval mode; leaves mode and ``requires_grad`` of every parameter as they were.
 
-    Args:
-        stage: the stage, with ``distill`` set.
-        model: the student.
-        teacher: a frozen model, or None for the student without its adapter.
-        processor: the processor of both.
-        dataset: rows as :class:`SelfDistillTrainer` takes them.
-        config: fields of ``DistillationConfig``; those that the stage's own settings decide are overruled.
-        callbacks: callbacks for the trainer.
-        trainer: the class to make.
-        extra: further arguments of that class, such as ``eval_dataset``.
-
-    Raises:
-        ValueError: as :class:`SelfDistillTrainer`.
+    (PEFT's own switch makes every active adapter trainable on the way back, frozen ones too.)
     """
-    if stage.distill is None:
-        raise ValueError(f"stage {stage.name} has the method {stage.method}, not distill")
-    chosen = stage.distill
-    own = {
-        "beta": chosen.beta,
-        "temperature": chosen.temperature,
-        "max_completion_length": chosen.max_completion,
-        "use_vllm": chosen.vllm,
-        "remove_unused_columns": False,
-    }
-    return trainer(
-        model,
-        teacher,
-        args=DistillationConfig(**{**config, **own}),
-        objective=chosen.objective,
-        token_weights=chosen.token_weights,
-        rollouts=chosen.rollouts,
-        train_dataset=dataset,
-        processing_class=processor,
-        callbacks=list(callbacks),
-        **extra,
-    )
+    training = model.training
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    model.eval()
+    model.base_model.disable_adapter_layers()
+    try:
+        yield
+    finally:
+        model.base_model.enable_adapter_layers()
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+        model.train(training)
 
 
 def _check_settings(args: DistillationConfig, objective: str, weights: Mapping[str, float], rollouts: int) -> None:
@@ -324,19 +333,8 @@ def _check_settings(args: DistillationConfig, objective: str, weights: Mapping[s
         raise ValueError(f"rollouts {rollouts}: at least 1 is needed")
 
 
-def _check_plain_logits(model: Any) -> None:
-    """Refuse models whose logits are more than hidden state times output layer."""
-    if model is None:
-        return
-    config = model.config.get_text_config()
-    if changes := [name for name in _LOGIT_CHANGES if getattr(config, name, None) is not None]:
-        raise ValueError(f"{config.model_type}: models with {', '.join(changes)} are not supported")
-
-
-def _text_of(messages: Any) -> str:
-    """All text of a conversation."""
-    if isinstance(messages, str):
-        return messages
-    contents = [message["content"] for message in messages]
-    parts = [content if isinstance(content, list) else [{"text": content}] for content in contents]
-    return "\n".join(part["text"] for content in parts for part in content if part.get("text"))
+def _parts(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """What the messages of a conversation hold, one text or picture after the other."""
+    for message in messages:
+        content = message["content"]
+        yield from content if isinstance(content, list) else [{"type": "text", "text": content}]

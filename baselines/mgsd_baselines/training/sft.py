@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import Sampler
-from trl import SFTConfig, SFTTrainer
+from trl import SFTTrainer
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import ProcessorMixin, TrainerCallback
-
-
-def build(
-    model: Any,
-    processor: ProcessorMixin,
-    dataset: Dataset,
-    config: Mapping[str, Any],
-    callbacks: Sequence[TrainerCallback],
-    trainer: type[SortedSFTTrainer] | None = None,
-    **extra: Any,
-) -> SortedSFTTrainer:
-    """TRL's trainer on rows with a prompt and a completion; the loss is over the completion's tokens alone.
-
-    Args:
-        model: the model, with its adapter if it has one.
-        processor: tokenizer and image processor.
-        dataset: rows as :meth:`mgsd_baselines.data.examples.Row.to_trl` gives them.
-        config: fields of ``SFTConfig``.
-        callbacks: callbacks for the trainer.
-        trainer: the class to make, :class:`SortedSFTTrainer` by default.
-        extra: further arguments of that class, ``lengths`` among them.
-    """
-    own = {
-        "max_length": None,  # a cut would go through the middle of the picture's tokens
-        "completion_only_loss": True,
-        "remove_unused_columns": False,
-        "dataset_kwargs": {"skip_prepare_dataset": True},  # rows are drawn when they are needed
-    }
-    return (trainer or SortedSFTTrainer)(
-        model=model,
-        args=SFTConfig(**{**config, **own}),
-        train_dataset=dataset,
-        processing_class=processor,
-        callbacks=list(callbacks),
-        **extra,
-    )
 
 
 class StepSampler(Sampler[int]):  # type: ignore[misc]
@@ -90,7 +53,7 @@ class SortedSFTTrainer(SFTTrainer):  # type: ignore[misc]
         self._lengths = lengths
         super().__init__(*args, **kwargs)
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> StepSampler:
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> StepSampler:
         step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         lengths = self._lengths or [0] * len(train_dataset or self.train_dataset)
         return StepSampler(lengths, step, self.args.seed)

@@ -16,54 +16,32 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import PartialState
 from transformers import set_seed
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging
-from trl import GRPOTrainer
 
-from mgsd_baselines.data import dataset as data
-from mgsd_baselines.training import grpo, models, sft
-from mgsd_baselines.training import self_distill as distill
+from mgsd_baselines.data.dataset import as_dataset, counts, rows_digest, stage_rows, val_episodes
 from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
-from mgsd_baselines.training.validation import Validated, make_validator
+from mgsd_baselines.training.models import ADAPTER, adapt, finish, load_model, load_processor, resolve_model
+from mgsd_baselines.training.trainers import TrainerParts, stage_trainer, trainer_config
+from mgsd_baselines.training.validation import make_validator
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.runs.provenance import now, provenance
 
 if TYPE_CHECKING:
-    from transformers import Trainer
+    from transformers import PreTrainedModel, Trainer
 
-    from mgsd_baselines.data.examples import Row
     from mgsd_baselines.recipe import Recipe, Stage
 
 PACKAGES = ("accelerate", "datasets", "peft", "trl")
-
-
-_VALIDATED = {
-    "eval_strategy": "steps",
-    "load_best_model_at_end": True,
-    "metric_for_best_model": "eval_macro",
-    "greater_is_better": True,
-}
-
-
-class ValidatedSFT(Validated, sft.SortedSFTTrainer):
-    """Supervised fine-tuning that keeps the checkpoint which answers best."""
-
-
-class ValidatedDistill(Validated, distill.SelfDistillTrainer):
-    """Self-distillation that keeps the checkpoint which answers best."""
-
-
-class ValidatedGRPO(Validated, GRPOTrainer):  # type: ignore[misc]
-    """GRPO that keeps the checkpoint which answers best."""
 
 
 def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[str], None] = print) -> Path:
@@ -95,7 +73,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
             report(f"{stage.name}: finished before, in {folder}")
         else:
             with state.local_main_process_first():
-                start = str(previous) if previous else models.resolve_model(recipe.start or recipe.base, recipe, out)
+                start = str(previous) if previous else resolve_model(recipe.start or recipe.base, recipe, out)
             _run(recipe, stage, folder, start=start, folders=folders, report=report)
             gc.collect()  # a trainer and its model refer to each other
             torch.cuda.empty_cache()
@@ -136,26 +114,35 @@ def _run(
 ) -> None:
     state = PartialState()
     began, clock = now(), time.monotonic()
-    rows = data.stage_rows(stage, recipe)
+    rows = stage_rows(stage, recipe)
     report(f"{stage.name}: {len(rows)} rows, from {start}")
     set_seed(recipe.seed)
     base, adapter = _base_and_adapter(recipe, stage, start)
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     # weights that are trained are kept in float32; those under an adapter are only read
     weights = dtype if stage.tuning else torch.float32
-    model = models.load_model(base, dtype=weights, attention=recipe.attention)
-    processor = models.load_processor(start)
-    model = models.adapt(model, stage.tuning, adapter)
-    trainer = _trainer(
+    model = load_model(base, dtype=weights, attention=recipe.attention)
+    processor = load_processor(start)
+    parts = TrainerParts(
+        adapt(model, stage.tuning, adapter),
+        processor,
+        as_dataset(rows, stage.data.image_size),
+        trainer_config(recipe, stage, folder),
+        [Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
+    )
+    validator = make_validator(
+        stage.validation,
+        val_episodes(stage.data, stage.validation.count),
+        recipe.prompts,
+        image_size=stage.data.image_size,
+        seed=recipe.seed,
+    )
+    trainer = stage_trainer(
         stage,
-        _teacher(recipe, stage, folders, weights, folder.parent),
-        rows,
-        model=model,
-        processor=processor,
-        dataset=data.as_dataset(rows, stage.data.image_size),
-        config=trainer_config(recipe, stage, folder),
-        callbacks=[Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
-        validate=make_validator(stage.validation, stage.data, recipe.prompts, seed=recipe.seed),
+        parts,
+        lengths=[row.length for row in rows],
+        teacher=_teacher(recipe, stage, folders, weights, folder.parent),
+        validator=validator,
     )
     quiet(trainer)
     resumed = get_last_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
@@ -165,7 +152,7 @@ def _run(
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(str(trained))  # on all processes: weights may be sharded over them
     if state.is_main_process:
-        models.finish(trained, base, processor, folder, dtype)
+        finish(trained, base, processor, folder, dtype)
         record = {
             "recipe": recipe.to_json(),
             "stage": stage.name,
@@ -173,7 +160,7 @@ def _run(
                 "model": Path(start).name if Path(start).is_dir() else start,
                 "fingerprint": fingerprint(Path(start)) if Path(start).is_dir() else None,
             },
-            "data": {"rows": len(rows), "digest": data.rows_digest(rows), "counts": data.counts(rows)},
+            "data": {"rows": len(rows), "digest": rows_digest(rows), "counts": counts(rows)},
             "steps": trainer.state.global_step,
             "best": {"step": trainer.state.best_global_step, "macro": trainer.state.best_metric},
             "metrics": _last_metrics(trainer),
@@ -187,19 +174,9 @@ def _run(
     report(f"{stage.name}: {folder} after {trainer.state.global_step} steps")
 
 
-def _trainer(stage: Stage, teacher: Any, rows: Sequence[Row], **common: Any) -> Trainer:
-    match stage.method:
-        case "sft":
-            return sft.build(trainer=ValidatedSFT, lengths=[row.length for row in rows], **common)
-        case "distill":
-            return distill.build(stage, teacher=teacher, trainer=ValidatedDistill, **common)
-        case "grpo":
-            return grpo.build(stage, trainer=ValidatedGRPO, **common)
-
-
 def _base_and_adapter(recipe: Recipe, stage: Stage, start: str) -> tuple[str, Path | None]:
     """The weights to load and the adapter to put on them: an adapter goes on being trained on its own base."""
-    adapter = Path(start) / models.ADAPTER
+    adapter = Path(start) / ADAPTER
     if stage.tuning is None or not adapter.is_dir():
         return start, None
     config = json.loads((adapter / "adapter_config.json").read_text())
@@ -211,44 +188,15 @@ def _base_and_adapter(recipe: Recipe, stage: Stage, start: str) -> tuple[str, Pa
     return str(config["base_model_name_or_path"]), adapter
 
 
-def _teacher(recipe: Recipe, stage: Stage, folders: Mapping[str, Path], weights: torch.dtype, out: Path) -> Any:
+def _teacher(
+    recipe: Recipe, stage: Stage, folders: Mapping[str, Path], weights: torch.dtype, out: Path
+) -> PreTrainedModel | None:
     """The separate teacher of a stage; None where the student without its adapter is the teacher."""
     if stage.distill is None or (stage.distill.teacher.model is None and stage.tuning):
         return None
     name = stage.distill.teacher.model or recipe.base
-    path = str(folders[name]) if name in folders else models.resolve_model(name, recipe, out)
-    return models.load_model(path, dtype=weights, attention=recipe.attention)
-
-
-def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
-    """What every trainer is told, the recipe's own ``trainer`` fields last."""
-    processes = PartialState().num_processes
-    accumulation, rest = divmod(stage.batch, stage.micro_batch * processes)
-    if rest or not accumulation:
-        raise UserError(
-            f"{recipe.name}: batch {stage.batch} of stage {stage.name} is no multiple of micro_batch "
-            f"{stage.micro_batch} on {processes} processes"
-        )
-    gpu = torch.cuda.is_available()
-    every = stage.validation.every
-    return {
-        "output_dir": str(folder / "checkpoints"),
-        "per_device_train_batch_size": stage.micro_batch,
-        "gradient_accumulation_steps": accumulation,
-        "bf16": recipe.precision == "bf16",
-        "use_cpu": not gpu,
-        "dataloader_pin_memory": gpu,
-        "gradient_checkpointing": gpu,
-        "seed": recipe.seed,
-        "logging_steps": 10,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "save_strategy": "steps",
-        "save_steps": every,
-        "save_total_limit": 2,
-        **(_VALIDATED | {"eval_steps": every} if stage.validation.count else {}),
-        **stage.trainer,
-    }
+    path = str(folders[name]) if name in folders else resolve_model(name, recipe, out)
+    return load_model(path, dtype=weights, attention=recipe.attention)
 
 
 def _last_metrics(trainer: Trainer) -> dict[str, float]:

@@ -7,35 +7,30 @@ those of ``mgsd-bench eval``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+
+from accelerate.utils import gather_object
+from transformers import Trainer
+from trl.models import unwrap_model_for_generation
 
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.groups import Groups, group_column
-from mgsd_bench.backends import Request, Sampling
+from mgsd_bench.backends import Sampling
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
-from mgsd_bench.runs.runner import IMAGE_SIZE, Question, questions, request_seed, score_response
+from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition, PromptSet, load_prompts
+from mgsd_bench.runs.runner import IMAGE_SIZE, ask, questions
 
 if TYPE_CHECKING:
-    from mgsd_baselines.recipe import DataSpec, Validation
+    from datasets import Dataset
+    from peft import PeftModel
+    from transformers import PreTrainedModel, ProcessorMixin, TrainerControl
+
+    from mgsd_baselines.recipe import Validation
     from mgsd_bench.runs.sample import Sample
     from mgsd_envs import Episode
-
-
-def val_episodes(spec: DataSpec, count: int) -> list[Episode]:
-    """Episodes of the val split at the levels of ``spec``: ``count`` a level, or all it has.
-
-    Their random stream is another than that of training.
-
-    Raises:
-        UserError: see :func:`mgsd_baselines.data.dataset.train_episodes`.
-    """
-    from mgsd_baselines.data.dataset import train_episodes
-
-    return train_episodes(replace(spec, stream=f"{spec.stream}/val", count=count), split="val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,13 @@ class Validator:
         return [cast(Condition, condition) for condition in self.spec.conditions]
 
     def answers(
-        self, model: Any, processor: Any, part: int = 0, parts: int = 1, *, lockstep: bool = False
+        self,
+        model: PreTrainedModel | PeftModel,
+        processor: ProcessorMixin,
+        part: int = 0,
+        parts: int = 1,
+        *,
+        lockstep: bool = False,
     ) -> list[Sample]:
         """The scored answers to every ``parts``-th question, from number ``part`` on.
 
@@ -84,12 +85,8 @@ class Validator:
         share = whole[part::parts]
         if len(share) * parts < len(whole):
             share.append(whole[0])
-        asked = {question.key: question for question in share}
         backend = TransformersBackend(model, processor, sampling, batch_size=self.batch_size, lockstep=lockstep)
-        return [
-            score_response(asked[response.key], "", response)
-            for response in backend.generate(self._requests(asked.values()))
-        ]
+        return list(ask(backend, share, self.prompts, self.seed, self.image_size))
 
     def summary(self, samples: Iterable[Sample]) -> dict[str, float]:
         """Flat metrics of the answers to all questions.
@@ -121,61 +118,37 @@ class Validator:
         found["macro"] = found[f"{first}/macro" if first in WITH_PLAN else f"{first}/f1"]
         return found
 
-    def _requests(self, asked: Iterable[Question]) -> Iterator[Request]:
-        for question in asked:
-            condition = question.condition
-            picture = question.episode.draw(self.image_size) if condition in WITH_IMAGE else None
-            yield Request(
-                key=question.key,
-                text=self.prompts.render(question.episode, condition),
-                image=picture.rgb if picture else None,
-                seed=request_seed(self.seed, question.key),
-                condition=condition,
-                episode=question.episode,
-            )
-
 
 def make_validator(
-    spec: Validation, data: DataSpec, prompts: str, *, batch_size: int = 32, seed: int = 0
+    spec: Validation,
+    episodes: Sequence[Episode],
+    prompts: str,
+    *,
+    batch_size: int = 32,
+    image_size: int = IMAGE_SIZE,
+    seed: int = 0,
 ) -> Validator | None:
-    """The validation that a recipe asks for; None if it asks for no episodes.
+    """The validation that a recipe asks for; None if there are no episodes.
 
     Args:
         spec: the recipe's validation.
-        data: levels, theme and size of the pictures.
+        episodes: of the val split.
         prompts: name or folder of a prompt set.
         batch_size: questions that are answered together.
+        image_size: side of the pictures in pixels.
         seed: of the sampling.
 
     Raises:
-        UserError: there are no such episodes or prompts.
+        UserError: there are no such prompts.
     """
-    if not spec.count:
+    if not episodes:
         return None
-    episodes = val_episodes(data, spec.count)
     texts = load_prompts(prompts, episodes, [cast(Condition, condition) for condition in spec.conditions])
-    return Validator(spec, tuple(episodes), texts, batch_size, data.image_size, seed)
+    return Validator(spec, tuple(episodes), texts, batch_size, image_size, seed)
 
 
-def validate(
-    model: Any, processor: Any, spec: Validation, episodes: Sequence[Episode], prompts: PromptSet, **settings: Any
-) -> dict[str, float]:
-    """Ask a model everything in this process, and return :meth:`Validator.summary`.
-
-    Args:
-        model: a live model.
-        processor: its processor.
-        spec: conditions and decoding.
-        episodes: the episodes to ask about.
-        prompts: the prompt set, with the texts of the conditions.
-        settings: further fields of :class:`Validator`.
-    """
-    validator = Validator(spec, episodes, prompts, **settings)
-    return validator.summary(validator.answers(model, processor))
-
-
-class Validated:
-    """Makes a trainer of transformers or TRL validate by asking: ``class ValidatedSFT(Validated, SFTTrainer)``.
+class Validated(Trainer):  # type: ignore[misc]
+    """Put before a trainer of TRL, makes it validate by asking: ``class ValidatedSFT(Validated, SFTTrainer)``.
 
     ``evaluate`` returns :meth:`Validator.summary` with the prefix ``eval_``, so that ``eval_strategy="steps"``,
     ``metric_for_best_model="eval_macro"``, ``greater_is_better=True`` and ``load_best_model_at_end=True`` keep the best
@@ -187,34 +160,21 @@ class Validated:
         kwargs: keyword arguments of the trainer.
     """
 
-    accelerator: Any
-    args: Any
-    callback_handler: Any
-    control: Any
-    is_deepspeed_enabled: bool
-    is_fsdp_enabled: bool
-    model: Any
-    model_wrapped: Any
-    processing_class: Any
-    state: Any
-    log: Any
+    control: TrainerControl
 
     def __init__(self, *args: Any, validate: Validator | None = None, **kwargs: Any) -> None:
         self.validator = validate
         if validate is not None and kwargs.get("eval_dataset") is None:
             kwargs["eval_dataset"] = kwargs.get("train_dataset")  # trainers insist on one, and never read it
-        cast(Any, super()).__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)
 
     def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+        self, eval_dataset: Dataset | None = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Validate now, log the result, and tell the callbacks."""
         if self.validator is None:
-            found: Mapping[str, float] = cast(Any, super()).evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+            found: Mapping[str, float] = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
             return dict(found)
-        from accelerate.utils import gather_object
-        from trl.models.utils import unwrap_model_for_generation
-
         began = time.monotonic()
         with unwrap_model_for_generation(
             self.model_wrapped,

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mgsd_baselines.data import exports
 from mgsd_baselines.data.dataset import as_dataset, counts, excluded_keys, rows_digest, stage_rows, train_episodes
-from mgsd_baselines.data.examples import KINDS, Row
+from mgsd_baselines.data.examples import KINDS, Example
 from mgsd_baselines.recipe import DataSpec, Distill, Recipe, Stage, Teacher, Validation
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.errors import UserError
@@ -67,7 +67,7 @@ def make(
     )
 
 
-def rows_of(recipe: Recipe) -> list[Row]:
+def rows_of(recipe: Recipe) -> list[Example]:
     return stage_rows(recipe.stages[0], recipe)
 
 
@@ -298,7 +298,7 @@ class TestDataset:
         from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
         from mgsd_baselines.tiny.build import build_tiny
-        from mgsd_baselines.training import sft
+        from mgsd_baselines.training.trainers import TrainerParts, sft_trainer
 
         folder = build_tiny(tmp_path / "tiny")
         processor = AutoProcessor.from_pretrained(folder)
@@ -306,9 +306,8 @@ class TestDataset:
         config = {"output_dir": str(tmp_path / "out"), "per_device_train_batch_size": 8, "max_steps": 1}
         quiet = {"report_to": "none", "save_strategy": "no", "disable_tqdm": True, "bf16": False, "use_cpu": True}
         model = Qwen3VLForConditionalGeneration.from_pretrained(folder)
-        trainer = sft.build(
-            model, processor, as_dataset(rows, 256), {**config, **quiet, "dataloader_num_workers": workers}, []
-        )
+        settings = {**config, **quiet, "dataloader_num_workers": workers}
+        trainer = sft_trainer(TrainerParts(model, processor, as_dataset(rows, 256), settings))
         (batch,) = trainer.get_train_dataloader()
         answers = [processor.tokenizer.decode(line[line != -100]) for line in batch["labels"]]
         assert sorted(answers) == sorted(f"{row.completion}<|im_end|>\n" for row in rows)

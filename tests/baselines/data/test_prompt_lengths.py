@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mgsd_baselines.data.examples import KINDS, Row, make_row
+from mgsd_baselines.data.examples import KINDS, Example, make_example
 from mgsd_bench.prompts import CONDITIONS, PromptSet, load_prompts
 from mgsd_envs import Episode, Mix, generate, get_task, make_episode
 
@@ -59,7 +59,7 @@ def chat() -> Chat:
     return text
 
 
-def tokens(row: Row, count: Count, chat: Chat) -> Tokens:
+def tokens(row: Example, count: Count, chat: Chat) -> Tokens:
     columns = row.to_trl(64)
     answer = "" if row.completion is None else f"{row.completion}<|im_end|>\n"
     teacher = columns.get("teacher_prompt")
@@ -106,9 +106,9 @@ def maze(n: int, *, comb: bool) -> dict[str, Any]:
     return {"size": n, "player": [0, 0], "goal": goal, "open": [["".join(cell) for cell in row] for row in sides]}
 
 
-def rows(prompts: PromptSet, episode: Episode) -> Iterator[Row]:
+def rows(prompts: PromptSet, episode: Episode) -> Iterator[Example]:
     for kind in KINDS:
-        yield make_row(kind, episode, prompts, picture=episode)
+        yield make_example(kind, episode, prompts, picture=episode)
 
 
 def longest(name: str, level: int, count: Count, chat: Chat) -> Tokens:
@@ -129,7 +129,7 @@ def test_everything_fits(name: str, level: int, count: Count, chat: Chat) -> Non
 def test_the_picture_and_the_chat_marks_count(count: Count, chat: Chat) -> None:
     episode = next(hardest("maze", 3))
     prompts = load_prompts("default", [episode], CONDITIONS)
-    row = make_row("visual", episode, prompts)
+    row = make_example("visual", episode, prompts)
     header = count("<|im_start|>user\n") + count("<|im_end|>\n<|im_start|>assistant\n")
     assert header == 3 + 5
     assert tokens(row, count, chat).prompt == header + count(row.prompt) + 2 + PICTURE_TOKENS

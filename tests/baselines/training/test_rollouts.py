@@ -1,4 +1,4 @@
-"""The parts of an answer, and which of them a token belongs to."""
+"""Sampled answers: their parts, which of them a token belongs to, and their scores."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from mgsd_baselines.data.spans import SPANS, TokenLabeller, cuts, label
+from mgsd_baselines.data.examples import reference_answer
 from mgsd_baselines.tiny.build import build_tiny
-from mgsd_baselines.training.distill_metrics import deciles
+from mgsd_baselines.training.rollouts import SPANS, TokenLabeller, cuts, deciles, label, score_rollouts
 from mgsd_bench.answers.plans import last_block
+from mgsd_envs import Episode
 
 ANSWERS = (
     "size: 3\nRoute: down.\n<answer>DDR</answer>",
@@ -111,3 +112,12 @@ def test_tenths_of_an_answer() -> None:
     mask = torch.tensor([[1] * 20, [1] * 5 + [0] * 15])
     assert deciles(mask)[0].tolist() == [i // 2 for i in range(20)]
     assert deciles(mask)[1, :5].tolist() == [0, 2, 4, 6, 8]
+
+
+def test_judged_as_the_evaluation_does(episodes: list[Episode]) -> None:
+    first, second = episodes[:2]
+    right = reference_answer(first, "visual")
+    found = score_rollouts([first.canonical()] * 3 + [second.canonical()], [right, "", right.split("<")[0], right])
+    assert found["rollouts/valid"] == [1, 0, 0, 1]
+    assert found["rollouts/solved"][:3] == [1, 0, 0]
+    assert found["rollouts/state_exact"] == [1, 0, 1, 0]

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgsd_baselines.data.dataset import as_dataset
-from mgsd_baselines.data.examples import make_row
+from mgsd_baselines.data.dataset import as_dataset, val_episodes
+from mgsd_baselines.data.examples import make_example
 from mgsd_baselines.recipe import DataSpec, Grpo, Lora, Stage, Validation
 from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.training import grpo
-from mgsd_baselines.training.validation import Validated, make_validator, val_episodes
+from mgsd_baselines.training.trainers import TrainerParts, grpo_trainer
+from mgsd_baselines.training.validation import Validated, make_validator
 from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
 from mgsd_bench.prompts import load_prompts
 from mgsd_bench.runs.runner import Question, score_response
@@ -125,7 +126,7 @@ def trainer(folder: Path, out: Path, stage: Stage = STAGE, lora: Lora | None = N
             model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets, task_type="CAUSAL_LM")
         )
     prompts = load_prompts("compact", EPISODES, ["visual"])
-    rows = [make_row("distill", episode, prompts) for episode in EPISODES[:4]]
+    rows = [make_example("distill", episode, prompts) for episode in EPISODES[:4]]
     config = {
         "output_dir": str(out),
         "per_device_train_batch_size": stage.micro_batch,
@@ -140,7 +141,8 @@ def trainer(folder: Path, out: Path, stage: Stage = STAGE, lora: Lora | None = N
     if "validate" in extra:
         config |= {"eval_strategy": "steps", "eval_steps": 1}
     processor = AutoProcessor.from_pretrained(folder, padding_side="left")
-    return grpo.build(stage, model, processor, as_dataset(rows, DATA.image_size), config, [], **extra)
+    parts = TrainerParts(model, processor, as_dataset(rows, DATA.image_size), config)
+    return grpo_trainer(stage, parts, **extra)
 
 
 @pytest.fixture
@@ -159,8 +161,8 @@ def test_a_step_with_pictures(folder: Path, tmp_path: Path, by_length: None) -> 
     class ValidatedGRPO(Validated, GRPOTrainer):  # type: ignore[misc]
         pass
 
-    validator = make_validator(STAGE.validation, DATA, "compact")
-    running = trainer(folder, tmp_path, trainer=ValidatedGRPO, validate=validator)
+    validator = make_validator(STAGE.validation, val_episodes(DATA, 1), "compact", image_size=DATA.image_size)
+    running = trainer(folder, tmp_path, kind=ValidatedGRPO, validate=validator)
     before = {name: value.clone() for name, value in running.model.state_dict().items()}
     seen: list[Any] = []
     forward = running.model.model.visual.forward

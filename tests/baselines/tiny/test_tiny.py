@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from mgsd_baselines.data.examples import KINDS, make_row
+from mgsd_baselines.data.examples import KINDS, make_example
 from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.tiny.vocabulary import phrases
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
@@ -115,7 +115,7 @@ def test_phrases_are_one_token_each(tmp_path: Path) -> None:
         episodes = list(generate(get_task(name), level, 5, split="train", stream="phrases"))
         prompts = load_prompts("compact", episodes, CONDITIONS)
         for episode, kind in product(episodes, KINDS):
-            row = make_row(kind, episode, prompts, picture=episode)
+            row = make_example(kind, episode, prompts, picture=episode)
             for text in filter(None, (row.teacher_prompt, row.completion)):
                 ids = tokenizer(text).input_ids
                 assert tokenizer.decode(ids) == text

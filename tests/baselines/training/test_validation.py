@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mgsd_baselines.data.examples import make_row
+from mgsd_baselines.data.dataset import val_episodes
+from mgsd_baselines.data.examples import make_example
 from mgsd_baselines.recipe import DataSpec, Validation
 from mgsd_baselines.tiny.build import build_tiny
-from mgsd_baselines.training.validation import Validated, Validator, make_validator, val_episodes, validate
+from mgsd_baselines.training.validation import Validated, Validator, make_validator
 from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import UserError
@@ -51,7 +52,7 @@ def model(folder: Path) -> Any:
 
 
 def validator(**changes: Any) -> Validator:
-    found = make_validator(replace(SPEC, **changes), DATA, "compact", batch_size=6)
+    found = make_validator(replace(SPEC, **changes), val_episodes(DATA, SPEC.count), "compact", batch_size=6)
     assert found is not None
     return found
 
@@ -78,7 +79,7 @@ def test_episodes_are_of_the_val_split_and_another_stream() -> None:
     ] * 2
     assert {episode.split for episode in episodes} == {"val"}
     assert episodes == val_episodes(replace(DATA, count=100), 2)
-    assert make_validator(replace(SPEC, count=0), DATA, "compact") is None
+    assert make_validator(SPEC, val_episodes(DATA, 0), "compact") is None
 
 
 def test_a_live_model_is_asked(model: Any, processor: Any) -> None:
@@ -87,8 +88,8 @@ def test_a_live_model_is_asked(model: Any, processor: Any) -> None:
     assert found["errors"] == 0
     assert 0 <= found["macro"] <= 1
     assert found["visual/tokens"] == 4
-    again = validate(model, processor, asked.spec, asked.episodes, asked.prompts, batch_size=2)
-    assert again == found
+    again = replace(asked, batch_size=2)
+    assert again.summary(again.answers(model, processor)) == found
 
 
 def test_figures(oracle: None, model: Any, processor: Any) -> None:
@@ -135,7 +136,7 @@ def dataset(count: int) -> Any:
 
     episodes = val_episodes(DATA, count)
     prompts = load_prompts("compact", episodes, ["visual"])
-    rows = [make_row("visual", episode, prompts).to_trl(64) for episode in episodes]
+    rows = [make_example("visual", episode, prompts).to_trl(64) for episode in episodes]
     return Dataset.from_list(rows).remove_columns("episode")
 
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from mgsd_baselines.data.spans import SPANS, cuts
 from mgsd_baselines.recipe import Distill
 from mgsd_baselines.recipe_file import load_recipe
-from mgsd_baselines.training import self_distill as distill
 from mgsd_baselines.training.divergence import Head, compare, divergence, sampled_divergence
+from mgsd_baselines.training.rollouts import SPANS, cuts
+from mgsd_baselines.training.trainers import TrainerParts, distill_trainer
 from support.distilling import Gradients, answer_with, config_of, disturb, lora, rows_of
 
 WEIGHTS = {"state": 0.5, "route": 1.0, "plan": 3.0}
@@ -155,8 +155,8 @@ def test_bf16_is_used_where_it_is_asked_for(make: Any, processor: Any, base: Any
         disturb(list(student.parameters()), 2, 0.02)
         trainer = make(student, copy.deepcopy(base), bf16=bf16, objective=objective, callbacks=[gradients])
         answer_with(trainer, processor)
-        states, modes = trainer._get_last_hidden_state, []
-        trainer._get_last_hidden_state = lambda *args, _states=states, _modes=modes, **pictures: (
+        states, modes = trainer._hidden_states, []
+        trainer._hidden_states = lambda *args, _states=states, _modes=modes, **pictures: (
             _modes.append(torch.is_autocast_enabled("cpu")),
             _states(*args, **pictures),
         )[1]
@@ -313,10 +313,10 @@ def test_evaluation_reports_the_same_figures(make: Any, processor: Any, base: An
 def test_build_takes_what_the_stage_says(processor: Any, base: Any, tmp_path: Path) -> None:
     chosen = Distill(beta=0.5, temperature=0.9, rollouts=2, max_completion=7, token_weights={"plan": 2.0})
     stage = replace(next(stage for stage in load_recipe("tiny").stages if stage.distill), distill=chosen)
-    common = (lora(base), None, processor, rows_of(4), config_of(tmp_path / "out", beta=1.0), [])
-    trainer = distill.build(stage, *common, metrics_every=3)
+    parts = TrainerParts(lora(base), processor, rows_of(4), config_of(tmp_path / "out", beta=1.0))
+    trainer = distill_trainer(stage, parts, None, metrics_every=3)
     assert (trainer.beta, trainer.temperature, trainer.max_completion_length) == (0.5, 0.9, 7)
     assert (trainer._rollouts, trainer._metrics_every) == (2, 3)
     assert trainer._weights.tolist() == [1.0, 1.0, 2.0]
     with pytest.raises(ValueError, match="not distill"):
-        distill.build(replace(stage, distill=None), *common)
+        distill_trainer(replace(stage, distill=None), parts, None)
