@@ -18,10 +18,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mgsd_bench.gate.decision import Decision, Measured, Status, decide
-from mgsd_bench.gate.policy import MetricRule, Policy, Verdict
-from mgsd_bench.gate.power import chances, design_of_change
-from mgsd_bench.gate.sequential import sequential_decision
+from mgsd_bench.gating.decision import Decision, Measured, Status, decide
+from mgsd_bench.gating.policy import MetricRule, Policy, Verdict
+from mgsd_bench.gating.power import chances, design_of_change
+from mgsd_bench.gating.sequential import sequential_decision
 from mgsd_bench.statistics.paired import Change
 
 Floats = NDArray[np.float64]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mgsd_bench.answers.reader import Answer, parse_answer
     from mgsd_bench.api import compare, diagnose, evaluate, gate
     from mgsd_bench.errors import UserError
-    from mgsd_bench.gate.result import GateDecision
+    from mgsd_bench.gating.result import GateDecision
     from mgsd_bench.suites.suite import Suite
 
 __version__ = version("mgsd-bench")

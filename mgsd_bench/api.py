@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mgsd_bench.analysis.comparison import Comparison
     from mgsd_bench.analysis.diagnosis import Diagnosis
-    from mgsd_bench.gate.result import GateDecision
+    from mgsd_bench.gating.result import GateDecision
 
 RunLike = Run | str | Path
 """A run, or its folder."""
@@ -50,9 +50,9 @@ def evaluate(
     """
     from rich.console import Console
 
+    from mgsd_bench.config.settings import make_settings
     from mgsd_bench.evaluation import evaluate as evaluation
     from mgsd_bench.evaluation.settings import EvaluationSettings
-    from mgsd_bench.settings import make_settings
 
     found = make_settings(
         EvaluationSettings, model=model, suite=suite, conditions=tuple(conditions), out=out, **settings
@@ -110,9 +110,9 @@ def gate(
 
         mb.gate("runs/straight", "runs/oracle").verdict
     """
-    from mgsd_bench.gate.job import choose_policy
-    from mgsd_bench.gate.measurement import gate
-    from mgsd_bench.gate.result import gate_decision
+    from mgsd_bench.gating.job import choose_policy
+    from mgsd_bench.gating.measurement import gate
+    from mgsd_bench.gating.result import gate_decision
 
     chosen = choose_policy(None if policy is None else Path(policy))
     before, after = _run(baseline), _run(candidate)

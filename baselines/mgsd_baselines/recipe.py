@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
-from mgsd_bench.config import suggest
+from mgsd_bench.config.fields import Amount, Bounds, Check, Count, Natural, OneOf, Share
+from mgsd_bench.config.layers import suggest
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.fields import Amount, Bounds, Check, Count, Natural, OneOf, Share
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_envs import task_names
 

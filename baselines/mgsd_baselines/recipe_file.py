@@ -14,12 +14,12 @@ from pydantic_core import PydanticCustomError
 from mgsd_baselines.data.examples import KINDS
 from mgsd_baselines.recipe import REWARDS, TOKEN_PARTS, DataSpec, Distill, Grpo, Lora, Recipe, Stage, Validation
 from mgsd_baselines.trainer_fields import trainer_problem
-from mgsd_bench.config import Key, Layers, read_extended, read_layer, suggest
-from mgsd_bench.editor_schema import editor_schema
+from mgsd_bench.config.editor_schema import editor_schema
+from mgsd_bench.config.fields import SAYS, Amount, Check, Count, Natural, OneOf
+from mgsd_bench.config.layers import Key, Layers, read_extended, read_layer, suggest
+from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
-from mgsd_bench.fields import SAYS, Amount, Check, Count, Natural, OneOf
 from mgsd_bench.package_data import shipped_folder
-from mgsd_bench.validate import validate
 from mgsd_envs import get_task
 from mgsd_envs.grid import MAX_LEVEL
 

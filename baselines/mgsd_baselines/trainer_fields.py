@@ -10,7 +10,7 @@ from typing import Any
 
 from mgsd_baselines.recipe import Method
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
-from mgsd_bench.config import suggest
+from mgsd_bench.config.layers import suggest
 from mgsd_bench.errors import option
 
 _CONFIGS = {"sft": "SFTConfig", "distill": "DistillationConfig", "grpo": "GRPOConfig"}

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from mgsd_bench.config.fields import Amount, Count, Natural, Share
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.fields import Amount, Count, Natural, Share
 
 if TYPE_CHECKING:
     import numpy as np

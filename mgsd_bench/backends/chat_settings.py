@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from mgsd_bench.config import Key, Layers, Option
+from mgsd_bench.config.fields import Bounds, Says
+from mgsd_bench.config.layers import Key, Layers, Option
+from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.fields import Bounds, Says
-from mgsd_bench.validate import validate
 
 DEFAULT_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"

@@ -11,13 +11,13 @@ import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
+from mgsd_bench.config.settings import Panel
 from mgsd_bench.errors import UserError
-from mgsd_bench.gate.settings import FOLDER, GateSettings, NoiseSettings
-from mgsd_bench.settings import Panel
+from mgsd_bench.gating.settings import FOLDER, GateSettings, NoiseSettings
 
 if TYPE_CHECKING:
-    from mgsd_bench.gate.policy import Policy
-    from mgsd_bench.gate.power import Design
+    from mgsd_bench.gating.policy import Policy
+    from mgsd_bench.gating.power import Design
 
 app = typer.Typer()
 baseline_app = typer.Typer(no_args_is_help=True, help="Keep finished runs as named baselines.")
@@ -46,7 +46,7 @@ def gate_command(
     """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
     from rich.console import Console
 
-    from mgsd_bench.gate.job import GateJob, run_gate
+    from mgsd_bench.gating.job import GateJob, run_gate
     from mgsd_bench.report.gate import headline, show, to_junit, to_markdown
 
     job = GateJob(
@@ -85,7 +85,7 @@ def save_command(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a baseline of that name.")] = False,
 ) -> None:
     """Keep a run's answers and scores as a small folder to commit."""
-    from mgsd_bench.gate.baselines import save_baseline
+    from mgsd_bench.gating.baselines import save_baseline
 
     target = save_baseline(run, name, directory, force=force)
     size = sum(path.stat().st_size for path in target.iterdir())
@@ -97,7 +97,7 @@ def list_command(directory: options.Folder = FOLDER) -> None:
     """List the baselines."""
     from rich.console import Console
 
-    from mgsd_bench.gate.baselines import list_baselines
+    from mgsd_bench.gating.baselines import list_baselines
     from mgsd_bench.report.tables import as_terminal
 
     rows = [["baseline", "model", "suite", "answers", "KiB"]]
@@ -117,7 +117,7 @@ def show_command(
     from rich.console import Console
 
     from mgsd_bench.analysis.summary import summarise
-    from mgsd_bench.gate.baselines import find_baseline
+    from mgsd_bench.gating.baselines import find_baseline
     from mgsd_bench.report.tables import results_table
 
     run = find_baseline(name, directory)
@@ -147,8 +147,8 @@ def power_command(
     """How large a drop does a gate see, and how often does it pass what did not change?"""
     from rich.console import Console
 
-    from mgsd_bench.gate.job import choose_policy
-    from mgsd_bench.gate.power import design_of
+    from mgsd_bench.gating.job import choose_policy
+    from mgsd_bench.gating.power import design_of
     from mgsd_bench.report.tables import as_terminal
     from mgsd_bench.suites.suite import get_suite
 
@@ -187,7 +187,7 @@ def noise_command(
     from rich.console import Console
 
     from mgsd_bench.analysis.run import load_run
-    from mgsd_bench.gate.noise import noise, run_twice
+    from mgsd_bench.gating.noise import noise, run_twice
     from mgsd_bench.report.tables import as_terminal
 
     console = Console(markup=False)
@@ -219,8 +219,8 @@ def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float,
     """For each primary metric the discordance of two runs, and larger and smaller evaluations of the same mix."""
     from mgsd_bench.analysis.metrics import METRICS
     from mgsd_bench.analysis.run import load_run
-    from mgsd_bench.gate.measurement import check, measure
-    from mgsd_bench.gate.power import design_of_change
+    from mgsd_bench.gating.measurement import check, measure
+    from mgsd_bench.gating.power import design_of_change
 
     a, b = (load_run(path) for path in runs)
     check(a, b, policy)
@@ -236,7 +236,7 @@ def _measured(runs: tuple[Path, Path], policy: Policy) -> list[tuple[str, float,
 
 
 def _power_rows(cases: list[tuple[str, float, dict[str, Design]]], policy: Policy) -> list[list[str]]:
-    from mgsd_bench.gate.power import chances, detectable_drop, fixed_rule_alarms
+    from mgsd_bench.gating.power import chances, detectable_drop, fixed_rule_alarms
 
     rule, count = policy.metrics[0], len(policy.metrics)
     rows = [["discordance", "of", "episodes", "n", "drop found", "pass", "rule"]]

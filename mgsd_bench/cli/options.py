@@ -9,7 +9,7 @@ import typer
 
 from mgsd_bench.cli.settings import option_of
 from mgsd_bench.errors import UserError
-from mgsd_bench.gate.settings import GateSettings
+from mgsd_bench.gating.settings import GateSettings
 from mgsd_bench.suites.settings import SuiteSettings
 
 if TYPE_CHECKING:

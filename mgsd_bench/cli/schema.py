@@ -16,7 +16,7 @@ app = typer.Typer()
 _KINDS = {
     "evaluation": "mgsd_bench.evaluation.settings",
     "recipe": "mgsd_baselines.recipe_file",
-    "policy": "mgsd_bench.gate.policy_file",
+    "policy": "mgsd_bench.gating.policy_file",
     "table": "mgsd_bench.reproduce.config_file",
 }
 
@@ -28,7 +28,7 @@ def schema_command(
 ) -> None:
     """Write the JSON Schema of a kind of YAML file, with which editors complete and check its keys."""
     from mgsd_bench.cli.options import write
-    from mgsd_bench.config import suggest
+    from mgsd_bench.config.layers import suggest
 
     if kind not in _KINDS:
         raise UserError(f"schema {kind}: no such kind of file; {suggest(kind, _KINDS)}")

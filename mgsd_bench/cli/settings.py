@@ -11,9 +11,9 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
-from mgsd_bench.config import Key, Layers, Option, read_extended
+from mgsd_bench.config.layers import Key, Layers, Option, read_extended
+from mgsd_bench.config.settings import Declared, declared, read_settings
 from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, setting_of
-from mgsd_bench.settings import Declared, declared, read_settings
 
 SPELLING = "mgsd_bench.spelling"
 """Where a command's context keeps how its settings are spelled."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from mgsd_bench.config.fields import Amount, Count, Natural, OneOf, Share
+from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.fields import Amount, Count, Natural, OneOf, Share
-from mgsd_bench.settings import Panel, Setting
 from mgsd_bench.suites.settings import ASKED, SuiteSettings
 
 ENGINE, SAMPLING, OUTPUT = Panel.ENGINE, Panel.SAMPLING, Panel.OUTPUT
@@ -115,6 +115,6 @@ class ScoreSettings(QuestionSettings):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of files with the settings of an evaluation, for editors."""
-    from mgsd_bench.editor_schema import editor_schema
+    from mgsd_bench.config.editor_schema import editor_schema
 
     return editor_schema(EvaluationSettings, {}, extends=True)

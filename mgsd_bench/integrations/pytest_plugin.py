@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from mgsd_bench.errors import SettingValue
-    from mgsd_bench.gate.result import GateDecision
+    from mgsd_bench.gating.result import GateDecision
 
 _DEFAULTS = {
     "baseline": "Baseline of the fixture mgsd_gate: a name, or a run folder.",
@@ -84,8 +84,8 @@ class Gate:
         from rich.console import Console
 
         from mgsd_bench.errors import Exit, UserError
-        from mgsd_bench.gate.job import GateJob, run_gate
-        from mgsd_bench.gate.settings import FOLDER
+        from mgsd_bench.gating.job import GateJob, run_gate
+        from mgsd_bench.gating.settings import FOLDER
 
         root = self._config.rootpath
         against = _found(root, baseline) or self._default("baseline")

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mgsd_bench.analysis.metrics import METRICS
-from mgsd_bench.gate.decision import FloorDecision, MetricDecision, Status
-from mgsd_bench.gate.policy import Verdict
-from mgsd_bench.gate.result import GateDecision, LevelLoss
+from mgsd_bench.gating.decision import FloorDecision, MetricDecision, Status
+from mgsd_bench.gating.policy import Verdict
+from mgsd_bench.gating.result import GateDecision, LevelLoss
 from mgsd_bench.report.tables import as_markdown, plain_table
 from mgsd_bench.report.text import markdown_text, one_line
 

@@ -14,16 +14,16 @@ from typing import Annotated, Any
 from mgsd_bench.analysis.metrics import OTHER_NAMES
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
-from mgsd_bench.config import Key, Layers, read_extended, suggest
-from mgsd_bench.editor_schema import editor_schema
+from mgsd_bench.config.editor_schema import editor_schema
+from mgsd_bench.config.fields import Check, Count, OneOf, Says
+from mgsd_bench.config.layers import Key, Layers, read_extended, suggest
+from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
-from mgsd_bench.fields import Check, Count, OneOf, Says
 from mgsd_bench.package_data import shipped_folder
 from mgsd_bench.prompts import CONDITIONS, Condition
 from mgsd_bench.reproduce.config import LAYOUTS, SHOWN, ReportConfig, RowConfig, TableConfig
 from mgsd_bench.suites.external import EXTERNAL
 from mgsd_bench.suites.suite import SUITES
-from mgsd_bench.validate import validate
 
 SHIPPED = ("table1", "diagnostics", "ablations", "tiny")
 """The configurations that come with the project."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from mgsd_bench.fields import Count, OneOf
-from mgsd_bench.settings import Panel, Setting
+from mgsd_bench.config.fields import Count, OneOf
+from mgsd_bench.config.settings import Panel, Setting
 
 ASKED = Panel.ASKED
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteSettings:
-    """Which episodes; every field says in its :class:`~mgsd_bench.settings.Setting` what it is."""
+    """Which episodes; every field says in its :class:`~mgsd_bench.config.settings.Setting` what it is."""
 
     suite: Annotated[str, Setting("Which suite; see `mgsd-bench suites`.", ASKED)] = "mgsd-v1"
     tasks: Annotated[

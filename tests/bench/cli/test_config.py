@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from mgsd_bench.config.settings import declared
 from mgsd_bench.errors import command_line
 from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings, ScoreSettings
-from mgsd_bench.gate.settings import GateSettings, NoiseSettings
-from mgsd_bench.settings import declared
+from mgsd_bench.gating.settings import GateSettings, NoiseSettings
 from support.commands import error, mgsd
 
 FILE = """

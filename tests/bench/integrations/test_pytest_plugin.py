@@ -12,7 +12,7 @@ from support.gating import LOOSE, make
 
 pytest_plugins = "pytester"
 
-HEAVY = ("numpy", "scipy", "PIL", "yaml", "rich", "typer", "matplotlib", "torch", "mgsd_envs", "mgsd_bench.gate")
+HEAVY = ("numpy", "scipy", "PIL", "yaml", "rich", "typer", "matplotlib", "torch", "mgsd_envs", "mgsd_bench.gating")
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from mgsd_bench.gate.decision import Decision, FloorDecision, Levels, Measured, Status, decide
-from mgsd_bench.gate.policy import Policy, Verdict
+from mgsd_bench.gating.decision import Decision, FloorDecision, Levels, Measured, Status, decide
+from mgsd_bench.gating.policy import Policy, Verdict
 
 SPENDING = ("obrien-fleming", "pocock")
 

@@ -1,6 +1,6 @@
 """Values of layered files as instances of dataclasses, checked by pydantic; what is wrong is told in one line.
 
-The fields' types say what is taken (see :mod:`mgsd_bench.fields`).
+The fields' types say what is taken (see :mod:`mgsd_bench.config.fields`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from mgsd_bench.config import Key, Layers, Option, suggest
-from mgsd_bench.fields import SAYS
+from mgsd_bench.config.fields import SAYS
+from mgsd_bench.config.layers import Key, Layers, Option, suggest
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BeforeValidator, Field
 
-from mgsd_bench.config import Layers, Option, read_layer
+from mgsd_bench.config.fields import Bounds, Check, Count, OneOf, Says, Share
+from mgsd_bench.config.layers import Layers, Option, read_layer
+from mgsd_bench.config.validate import json_schema, validate
 from mgsd_bench.errors import UserError
-from mgsd_bench.fields import Bounds, Check, Count, OneOf, Says, Share
-from mgsd_bench.validate import json_schema, validate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mgsd_bench.gate.policy import MetricRule
-from mgsd_bench.gate.power import Design, chances, design_of, design_of_change, detectable_drop, fixed_rule_alarms
+from mgsd_bench.gating.policy import MetricRule
+from mgsd_bench.gating.power import Design, chances, design_of, design_of_change, detectable_drop, fixed_rule_alarms
 from mgsd_bench.statistics.paired import Change, drop_p, noninferiority_p
 from mgsd_bench.suites.suite import get_suite
 
@@ -54,7 +54,7 @@ def test_no_change_fails_at_most_as_often_as_promised_and_a_lost_margin_passes_a
 def test_counting_by_weight_and_by_effective_number_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     design = Design(((300, 1 / 900), (300, 1 / 900), (300, 1 / 900)))
     counted = chances(design, 0.02, 0.0, RULE)
-    monkeypatch.setattr("mgsd_bench.gate.power.COUNTED", 0)
+    monkeypatch.setattr("mgsd_bench.gating.power.COUNTED", 0)
     effective = chances(design, 0.02, 0.0, RULE)
     assert counted.held == pytest.approx(effective.held, abs=1e-3)
     assert counted.dropped == pytest.approx(effective.dropped, abs=1e-3)

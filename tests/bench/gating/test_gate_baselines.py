@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mgsd_bench.analysis.run import load_run
-from mgsd_bench.gate.baselines import save_baseline
+from mgsd_bench.gating.baselines import save_baseline
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from support.gating import LOOSE, call, copy, edit
 

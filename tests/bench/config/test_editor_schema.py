@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mgsd_baselines.recipe_file import recipes_dir, shipped
 from mgsd_bench.cli import app
-from mgsd_bench.config import read_layer
+from mgsd_bench.config.layers import read_layer
 from mgsd_bench.errors import UserError
 from mgsd_bench.package_data import shipped_folder
 

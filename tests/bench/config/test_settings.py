@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from mgsd_bench.backends import BackendConfig, Sampling
-from mgsd_bench.config import Layers
+from mgsd_bench.config.layers import Layers
+from mgsd_bench.config.settings import Panel, declared, make_settings, read_settings
+from mgsd_bench.config.validate import json_schema
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation
 from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings, ScoreSettings
-from mgsd_bench.gate.settings import GateSettings, NoiseSettings
-from mgsd_bench.settings import Panel, declared, make_settings, read_settings
-from mgsd_bench.validate import json_schema
+from mgsd_bench.gating.settings import GateSettings, NoiseSettings
 
 MODELS = (EvaluationSettings, DiagnosisSettings, ScoreSettings, NoiseSettings, GateSettings)
 

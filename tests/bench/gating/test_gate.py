@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy.stats import binom, permutation_test
 
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.gate.decision import Decision, FloorDecision, Measured, Status, decide, episodes_needed
-from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
-from mgsd_bench.gate.policy_file import load_policy
-from mgsd_bench.gate.sequential import SPENDING, blocks, nominal_levels, sequential_decision, spent
+from mgsd_bench.gating.decision import Decision, FloorDecision, Measured, Status, decide, episodes_needed
+from mgsd_bench.gating.policy import Floor, MetricRule, Policy, Verdict
+from mgsd_bench.gating.policy_file import load_policy
+from mgsd_bench.gating.sequential import SPENDING, blocks, nominal_levels, sequential_decision, spent
 from mgsd_bench.statistics.paired import (
     Change,
     change,

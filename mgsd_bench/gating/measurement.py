@@ -10,8 +10,8 @@ from mgsd_bench.analysis.groups import Groups, Pairs, group
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError, option
-from mgsd_bench.gate.decision import Decision, FloorDecision, Levels, Measured, decide
-from mgsd_bench.gate.policy import Floor, Policy
+from mgsd_bench.gating.decision import Decision, FloorDecision, Levels, Measured, decide
+from mgsd_bench.gating.policy import Floor, Policy
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ from mgsd_bench.analysis.groups import Pairs
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit
-from mgsd_bench.gate.decision import Decision, FloorDecision, MetricDecision, Status
-from mgsd_bench.gate.measurement import paired
-from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
+from mgsd_bench.gating.decision import Decision, FloorDecision, MetricDecision, Status
+from mgsd_bench.gating.measurement import paired
+from mgsd_bench.gating.policy import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.records import from_json, to_json
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
 
-from mgsd_bench.config import Key, Layers, Option
+from mgsd_bench.config.layers import Key, Layers, Option
 from mgsd_bench.errors import option
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def read_settings(model: type[S], layers: Layers) -> S:
         layers: what is given, with the origin of each key and one for ``()``.
 
     Raises:
-        UserError: one line on the first mistake, as of :func:`mgsd_bench.validate.validate`.
+        UserError: one line on the first mistake, as of :func:`mgsd_bench.config.validate.validate`.
     """
-    from mgsd_bench.validate import validate
+    from mgsd_bench.config.validate import validate
 
     values, origins = dict(layers.values), dict(layers.origins)
     for name, field in declared(cast(Any, model)).items():

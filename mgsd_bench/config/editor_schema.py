@@ -1,7 +1,7 @@
 """JSON Schemas with which an editor completes and checks the keys of a settings file as it is written.
 
-They are looser than :func:`mgsd_bench.validate.validate`: what is required may stand in the file that one extends, and
-null takes a key away.
+They are looser than :func:`mgsd_bench.config.validate.validate`: what is required may stand in the file that one
+extends, and null takes a key away.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import is_dataclass
 from inspect import getdoc
 from typing import Any, get_args, get_type_hints
 
-from mgsd_bench.validate import json_schema
+from mgsd_bench.config.validate import json_schema
 
 _NULL = {"type": "null"}
 

@@ -1,7 +1,7 @@
 """Layered YAML files: one file extends another, options on the command line come last, and errors say which was wrong.
 
 Mappings merge key by key, later layers winning; whatever is no mapping is replaced. Every key remembers the file or
-option that set it, so that a message can name it. :func:`mgsd_bench.validate.validate` gives the values types.
+option that set it, so that a message can name it. :func:`mgsd_bench.config.validate.validate` gives the values types.
 """
 
 from __future__ import annotations

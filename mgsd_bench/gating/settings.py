@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.evaluation.settings import ENGINE, OUTPUT, BackendName, Conditions, EngineSettings, EvaluationSettings
-from mgsd_bench.settings import Panel, Setting
 
 GATE = Panel.GATE
 FOLDER = Path("baselines") / "gate"

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from mgsd_bench.analysis.metrics import GATED
-from mgsd_bench.config import Layers, read_layer
-from mgsd_bench.editor_schema import editor_schema
-from mgsd_bench.fields import Bounds, OneOf
-from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
-from mgsd_bench.gate.sequential import SPENDING
-from mgsd_bench.validate import validate
+from mgsd_bench.config.editor_schema import editor_schema
+from mgsd_bench.config.fields import Bounds, OneOf
+from mgsd_bench.config.layers import Layers, read_layer
+from mgsd_bench.config.validate import validate
+from mgsd_bench.gating.policy import Floor, MetricRule, Policy, Verdict
+from mgsd_bench.gating.sequential import SPENDING
 
 
 def _between(least: float, most: float) -> Bounds:
@@ -120,7 +120,7 @@ class PolicyFile:
 
 
 def load_policy(path: Path) -> Policy:
-    """Read a policy; what a file leaves out is as in :class:`mgsd_bench.gate.policy.Policy`.
+    """Read a policy; what a file leaves out is as in :class:`mgsd_bench.gating.policy.Policy`.
 
     Raises:
         UserError: the file cannot be read, or something in it is unknown or out of range.

@@ -15,10 +15,10 @@ from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.backends.checkpoints import fingerprint, locate
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
-from mgsd_bench.gate.decision import Decision
-from mgsd_bench.gate.measurement import check, decide_part, measure
-from mgsd_bench.gate.policy import Policy, Verdict
-from mgsd_bench.gate.sequential import blocks, sequential_decision
+from mgsd_bench.gating.decision import Decision
+from mgsd_bench.gating.measurement import check, decide_part, measure
+from mgsd_bench.gating.policy import Policy, Verdict
+from mgsd_bench.gating.sequential import blocks, sequential_decision
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
@@ -191,7 +191,7 @@ def decide_looks(
     policy: Policy,
     seen: list[tuple[str, ...]],
 ) -> Decision:
-    """:func:`mgsd_bench.gate.sequential.sequential_decision` on the blocks that were seen."""
+    """:func:`mgsd_bench.gating.sequential.sequential_decision` on the blocks that were seen."""
     looks = []
     part: frozenset[str] = frozenset()
     for block in seen:

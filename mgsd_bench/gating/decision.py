@@ -10,7 +10,7 @@ from statistics import NormalDist
 from typing import Any
 
 from mgsd_bench.errors import Exit
-from mgsd_bench.gate.policy import Floor, MetricRule, Policy, Verdict
+from mgsd_bench.gating.policy import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.statistics.intervals import holm
 from mgsd_bench.statistics.paired import Change, drop_p, excess_p, lower_bound, noninferiority_p, upper_bound
 

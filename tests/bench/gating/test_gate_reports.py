@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mgsd_bench.analysis.run import Run, load_run
-from mgsd_bench.gate.decision import Measured, decide
-from mgsd_bench.gate.measurement import gate
-from mgsd_bench.gate.policy import MetricRule, Policy
-from mgsd_bench.gate.result import GateDecision, LevelLoss, Side, TaskChange, gate_decision
+from mgsd_bench.gating.decision import Measured, decide
+from mgsd_bench.gating.measurement import gate
+from mgsd_bench.gating.policy import MetricRule, Policy
+from mgsd_bench.gating.result import GateDecision, LevelLoss, Side, TaskChange, gate_decision
 from mgsd_bench.report.gate import to_junit, to_markdown
 from mgsd_bench.statistics.paired import Change
 from support.gating import call

@@ -15,7 +15,7 @@ from mgsd_bench.analysis.metrics import GATED, METRICS
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, asked_episodes, evaluate
-from mgsd_bench.gate.measurement import paired
+from mgsd_bench.gating.measurement import paired
 from mgsd_bench.records import from_json, to_json
 
 if TYPE_CHECKING:

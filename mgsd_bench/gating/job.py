@@ -11,13 +11,13 @@ from rich.console import Console
 
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.gate.baselines import find_baseline
-from mgsd_bench.gate.candidate import evaluation_like, gate_model
-from mgsd_bench.gate.measurement import gate
-from mgsd_bench.gate.policy import Policy, Verdict
-from mgsd_bench.gate.policy_file import load_policy
-from mgsd_bench.gate.result import GateDecision, gate_decision
-from mgsd_bench.gate.settings import FOLDER
+from mgsd_bench.gating.baselines import find_baseline
+from mgsd_bench.gating.candidate import evaluation_like, gate_model
+from mgsd_bench.gating.measurement import gate
+from mgsd_bench.gating.policy import Policy, Verdict
+from mgsd_bench.gating.policy_file import load_policy
+from mgsd_bench.gating.result import GateDecision, gate_decision
+from mgsd_bench.gating.settings import FOLDER
 
 
 @dataclass(frozen=True, slots=True)

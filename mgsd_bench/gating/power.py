@@ -16,7 +16,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from mgsd_bench.gate.policy import MetricRule
+from mgsd_bench.gating.policy import MetricRule
 from mgsd_bench.statistics.paired import ENUMERATED, Change, Floats, restricted_discordance
 from mgsd_bench.suites.suite import Suite
 

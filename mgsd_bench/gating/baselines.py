@@ -11,7 +11,7 @@ from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
-from mgsd_bench.gate.settings import FOLDER
+from mgsd_bench.gating.settings import FOLDER
 from mgsd_bench.runs.sample import ordered
 from mgsd_bench.runs.stored import EPISODES
 
