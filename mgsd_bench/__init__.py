@@ -28,7 +28,7 @@ _HOMES = {
     "Answer": "answers.reader",
     "Comparison": "analysis.comparison",
     "Diagnosis": "analysis.diagnosis",
-    "GateDecision": "gate.result",
+    "GateDecision": "gating.result",
     "Run": "analysis.run",
     "Suite": "suites.suite",
     "UserError": "errors",
