@@ -19,6 +19,8 @@ from mgsd_baselines.training import self_distill as distill
 from mgsd_baselines.training.divergence import Head, compare, divergence, sampled_divergence
 from support.distilling import Gradients, answer_with, config_of, disturb, lora, rows_of
 
+pytestmark = pytest.mark.train
+
 WEIGHTS = {"state": 0.5, "route": 1.0, "plan": 3.0}
 
 

@@ -13,11 +13,13 @@ from mgsd_baselines.data.examples import make_row, reference_answer
 from mgsd_baselines.data.privileged import shuffled, tell, told
 from mgsd_baselines.recipe import Teacher
 from mgsd_baselines.training.adapters import KeptWeights, without_adapter
-from mgsd_baselines.training.distill_metrics import judge
+from mgsd_baselines.training.distill_metrics import deciles, judge
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.errors import UserError
 from mgsd_envs import Episode, generate, get_task
 from support.distilling import Row, answer_with, ids_of, lora, rows_of
+
+pytestmark = pytest.mark.train
 
 # --- what the teacher is told
 
@@ -40,6 +42,12 @@ def test_judged_as_the_evaluation_does(episodes: list[Episode]) -> None:
     assert found["rollouts/valid"] == [1, 0, 0, 1]
     assert found["rollouts/solved"][:3] == [1, 0, 0]
     assert found["rollouts/state_exact"] == [1, 0, 1, 0]
+
+
+def test_tenths_of_an_answer() -> None:
+    mask = torch.tensor([[1] * 20, [1] * 5 + [0] * 15])
+    assert deciles(mask)[0].tolist() == [i // 2 for i in range(20)]
+    assert deciles(mask)[1, :5].tolist() == [0, 2, 4, 6, 8]
 
 
 def test_answers_are_judged_where_rows_carry_episodes(
