@@ -89,7 +89,7 @@ class FrozenLake:
             return None
         player = _pick(free, draws[-2])
         layers = grid.bfs_layers(Graph(grid.walks(level, free)), player)
-        distances = [d for d in (length or range(1, len(layers))) if 0 < d < len(layers)]
+        distances = [d for d in range(1, len(layers)) if not length or d in length]
         if not distances:
             return None
         goal = _pick(layers[distances[int(draws[-3] * len(distances))]], draws[-4])

@@ -90,7 +90,7 @@ class Maze:
         sides = _carve(level, draws)
         player = int(draws[-1] * cells)
         layers = grid.bfs_layers(_walks(level, sides), 1 << player)
-        distances = [d for d in (length or range(1, len(layers))) if 0 < d < len(layers)]
+        distances = [d for d in range(1, len(layers)) if not length or d in length]
         if not distances:
             return None
         goals = list(grid.bits(layers[distances[int(draws[-2] * len(distances))]]))

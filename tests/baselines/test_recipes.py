@@ -13,6 +13,8 @@ from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.cli import app, train
 from mgsd_bench.errors import UserError
 
+pytestmark = pytest.mark.train
+
 ABLATIONS = {
     "ablate-no-cold-start": {},
     "ablate-cold-start-only": {},

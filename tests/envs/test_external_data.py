@@ -1,8 +1,13 @@
 """Other people's pictures, states and plans: do we read them, and do our rules, lengths and looks agree with them?"""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,42 +15,40 @@ from PIL import Image
 
 from mgsd_envs import get_task, rollout
 from mgsd_envs.external import BadRecord, ExternalRecord, lake_state, maze_state, moves_between, read_external
+from mgsd_envs.task import Task
+from support.tasks import FROZENLAKE, MAZE, MINIBEHAVIOUR, office
 
-FROZENLAKE, MAZE, MINIBEHAVIOUR = (get_task(name) for name in ("frozenlake", "maze", "minibehaviour"))
+Rows = list[dict[str, Any]]
 COMPASS = {"left": "W", "down": "S", "right": "E", "up": "N"}
 WALLS = {"up": 1, "down": 2, "left": 4, "right": 8}
 
 
-def office(size, agent, printer, table):
-    return MINIBEHAVIOUR.from_json({"size": size, "agent": agent, "printer": printer, "table": table})
-
-
 @cache
-def records(path):
+def records(path: Path) -> list[Any]:
     """Every record under a path, all of them good."""
     found = list(read_external(path))
     assert [record for record in found if isinstance(record, BadRecord)] == []
     return found
 
 
-def assert_shortest(task, state, plan):
+def assert_shortest(task: Task[Any], state: Any, plan: Iterable[str]) -> None:
     plan = tuple(plan)
     assert rollout(task, state, plan) == ("solved", len(plan), None)
     assert len(task.solve(state)) == len(plan)
 
 
-def straight_share(task, states):
-    return np.mean([rollout(task, state, task.straight(state)).outcome == "solved" for state in states])
+def straight_share(task: Task[Any], states: Sequence[Any]) -> float:
+    return fmean(rollout(task, state, task.straight(state)).outcome == "solved" for state in states)
 
 
 @pytest.fixture(scope="module")
-def rows(data_root):
+def rows(data_root: Path) -> Rows:
     rows = [json.loads(line) for line in (data_root / "classic-images" / "states.jsonl").read_text().splitlines()]
     assert len(rows) == 48
     return rows
 
 
-def classic_state(row):
+def classic_state(row: dict[str, Any]) -> Any:
     if row["task"] == "frozenlake":
         return lake_state(row["grid"])
     if row["task"] == "maze":
@@ -59,7 +62,7 @@ class TestClassicImages:
     # mean absolute difference in grey levels: mazes are the same to the pixel, the printer's icon nearly so, and the
     # lakes are brought to 256 colours
     @pytest.mark.parametrize(("task", "limit"), [("maze", 0), ("minibehaviour", 0.2), ("frozenlake", 2)])
-    def test_looks(self, data_root, rows, task, limit):
+    def test_looks(self, data_root: Path, rows: Rows, task: str, limit: float) -> None:
         for row in rows:
             if row["task"] == task:
                 with Image.open(data_root / "classic-images" / row["image"]) as image:
@@ -67,11 +70,11 @@ class TestClassicImages:
                 ours = get_task(task).draw(classic_state(row)).rgb()
                 assert np.abs(ours - theirs).mean() <= limit, row["image"]
 
-    def test_lengths(self, rows):
+    def test_lengths(self, rows: Rows) -> None:
         for row in rows:
             assert len(get_task(row["task"]).solve(classic_state(row))) == row["shortest"], row["image"]
 
-    def test_example_plans(self, rows):
+    def test_example_plans(self, rows: Rows) -> None:
         for row in rows:
             if "example_plan" in row:
                 assert_shortest(get_task(row["task"]), classic_state(row), row["example_plan"])
@@ -81,7 +84,7 @@ class TestClassicImages:
 class TestDiffThinker:
     # the share that a plan which sees no holes solves: vertical moves first, 100 maps a level
     @pytest.mark.parametrize(("level", "blind"), [(3, 0.78), (4, 0.78), (5, 0.77), (6, 0.58), (7, 0.56), (8, 0.51)])
-    def test_frozenlake(self, data_root, level, blind):
+    def test_frozenlake(self, data_root: Path, level: int, blind: float) -> None:
         folder = data_root / "diffthinker" / "FrozenLake" / "VSP" / "maps" / f"level{level}"
         if not folder.is_dir():
             pytest.skip("this level is not here")
@@ -94,7 +97,7 @@ class TestDiffThinker:
             assert "".join(action[0].upper() for action in record.plan) == plans[record.image.name]
         assert straight_share(FROZENLAKE, [record.state for record in lakes]) == pytest.approx(blind, abs=0.011)
 
-    def test_maze(self, data_root):
+    def test_maze(self, data_root: Path) -> None:
         mazes = records(data_root / "diffthinker" / "Maze" / "8_test")
         assert len(mazes) >= 40
         for record in mazes:
@@ -104,18 +107,18 @@ class TestDiffThinker:
             assert len(record.plan) >= record.minimum
 
 
-def natural(name):
+def natural(name: str) -> int:
     return int(name.removesuffix(".png"))
 
 
-def visualplanning_file(root, task):
+def visualplanning_file(root: Path, task: str) -> Path:
     return root / "visualplanning" / "dataset" / task / "tokenized_dataset" / "SFT" / "test_dataset.jsonl"
 
 
 @pytest.mark.data
 class TestVisualPlanning:
     @pytest.mark.parametrize(("task", "count"), [("frozenlake", 500), ("maze", 4), ("minibehaviour", 202)])
-    def test_plans(self, data_root, task, count):
+    def test_plans(self, data_root: Path, task: str, count: int) -> None:
         file = visualplanning_file(data_root, task)
         assert len(records(file)) == count
         for line, record in enumerate(records(file), 1):
@@ -124,14 +127,14 @@ class TestVisualPlanning:
             assert record.minimum in (None, len(record.plan))
 
     @pytest.mark.parametrize("level", [5, 6])
-    def test_minibehaviour_is_easy_for_the_blind(self, data_root, level):
+    def test_minibehaviour_is_easy_for_the_blind(self, data_root: Path, level: int) -> None:
         rooms = records(visualplanning_file(data_root, "minibehaviour"))
         states = [record.state for record in rooms if record.level == level]
         # 84 and 85 % of the whole set; half of its records are here
         assert straight_share(MINIBEHAVIOUR, states) == pytest.approx(0.845, abs=0.04)
 
     @pytest.mark.parametrize("level", [5, 6])
-    def test_number_of_best_ways(self, data_root, level):
+    def test_number_of_best_ways(self, data_root: Path, level: int) -> None:
         """The records list every optimal pair of pick and drop cells: none is missing from ours."""
         file = visualplanning_file(data_root, "minibehaviour")
         for record, line in zip(records(file), file.read_text().splitlines(), strict=True):
@@ -140,7 +143,7 @@ class TestVisualPlanning:
                 assert best_pairs(record.state) == pairs
 
 
-def best_pairs(state):
+def best_pairs(state: Any) -> set[tuple[Any, Any]]:
     """(pick cell, drop cell) of every shortest plan."""
     length = len(MINIBEHAVIOUR.solve(state))
     layers = [{(MINIBEHAVIOUR.start(state), None)}]
@@ -156,7 +159,7 @@ def best_pairs(state):
 
 
 @pytest.mark.data
-def test_a_root_of_several_sets(data_root):
+def test_a_root_of_several_sets(data_root: Path) -> None:
     """All that lies under a folder, and nothing that is in no known format."""
     found = records(data_root)
     assert {record.task for record in found} == {"frozenlake", "maze", "minibehaviour"}
@@ -176,40 +179,40 @@ ROOM = {
 FETCH = [[[0, 0], False], [[0, 1], False], [[0, 1], True], [[1, 1], True], [[1, 1], False]]
 
 
-def lakes(folder, table=TABLE, plan="DR"):
+def lakes(folder: Path, table: str = TABLE, plan: Any = "DR") -> Path:
     (folder / "table").mkdir(parents=True)
     (folder / "table" / "0.txt").write_text(table)
     (folder / "metadata.json").write_text(json.dumps({"0.png": plan, "1.png": "D"}))
     return folder
 
 
-def mazes(folder, text="2\n0 0\n1 1\n7 9\n15 14\n", plan="RD"):
+def mazes(folder: Path, text: str = "2\n0 0\n1 1\n7 9\n15 14\n", plan: str = "RD") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "2_3_007.txt").write_text(text)
     (folder / "path.json").write_text(json.dumps({"2_3_007": plan}))
     return folder
 
 
-def lines(file, *rows):
+def lines(file: Path, *rows: Any) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
     return file
 
 
 class TestReading:
-    def test_lake(self, tmp_path):
+    def test_lake(self, tmp_path: Path) -> None:
         (record,) = read_external(lakes(tmp_path / "level2"))
         table = str(tmp_path / "level2" / "table" / "0.txt")
         state = FROZENLAKE.from_json({"size": 2, "player": [0, 0], "goal": [1, 1], "holes": [[0, 1]]})
         assert record == ExternalRecord("frozenlake", 2, state, ("down", "right"), None, None, table)
 
-    def test_maze(self, tmp_path):
+    def test_maze(self, tmp_path: Path) -> None:
         (record,) = read_external(mazes(tmp_path))
         fields = {"size": 2, "player": [0, 0], "goal": [1, 1], "open": [["R", "LD"], ["", "U"]]}
         assert record.state == MAZE.from_json(fields)
         assert (record.plan, record.minimum) == (("right", "down"), 2)
 
-    def test_records(self, tmp_path):
+    def test_records(self, tmp_path: Path) -> None:
         walls = [{"north": True, "south": c == 0, "west": c == 0, "east": c == 1} for c in (0, 1)]
         floor = [{"north": c == 0, "south": True, "west": True, "east": True} for c in (0, 1)]
         maze = {"level": 2, "start_pos": 0, "target_pos": 3, "layout": [walls, floor], "distance_map": {"0": 2}}
@@ -226,7 +229,7 @@ class TestReading:
         assert [record.minimum for record in found] == [None, 2, None]
         assert found[2].plan == ("right", "pick", "down", "drop")
 
-    def test_all_below_a_root_in_order(self, tmp_path):
+    def test_all_below_a_root_in_order(self, tmp_path: Path) -> None:
         for name in ("level10", "level9"):
             lakes(tmp_path / name)
         lines(tmp_path / "vp" / "a.jsonl", {"meta": LAKE, "input_state": [0, 2, 3]})
@@ -234,7 +237,7 @@ class TestReading:
         names = [Path(record.source).relative_to(tmp_path).parts[0] for record in read_external(tmp_path)]
         assert names == ["level9", "level10", "vp"]
 
-    def test_links_are_followed_once(self, tmp_path):
+    def test_links_are_followed_once(self, tmp_path: Path) -> None:
         lakes(tmp_path / "elsewhere" / "level2")
         root = tmp_path / "root"
         root.mkdir()
@@ -242,7 +245,7 @@ class TestReading:
         (root / "around").symlink_to(root)
         assert len(list(read_external(root))) == 1
 
-    def test_nothing_known(self, tmp_path):
+    def test_nothing_known(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="neither a DiffThinker folder nor"):
             list(read_external(tmp_path))
         with pytest.raises(ValueError, match="neither a DiffThinker folder nor"):
@@ -264,7 +267,7 @@ class TestBadRecords:
             ("", "DR", "one '@' is needed"),
         ],
     )
-    def test_lake(self, tmp_path, table, plan, why):
+    def test_lake(self, tmp_path: Path, table: str, plan: Any, why: str) -> None:
         (bad,) = read_external(lakes(tmp_path / "level2", table, plan))
         assert isinstance(bad, BadRecord)
         assert bad.source == str(tmp_path / "level2" / "table" / "0.txt")
@@ -282,7 +285,7 @@ class TestBadRecords:
             ("", "not enough values"),
         ],
     )
-    def test_maze(self, tmp_path, text, why):
+    def test_maze(self, tmp_path: Path, text: str, why: str) -> None:
         (bad,) = read_external(mazes(tmp_path, text))
         assert why in bad.why
 
@@ -302,7 +305,7 @@ class TestBadRecords:
             ({"meta": []}, "no record of VisualPlanning"),
         ],
     )
-    def test_line(self, tmp_path, row, why):
+    def test_line(self, tmp_path: Path, row: Any, why: str) -> None:
         good = {"meta": LAKE, "input_state": [0, 2, 3]}
         file = lines(tmp_path / "a.jsonl", good, row, good)
         first, bad, last = read_external(file)
@@ -311,12 +314,12 @@ class TestBadRecords:
         assert why in bad.why
         assert first.state == last.state
 
-    def test_plans(self, tmp_path):
+    def test_plans(self, tmp_path: Path) -> None:
         (lakes(tmp_path) / "metadata.json").write_text("[")
         bad, record = read_external(tmp_path)
         assert bad.source == str(tmp_path / "metadata.json")
         assert record.plan is None
 
-    def test_path_of_non_neighbours(self):
+    def test_path_of_non_neighbours(self) -> None:
         with pytest.raises(ValueError, match="no move leads"):
             moves_between([(0, 0), (0, 2)])

@@ -1,11 +1,14 @@
 """The gymnasium environments: gymnasium's own checks, and the same dynamics as the pure rollout."""
 
+from __future__ import annotations
+
 import copy
 import json
 import pickle
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgsd_envs import Illegal, generate, get_task, rollout, task_names
-from mgsd_envs.splits import SPLITS, split_of
+from mgsd_envs.splits import SPLITS, Split, split_of
+from mgsd_envs.task import Task
+from mgsd_envs.types import Fact
 
 gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
@@ -24,43 +29,43 @@ IDS = {type(get_task(name)).__name__: name for name in task_names()}
 every_id = pytest.mark.parametrize("name", [f"MGSD/{name}-v0" for name in IDS])
 
 
-def make(name, **options):
+def make(name: str, **options: Any) -> Any:
     return gymnasium.make(name, **options)
 
 
-def task_of(name):
+def task_of(name: str) -> Task[Any]:
     return get_task(IDS[name.split("/")[1].removesuffix("-v0")])
 
 
 class TestRegistration:
     @every_id
-    def test_spec(self, name):
+    def test_spec(self, name: str) -> None:
         spec = gymnasium.spec(name)
         assert spec.max_episode_steps == 200
         again = type(spec).from_json(spec.to_json()).make()
         assert again.unwrapped.task is task_of(name)
 
-    def test_registering_again_is_silent(self):
+    def test_registering_again_is_silent(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             mgsd_envs.gym.register()
 
-    def test_one_line_without_an_import(self):
+    def test_one_line_without_an_import(self) -> None:
         code = 'import gymnasium; gymnasium.make("mgsd_envs.gym:MGSD/Maze-v0", level=4).reset(seed=0)'
         subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
-    def test_the_tasks_need_no_gymnasium(self):
+    def test_the_tasks_need_no_gymnasium(self) -> None:
         code = "import sys, mgsd_envs; assert not {'gymnasium', 'minigrid', 'pygame'} & set(sys.modules)"
         subprocess.run([sys.executable, "-c", code], check=True)
 
-    def test_the_environments_need_no_minigrid(self):
+    def test_the_environments_need_no_minigrid(self) -> None:
         code = "import sys, mgsd_envs.gym; assert not {'minigrid', 'pygame'} & set(sys.modules)"
         subprocess.run([sys.executable, "-c", code], check=True)
 
     @every_id
     @pytest.mark.parametrize("observation", ["image", "symbolic"])
     @pytest.mark.parametrize("render_mode", ["rgb_array", "ansi"])
-    def test_gymnasium_s_checks(self, name, observation, render_mode):
+    def test_gymnasium_s_checks(self, name: str, observation: str, render_mode: str) -> None:
         env = make(name, observation=observation, size=64, render_mode=render_mode)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -79,13 +84,13 @@ class TestRegistration:
             {"render_mode": "human"},
         ],
     )
-    def test_bad_options(self, name, options):
+    def test_bad_options(self, name: str, options: dict[str, Any]) -> None:
         task = task_of(name).name
         with pytest.raises(ValueError, match="|".join(str(value) for value in options.values())):
             mgsd_envs.gym.BoardEnv(task, **options)
 
     @every_id
-    def test_vector(self, name):
+    def test_vector(self, name: str) -> None:
         envs = gymnasium.make_vec(name, num_envs=3, observation="symbolic")
         first, _ = envs.reset(seed=5)
         assert first.shape[0] == 3
@@ -97,8 +102,8 @@ class TestRegistration:
 
 class TestEpisodes:
     @every_id
-    def test_seed_fixes_the_whole_stream(self, name):
-        def stream(seed):
+    def test_seed_fixes_the_whole_stream(self, name: str) -> None:
+        def stream(seed: int) -> list[Any]:
             env = make(name, level=6, observation="symbolic")
             return [env.reset(seed=seed if k == 0 else None)[1]["state"] for k in range(8)]
 
@@ -107,7 +112,7 @@ class TestEpisodes:
         assert len({json.dumps(state) for state in first + other}) >= 15  # two may meet by chance
 
     @every_id
-    def test_other_randomness_is_not_touched(self, name):
+    def test_other_randomness_is_not_touched(self, name: str) -> None:
         env = make(name, observation="symbolic")
         env.reset(seed=1)
         np.random.seed(0)
@@ -120,7 +125,7 @@ class TestEpisodes:
 
     @every_id
     @pytest.mark.parametrize("split", SPLITS)
-    def test_states_are_of_the_split_and_of_all_lengths(self, name, split):
+    def test_states_are_of_the_split_and_of_all_lengths(self, name: str, split: Split) -> None:
         task = task_of(name)
         env = make(name, split=split, observation="symbolic")
         level = env.unwrapped.level
@@ -141,7 +146,7 @@ class TestEpisodes:
         assert 0 < straight < 75
 
     @every_id
-    def test_given_state(self, name):
+    def test_given_state(self, name: str) -> None:
         task = task_of(name)
         state = next(generate(task, 5, 1, split="test", stream="given")).state
         env = make(name, level=5, split="train", render_mode="ansi")
@@ -152,7 +157,7 @@ class TestEpisodes:
             assert env.render() == task.describe(state)
 
     @every_id
-    def test_given_states_that_will_not_do(self, name):
+    def test_given_states_that_will_not_do(self, name: str) -> None:
         task = task_of(name)
         env = make(name, level=5)
         other = next(generate(task, 4, 1, split="train", stream="given")).state
@@ -161,7 +166,7 @@ class TestEpisodes:
         with pytest.raises(ValueError):
             env.reset(options={"state": {"size": 5}})
 
-    def test_given_state_without_a_plan(self):
+    def test_given_state_without_a_plan(self) -> None:
         state = {"size": 3, "player": [0, 0], "goal": [2, 2], "holes": [[0, 1], [1, 0]]}
         with pytest.raises(ValueError, match="no plan"):
             make("MGSD/FrozenLake-v0").reset(options={"state": state})
@@ -171,7 +176,7 @@ class TestDynamics:
     @every_id
     @given(data=st.data())
     @settings(max_examples=60)
-    def test_same_as_the_pure_rollout(self, name, data):
+    def test_same_as_the_pure_rollout(self, name: str, data: st.DataObject) -> None:
         task = task_of(name)
         env = make(name, level=data.draw(st.integers(4, 6)), observation="symbolic").unwrapped
         _, info = env.reset(seed=data.draw(st.integers(0, 10**6)))
@@ -199,7 +204,7 @@ class TestDynamics:
 
     @every_id
     @pytest.mark.parametrize("theme", ["classic", "plain"])
-    def test_what_is_seen_follows_the_cursor(self, name, theme):
+    def test_what_is_seen_follows_the_cursor(self, name: str, theme: str) -> None:
         task = task_of(name)
         pictures = make(name, level=5, theme=theme, size=100, render_mode="rgb_array")
         texts = make(name, level=5, observation="symbolic", render_mode="ansi")
@@ -219,7 +224,7 @@ class TestDynamics:
             assert facts_of(texts.unwrapped, board) == task.facts(now)
 
     @every_id
-    def test_an_illegal_action_leaves_the_board(self, name):
+    def test_an_illegal_action_leaves_the_board(self, name: str) -> None:
         task = task_of(name)
         env = make(name, level=5, render_mode="ansi")
         env.reset(seed=0)
@@ -231,7 +236,7 @@ class TestDynamics:
         assert env.render() == before
 
     @every_id
-    def test_after_the_end(self, name):
+    def test_after_the_end(self, name: str) -> None:
         task = task_of(name)
         env = make(name).unwrapped
         with pytest.raises(gymnasium.error.ResetNeeded):
@@ -246,7 +251,7 @@ class TestDynamics:
             with pytest.raises(gymnasium.error.InvalidAction):
                 env.step(action)
 
-    def test_time_limit(self):
+    def test_time_limit(self) -> None:
         open_lake = {"size": 4, "player": [0, 0], "goal": [3, 3], "holes": []}
         env = make("MGSD/FrozenLake-v0", level=4, max_episode_steps=6)
         env.reset(options={"state": open_lake})
@@ -254,7 +259,7 @@ class TestDynamics:
         assert ends == [(False, False)] * 5 + [(False, True)]
 
     @every_id
-    def test_copies_go_their_own_way(self, name):
+    def test_copies_go_their_own_way(self, name: str) -> None:
         env = make(name, level=5, observation="symbolic")
         env.reset(seed=0)
         actions = [env.unwrapped.task.actions.index(action) for action in env.unwrapped.episode.plan]
@@ -265,16 +270,16 @@ class TestDynamics:
         assert env.step(actions[0])[1] in (0, 1)
 
     @every_id
-    def test_render_without_a_mode_warns(self, name):
+    def test_render_without_a_mode_warns(self, name: str) -> None:
         env = make(name)
         env.reset(seed=0)
         with pytest.warns(UserWarning, match="render mode"):
             assert env.unwrapped.render() is None
 
 
-def facts_of(env, board):
+def facts_of(env: Any, board: Any) -> set[Fact]:
     """The facts that a symbolic observation holds."""
-    facts = {("size", env.level)}
+    facts: set[Fact] = {("size", env.level)}
     for row, column, plane in np.argwhere(board).tolist():
         name, *labels = env.planes[plane]
         facts.add((name, row, column, *labels))

@@ -1,18 +1,21 @@
 """Pictures: every look at every size, lossless files, and no two states alike."""
 
+from __future__ import annotations
+
 import io
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mgsd_envs import generate, get_task, task_names
+from mgsd_envs import generate, get_task
 from mgsd_envs.grid import MOVES
 from mgsd_envs.maze import OPPOSITE
+from mgsd_envs.task import Task
+from support.tasks import TASKS, every_task
 
-TASKS = [get_task(name) for name in task_names()]
-every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 every_look = pytest.mark.parametrize(
     ("task", "theme"),
     [(task, theme) for task in TASKS for theme in task.themes],
@@ -20,11 +23,13 @@ every_look = pytest.mark.parametrize(
 )
 
 
-def a_state(task, level, stream="pictures"):
+def a_state(task: Task[Any], level: int, stream: str = "pictures") -> Any:
     return next(generate(task, level, 1, split="train", stream=stream)).state
 
 
-def pixel(task, state, theme, row, column, across=0.5, down=0.5):
+def pixel(
+    task: Task[Any], state: Any, theme: str, row: int, column: int, across: float = 0.5, down: float = 0.5
+) -> tuple[int, ...]:
     picture = task.draw(state, theme, 256).rgb()
     cell = 256 / state.size
     return tuple(int(v) for v in picture[int((row + down) * cell), int((column + across) * cell)])
@@ -33,7 +38,7 @@ def pixel(task, state, theme, row, column, across=0.5, down=0.5):
 class TestEveryLook:
     @every_look
     @pytest.mark.parametrize("size", [256, 111])
-    def test_shape_and_file(self, task, theme, size):
+    def test_shape_and_file(self, task: Task[Any], theme: str, size: int) -> None:
         for level in {task.min_level, *task.levels, 9}:
             picture = task.draw(a_state(task, level), theme, size)
             pixels = picture.rgb()
@@ -45,26 +50,26 @@ class TestEveryLook:
                 assert np.array_equal(np.asarray(image.convert("RGB")), pixels)
 
     @every_look
-    def test_largest_level_in_the_paper_s_size(self, task, theme):
+    def test_largest_level_in_the_paper_s_size(self, task: Task[Any], theme: str) -> None:
         state = a_state(task, 32)
         pixels = task.draw(state, theme, 256).rgb()
         assert pixels.shape == (256, 256, 3)
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) >= 4
 
     @every_look
-    def test_fewest_pixels(self, task, theme):
+    def test_fewest_pixels(self, task: Task[Any], theme: str) -> None:
         level = task.min_level
         assert task.draw(a_state(task, level), theme, 4 * level).rgb().shape == (4 * level, 4 * level, 3)
         with pytest.raises(ValueError, match=f"at least {4 * level} pixels"):
             task.draw(a_state(task, level), theme, 4 * level - 1)
 
     @every_task
-    def test_unknown_theme(self, task):
+    def test_unknown_theme(self, task: Task[Any]) -> None:
         with pytest.raises(ValueError, match=f"{task.name} has themes classic, plain, not neon"):
             task.draw(a_state(task, 4), "neon")
 
     @every_task
-    def test_classic_at_256_is_the_default(self, task):
+    def test_classic_at_256_is_the_default(self, task: Task[Any]) -> None:
         state = a_state(task, 5)
         assert task.themes[0] == "classic"
         assert np.array_equal(task.draw(state).rgb(), task.draw(state, "classic", 256).rgb())
@@ -73,14 +78,14 @@ class TestEveryLook:
 
 class TestNoTwoAlike:
     @every_look
-    def test_all_states_of_the_smallest_level(self, task, theme):
+    def test_all_states_of_the_smallest_level(self, task: Task[Any], theme: str) -> None:
         states = list(task.states(task.min_level))
         pictures = {task.draw(state, theme, 96).rgb().tobytes() for state in states}
         assert len(pictures) == len(states)
 
     @every_look
     @pytest.mark.parametrize("level", [8, 32])
-    def test_states_that_differ_in_one_fact(self, task, theme, level):
+    def test_states_that_differ_in_one_fact(self, task: Task[Any], theme: str, level: int) -> None:
         state = a_state(task, level)
         facts = task.facts(state)
         seen = {task.draw(state, theme).rgb().tobytes()}
@@ -98,7 +103,7 @@ class TestNoTwoAlike:
 
     @every_look
     @pytest.mark.parametrize("level", [5, 32])
-    def test_moments_of_a_rollout(self, task, theme, level):
+    def test_moments_of_a_rollout(self, task: Task[Any], theme: str, level: int) -> None:
         state = a_state(task, level)
         cursor = task.start(state)
         pictures = [task.draw(state, theme).rgb().tobytes()]
@@ -108,7 +113,7 @@ class TestNoTwoAlike:
         assert len(set(pictures)) == len(pictures) > 2
 
     @every_task
-    def test_drawing_twice_gives_the_same(self, task):
+    def test_drawing_twice_gives_the_same(self, task: Task[Any]) -> None:
         state = a_state(task, 7)
         assert task.draw(state).png() == task.draw(state).png()
 
@@ -116,7 +121,7 @@ class TestNoTwoAlike:
 class TestWhatIsWhere:
     """The looks that the prompts describe, by the colours at chosen places."""
 
-    def test_maze(self):
+    def test_maze(self) -> None:
         task = get_task("maze")
         rows = [["R", "LRD", "L"], ["DR", "ULR", "LD"], ["UR", "L", "U"]]
         state = task.from_json({"size": 3, "player": [0, 0], "goal": [2, 1], "open": rows})
@@ -129,7 +134,7 @@ class TestWhatIsWhere:
         assert pixel(task, state, "classic", 0, 0, across=0.92) == white  # a passage to the right
         assert pixel(task, state, "classic", 0, 0, across=0.999) == grey  # and its border line
 
-    def test_minibehaviour(self):
+    def test_minibehaviour(self) -> None:
         task = get_task("minibehaviour")
         table = [[r, c] for r in (1, 2) for c in (1, 2, 3)]
         state = task.from_json({"size": 5, "agent": [4, 4], "printer": [0, 2], "table": table})
@@ -140,7 +145,7 @@ class TestWhatIsWhere:
         assert pixel(task, state, "classic", 0, 2) == black  # the slot
         assert pixel(task, state, "classic", 0, 0) == pixel(task, state, "classic", 3, 3) == black
 
-    def test_minibehaviour_in_the_middle_of_a_rollout(self):
+    def test_minibehaviour_in_the_middle_of_a_rollout(self) -> None:
         task = get_task("minibehaviour")
         table = [[r, c] for r in (1, 2) for c in (1, 2, 3)]
         state = task.from_json({"size": 5, "agent": [0, 1], "printer": [0, 2], "table": table})
@@ -165,10 +170,10 @@ class TestWhatIsWhere:
         ]
 
     @pytest.mark.parametrize("theme", ["classic", "plain"])
-    def test_frozenlake(self, theme):
+    def test_frozenlake(self, theme: str) -> None:
         task = get_task("frozenlake")
         state = task.from_json({"size": 4, "player": [0, 0], "goal": [3, 3], "holes": [[1, 1], [2, 0]]})
-        parts = {}
+        parts: dict[bytes, list[tuple[int, int]]] = {}
         pixels = task.draw(state, theme, 256).rgb()
         for row in range(4):
             for column in range(4):

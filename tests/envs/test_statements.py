@@ -1,5 +1,7 @@
 """Reading statements as models write them."""
 
+from __future__ import annotations
+
 import pytest
 
 from mgsd_envs import get_task
@@ -43,33 +45,33 @@ PLAIN = "size: 3\nplayer: (0,1)\ngoal: (2,2)\nholes: (1,1), (2,0)"
         PLAIN + "; note: (0,0)",
     ],
 )
-def test_a_lake_in_many_spellings(text):
+def test_a_lake_in_many_spellings(text: str) -> None:
     assert get_task("frozenlake").parse(text) == LAKE
 
 
-def test_no_statement_without_a_separator():
+def test_no_statement_without_a_separator() -> None:
     assert get_task("frozenlake").parse(PLAIN.replace(":", "")) == set()
 
 
 @pytest.mark.parametrize("value", ["none", "None.", "[]", "", "no holes", "-"])
-def test_no_holes(value):
+def test_no_holes(value: str) -> None:
     text = PLAIN.replace("(1,1), (2,0)", value)
     assert get_task("frozenlake").parse(text) == {fact for fact in LAKE if fact[0] != "hole"}
 
 
 @pytest.mark.parametrize("name", ["hole_count", "myholes", "holes that I avoid are", "nonholes", "whole"])
-def test_other_fields_are_not_holes(name):
+def test_other_fields_are_not_holes(name: str) -> None:
     assert get_task("frozenlake").parse(f"{name}: (0,0)") == set()
 
 
-def test_the_last_statement_counts_even_if_it_takes_back():
+def test_the_last_statement_counts_even_if_it_takes_back() -> None:
     parse = get_task("frozenlake").parse
     assert parse("holes: (1,1)\nholes: none") == set()
     assert parse("size: 3\nsize: unknown") == set()
     assert parse("player: (0,1)\nplayer: (0,2)") == {("player", 0, 2)}
 
 
-def test_a_field_for_one_cell_takes_the_first():
+def test_a_field_for_one_cell_takes_the_first() -> None:
     assert get_task("frozenlake").parse("player: (0,1) -> (0,2)") == {("player", 0, 1)}
 
 
@@ -85,14 +87,14 @@ def test_a_field_for_one_cell_takes_the_first():
         "[0,0] D/R, [0,1] L, [1,0] U/R, [1,1] L",
     ],
 )
-def test_open_sides_in_many_spellings(opening):
+def test_open_sides_in_many_spellings(opening: str) -> None:
     facts = get_task("maze").parse(f"size: 2\nopen: {opening}")
     expected = {("open", 0, 0, "down"), ("open", 0, 0, "right"), ("open", 0, 1, "left")}
     expected |= {("open", 1, 0, "up"), ("open", 1, 0, "right"), ("open", 1, 1, "left")}
     assert facts == expected | {("size", 2)}
 
 
-def test_a_maze_without_openings():
+def test_a_maze_without_openings() -> None:
     assert get_task("maze").parse("size: 2\nplayer: (0,0)\ngoal: (1,1)\nopen: none") == {
         ("size", 2),
         ("player", 0, 0),
@@ -101,20 +103,20 @@ def test_a_maze_without_openings():
     assert get_task("maze").parse("") == set()
 
 
-def test_an_office():
+def test_an_office() -> None:
     text = "Size: 5\nAgent: (4,4)\n- printer = [0, 0]\n**Table**: (2,1), (2,2),\n(3,1)\nPlan: (1,0)"
     table = {("table", 2, 1), ("table", 2, 2), ("table", 3, 1)}
     assert get_task("minibehaviour").parse(text) == table | {("size", 5), ("agent", 4, 4), ("printer", 0, 0)}
 
 
-def test_fields_are_kept_whole():
+def test_fields_are_kept_whole() -> None:
     assert read_fields("size: 4\nopen: (0,0) L\n- (0,1) R\nend", ("size", "open")) == {
         "size": " 4",
         "open": " (0,0) L\n- (0,1) R",
     }
 
 
-def test_cells():
+def test_cells() -> None:
     assert read_cells("(0,1) [2, 3] ( 4 ,5 ) (6;7) (a,b) (-1,2) 8,9 (12,345)") == [(0, 1), (2, 3), (4, 5), (12, 345)]
 
 
@@ -129,5 +131,5 @@ def test_cells():
         ("", set()),
     ],
 )
-def test_sides(label, sides):
+def test_sides(label: str, sides: set[str]) -> None:
     assert read_sides(label) == sides

@@ -8,58 +8,19 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-MAKE_TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+from support.documentation import PAGES, ROOT, blocks, commands, needs, run_commands
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def files(page: Path) -> dict[str, str]:
-    """The YAML files that a page shows under a comment with their name."""
-    named = (re.match(r"# (\S+\.yaml)\n", text) for text in blocks(page, "yaml"))
-    return {name[1]: name.string for name in named if name}
-
-
-def commands(page: Path) -> list[list[str]]:
-    lines = "".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
-
-
-@pytest.mark.engine
-@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda page: page.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p) and needs(p) <= {"sets"}], ids=lambda page: page.name)
 def test_commands(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if any("sets" in words for words in commands(page)):  # the folder with other people's test sets
+    if "sets" in needs(page):
         (tmp_path / "sets").symlink_to(request.getfixturevalue("data_root"))
-    for name, text in files(page).items():
-        (tmp_path / name).write_text(text)
-    for words in commands(page):
-        match words:
-            case ["make", target]:
-                assert target in MAKE_TARGETS
-            case ["pip", "install", what]:
-                assert set(re.findall(r"\[([\w,-]+)\]", what)) <= EXTRAS
-            case ["mgsd-bench", *arguments]:
-                if "vllm" in _backend(arguments):
-                    pytest.importorskip("vllm")
-                done = subprocess.run(
-                    [sys.executable, "-m", "mgsd_bench", *arguments], cwd=tmp_path, capture_output=True, text=True
-                )
-                assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
-            case _:
-                pytest.fail(f"{page.name}: {shlex.join(words)} is run by no test")
-
-
-def _backend(arguments: list[str]) -> str:
-    return "vllm" if arguments[0] == "eval" and "scripted" not in arguments else ""
+    run_commands(page, tmp_path)
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.name)

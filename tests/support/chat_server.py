@@ -27,6 +27,8 @@ from mgsd_bench.backends.openai import OpenAIBackend
 KEY = "sk-a-secret-that-nobody-may-see"
 QUICK = {"concurrency": 4, "backoff": 0.01, "connect_timeout": 5, "timeout": 2.0, "patience": 0.3}
 TEXT = "Where is the elf?"
+PROBE = "Reply with the word OK."
+"""The text of the questions that the backend asks before any of a run's."""
 
 Reply = tuple[int, Mapping[str, str], bytes]
 FAULTS = (
@@ -175,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             chat.keys.add(self.headers.get("Authorization"))
         try:
             text, picture = question(body["messages"])
-            is_probe = text == "Reply with the word OK."
+            is_probe = text == PROBE
             time.sleep(0 if is_probe else chat.delay)
             fault = None if is_probe else chat.fault(text + picture.hex())
             answer = chat.answer(body)

@@ -1,24 +1,35 @@
-"""The command line in a process of its own."""
+"""The command line in this process: an interpreter of its own for every command would take most of the time."""
 
 from __future__ import annotations
 
-import subprocess
+import io
+import os
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
+
+from mgsd_bench.cli import main
 
 
 def mgsd(*arguments: str, cwd: Path | None = None, code: int = 0) -> str:
-    """Run the command; its output. Fails on another exit code, and on any traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mgsd_bench", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={"COLUMNS": "80", "PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    """Run the command as its entry point does; its output. Fails on another exit code, and on any traceback."""
+    shown = io.StringIO()
+    with (
+        chdir(cwd or "."),
+        patch.dict(os.environ, {"COLUMNS": "80"}),
+        patch.object(sys, "argv", ["mgsd-bench", *arguments]),
+        redirect_stdout(shown),
+        redirect_stderr(shown),
+    ):
+        try:
+            main()
+            ended: object = 0
+        except SystemExit as end:
+            ended = end.code or 0
+    assert "Traceback" not in shown.getvalue()
+    assert ended == code, shown.getvalue()
+    return shown.getvalue()
 
 
 def error(*arguments: str, cwd: Path | None = None, code: int = 2) -> str:

@@ -1,10 +1,7 @@
-"""Training data: which states, which rows, what trainers get, and what exports hold."""
+"""Training data: which states, and which rows."""
 
 from __future__ import annotations
 
-import errno
-import json
-import pickle
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,66 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from mgsd_baselines.data import exports
-from mgsd_baselines.data.dataset import as_dataset, counts, excluded_keys, rows_digest, stage_rows, train_episodes
-from mgsd_baselines.data.examples import KINDS, Example
-from mgsd_baselines.recipe import DataSpec, Distill, Recipe, Stage, Teacher, Validation
-from mgsd_bench.backends.torchvision_compat import patch_torchvision
+from mgsd_baselines.data.dataset import counts, excluded_keys, rows_digest, train_episodes
+from mgsd_baselines.data.examples import KINDS
+from mgsd_baselines.recipe import DataSpec, Recipe, Teacher
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs.scoring import score
-from mgsd_envs import Episode, episode_from_json, get_task
+from mgsd_envs import get_task
 from mgsd_envs.splits import split_of
-
-LEVELS = {"frozenlake": (3, 4), "maze": (3,), "minibehaviour": (5,)}
-SPEC = DataSpec("test-v1", LEVELS, 20)
-SFT = {"questions": 0.5, "visual": 0.2, "symbolic": 0.2, "unrelated": 0.1}
-
-
-def make(
-    rows: dict[str, float] | None = None,
-    *,
-    method: Any = "sft",
-    spec: DataSpec = SPEC,
-    seed: int = 0,
-    teacher: Teacher | None = None,
-) -> Recipe:
-    distill = Distill(teacher=teacher or Teacher()) if method == "distill" else None
-    stage = Stage(
-        name="only",
-        method=method,
-        data=spec,
-        validation=Validation(),
-        rows=SFT if rows is None else rows,
-        tuning=None,
-        batch=8,
-        micro_batch=4,
-        trainer={},
-        distill=distill,
-    )
-    return Recipe(
-        name="made",
-        about="one",
-        base="tiny",
-        start=None,
-        prompts="default",
-        seed=seed,
-        precision="fp32",
-        attention="eager",
-        data=spec,
-        validation=Validation(),
-        stages=(stage,),
-    )
-
-
-def rows_of(recipe: Recipe) -> list[Example]:
-    return stage_rows(recipe.stages[0], recipe)
-
-
-def key(episode: Episode) -> str:
-    return get_task(episode.task).key(episode.state)
+from support.training_rows import LEVELS, SFT, SPEC, key, make, rows_of, write_records
 
 
 class TestEpisodes:
@@ -106,22 +53,6 @@ class TestEpisodes:
 
     def test_theme(self) -> None:
         assert {e.theme for e in train_episodes(replace(SPEC, theme="plain", count=2))} == {"plain"}
-
-
-def write_records(file: Path, states: list[Any]) -> Path:
-    """FrozenLake states as VisualPlanning writes them."""
-    with file.open("w") as stream:
-        for state in states:
-            marks = {state.player: "S", state.goal: "G"} | dict.fromkeys(state.holes, "H")
-            layout = [[marks.get((r, c), "F") for c in range(state.size)] for r in range(state.size)]
-            ends = [r * state.size + c for r, c in (state.player, state.goal)]
-            meta = {"level": state.size, "layout": layout, "start_pos": ends[0], "target_pos": ends[1]}
-            cell, path = state.player, [ends[0]]
-            for action in get_task("frozenlake").solve(state):
-                cell = get_task("frozenlake").step(state, cell, action)
-                path.append(cell[0] * state.size + cell[1])
-            stream.write(json.dumps({"meta": meta, "input_state": path}) + "\n")
-    return file
 
 
 class TestExclusion:
@@ -253,170 +184,3 @@ class TestDigest:
             for teacher in (Teacher(), Teacher(context="state"), Teacher(corruption="shuffle"))
         ]
         assert len(set(digests)) == 3
-
-
-class TestDataset:
-    def test_columns(self) -> None:
-        datasets = pytest.importorskip("datasets")
-        rows = rows_of(make())
-        dataset = as_dataset(rows, 64)
-        assert isinstance(dataset, datasets.Dataset)
-        assert len(dataset) == len(rows)
-        for number in (0, 7, len(rows) - 1):
-            assert_same(dataset[number], rows[number].to_trl(64))
-        batch = dataset[3:5]
-        assert [batch["prompt"][1]] == [rows[4].to_trl(64)["prompt"]]
-
-    def test_distill_columns(self) -> None:
-        pytest.importorskip("datasets")
-        (row,) = as_dataset(rows_of(make(method="distill"))[:1], 64)
-        assert set(row) == {"prompt", "images", "episode", "privileged", "teacher_prompt"}
-        assert row["images"][0].size == (64, 64)
-        assert episode_from_json(json.loads(row["episode"])).split == "train"
-
-    def test_pickles_small_and_shuffles(self) -> None:
-        pytest.importorskip("datasets")
-        rows = rows_of(make())
-        dataset = as_dataset(rows, 256)
-        data = pickle.dumps(dataset)
-        assert len(data) < 3000 * len(rows)
-        assert_same(pickle.loads(data)[5], dataset[5])
-        shuffled = dataset.shuffle(seed=1)
-        assert sorted(row["episode"] for row in shuffled) == sorted(row["episode"] for row in dataset)
-        assert as_dataset(rows, 256)._fingerprint != as_dataset(rows[::-1], 256)._fingerprint
-
-    def test_mixed_columns_are_refused(self) -> None:
-        pytest.importorskip("datasets")
-        with pytest.raises(ValueError, match="one dataset"):
-            as_dataset([*rows_of(make()), *rows_of(make(method="grpo"))], 64)
-
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_trainer_mixes_rows_with_and_without_pictures(self, tmp_path: Path, workers: int) -> None:
-        pytest.importorskip("trl")
-        patch_torchvision()
-        import torch
-        from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
-
-        from mgsd_baselines.tiny.build import build_tiny
-        from mgsd_baselines.training.trainers import TrainerParts, sft_trainer
-
-        folder = build_tiny(tmp_path / "tiny")
-        processor = AutoProcessor.from_pretrained(folder)
-        rows = rows_of(make({"questions": 0.5, "symbolic": 0.5}, spec=replace(SPEC, levels={"maze": (3,)}, count=8)))
-        config = {"output_dir": str(tmp_path / "out"), "per_device_train_batch_size": 8, "max_steps": 1}
-        quiet = {"report_to": "none", "save_strategy": "no", "disable_tqdm": True, "bf16": False, "use_cpu": True}
-        model = Qwen3VLForConditionalGeneration.from_pretrained(folder)
-        settings = {**config, **quiet, "dataloader_num_workers": workers}
-        trainer = sft_trainer(TrainerParts(model, processor, as_dataset(rows, 256), settings))
-        (batch,) = trainer.get_train_dataloader()
-        answers = [processor.tokenizer.decode(line[line != -100]) for line in batch["labels"]]
-        assert sorted(answers) == sorted(f"{row.completion}<|im_end|>\n" for row in rows)
-        pad = processor.tokenizer.convert_tokens_to_ids("<|image_pad|>")
-        assert sorted((batch["input_ids"] == pad).sum(1).tolist()) == [0] * 4 + [64] * 4
-        assert torch.isfinite(torch.tensor(trainer.train().training_loss))
-
-
-def assert_same(row: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert list(map(pixels, row["images"])) == list(map(pixels, expected["images"]))
-    assert {**row, "images": 0} == {**expected, "images": 0}
-
-
-def pixels(image: Image.Image) -> bytes:
-    return image.convert("RGB").tobytes()
-
-
-def without_none(value: Any) -> Any:
-    """Arrow tables fill the fields that a row lacks with None."""
-    if isinstance(value, dict):
-        return {name: without_none(item) for name, item in value.items() if item is not None}
-    return [without_none(item) for item in value] if isinstance(value, list) else value
-
-
-class TestExports:
-    @pytest.mark.parametrize("method", ["sft", "distill"])
-    def test_trl_round_trip(self, tmp_path: Path, method: str) -> None:
-        datasets = pytest.importorskip("datasets")
-        recipe = make(method=method)
-        rows = rows_of(recipe)
-        summary = exports.export(recipe, "only", "trl", tmp_path / "out")
-        assert summary == exports.ExportSummary(80, summary.pictures, rows_digest(rows), tmp_path / "out")
-        loaded = datasets.load_dataset(
-            "json", data_files=str(tmp_path / "out" / "train.jsonl"), split="train", cache_dir=str(tmp_path / "cache")
-        )
-        assert len(loaded) == len(rows)
-        for read, row in zip(loaded, rows, strict=True):
-            expected = row.to_trl(256)
-            assert_same(
-                {**without_none(read), "images": [Image.open(tmp_path / "out" / path) for path in read["images"]]},
-                expected,
-            )
-
-    def test_llamafactory(self, tmp_path: Path) -> None:
-        recipe = make()
-        exports.export(recipe, "only", "llamafactory", tmp_path)
-        info = json.loads((tmp_path / "dataset_info.json").read_text())
-        assert info["made-only"]["formatting"] == "sharegpt"
-        assert info["made-only"]["tags"]["role_tag"] == "role"
-        lines = read_lines(tmp_path / info["made-only"]["file_name"])
-        for line, row in zip(lines, rows_of(recipe), strict=True):
-            user, assistant = line["messages"]
-            assert user == {"role": "user", "content": row.prompt + "<image>" * len(line["images"])}
-            assert assistant == {"role": "assistant", "content": row.completion}
-            assert all((tmp_path / path).is_file() for path in line["images"])
-            assert len(line["images"]) == (row.picture is not None)
-
-    def test_ms_swift(self, tmp_path: Path) -> None:
-        recipe = make(method="distill")
-        exports.export(recipe, "only", "ms-swift", tmp_path)
-        for line, row in zip(read_lines(tmp_path / "train.jsonl"), rows_of(recipe), strict=True):
-            assert [message["role"] for message in line["messages"]] == ["user"]
-            assert line["messages"][0]["content"] == f"{row.prompt}<image>"
-            assert (line["teacher_prompt"], line["teacher_images"]) == (row.teacher_prompt, [])
-
-    def test_about(self, tmp_path: Path) -> None:
-        states = [episode.state for episode in train_episodes(SPEC) if episode.task == "frozenlake"]
-        file = write_records(tmp_path / "set.jsonl", states)
-        recipe = make(spec=replace(SPEC, exclude=(str(file),)))
-        summary = exports.export(recipe, "only", "ms-swift", tmp_path / "out")
-        about = json.loads((tmp_path / "out" / "data.json").read_text())
-        assert about["excluded"] == {"paths": [str(file)], "states": 40}
-        assert about["digest"] == summary.digest
-        assert about["counts"]["maze/3/questions"] == 10
-        assert about["recipe"] == recipe.to_json()
-        assert about["pictures"] == summary.pictures == len(list((tmp_path / "out" / "images").iterdir()))
-        assert "numpy" in about["made_by"]["versions"]
-
-    def test_refuses_a_full_folder(self, tmp_path: Path) -> None:
-        (tmp_path / "mine").touch()
-        with pytest.raises(UserError, match="already holds something; name a new folder"):
-            exports.export(make(), "only", "trl", tmp_path)
-
-    def test_refuses_what_does_not_fit(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="trains on answers and only has none"):
-            exports.export(make(method="distill"), "only", "llamafactory", tmp_path / "out")
-        with pytest.raises(UserError, match="stage=other"):
-            exports.export(make(), "other", "trl", tmp_path / "out")
-        assert list(tmp_path.iterdir()) == []
-
-    def test_a_full_disk_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        written: list[Path] = []
-
-        def write_bytes(path: Path, data: bytes) -> int:
-            written.append(path)
-            if len(written) > 5:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return len(data)
-
-        monkeypatch.setattr(Path, "write_bytes", write_bytes)
-        with pytest.raises(UserError, match=r"out: cannot be written \(No space left on device\); name another folder"):
-            exports.export(make(), "only", "trl", tmp_path / "out")
-        assert list(tmp_path.iterdir()) == []
-
-    def test_no_folder_can_be_made(self, tmp_path: Path) -> None:
-        (tmp_path / "file").touch()
-        with pytest.raises(UserError, match="cannot be written"):
-            exports.export(make(), "only", "trl", tmp_path / "file" / "out")
-
-
-def read_lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]

@@ -16,6 +16,8 @@ from mgsd_baselines.training.models import load_processor, resolve_model
 from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError
 
+pytestmark = pytest.mark.train
+
 SMALL = [
     "data.levels={frozenlake: [3], maze: [3], minibehaviour: [5]}",
     *(f"{where}data.count=6" for where in ("", "stages.cold-start.", "stages.self-distill.")),

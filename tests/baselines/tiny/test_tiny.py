@@ -20,6 +20,8 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_envs import generate, get_task
 
+pytestmark = pytest.mark.train
+
 patch_torchvision()
 
 

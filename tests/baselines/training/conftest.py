@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,11 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def processor(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from mgsd_baselines.tiny.build import build_tiny
+def processor(tiny: Path) -> Any:
     from mgsd_baselines.training.models import load_processor
 
-    return load_processor(str(build_tiny(tmp_path_factory.mktemp("models") / "tiny")))
+    return load_processor(str(tiny))
 
 
 @pytest.fixture(scope="module")

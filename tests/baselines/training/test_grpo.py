@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from mgsd_baselines.data.dataset import as_dataset, val_episodes
 from mgsd_baselines.data.examples import make_example
 from mgsd_baselines.recipe import DataSpec, Grpo, Lora, Stage, Validation
-from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.training import grpo
 from mgsd_baselines.training.trainers import TrainerParts, grpo_trainer
 from mgsd_baselines.training.validation import Validated, make_validator
@@ -21,6 +20,8 @@ from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open
 from mgsd_bench.prompts import load_prompts
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.scoring import score
+
+pytestmark = pytest.mark.train
 
 DATA = DataSpec("s", {"frozenlake": (3, 4), "maze": (3,), "minibehaviour": (5,)}, 4, image_size=64)
 EPISODES = val_episodes(DATA, 6)
@@ -108,19 +109,11 @@ def test_any_text_is_scored_as_in_an_evaluation(text: str, episode: Any) -> None
         assert grpo.success([said], [episode.canonical()]) == [float(expected)]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    torch.set_num_threads(1)
-    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
-def trainer(folder: Path, out: Path, stage: Stage = STAGE, lora: Lora | None = None, **extra: Any) -> Any:
+def trainer(tiny: Path, out: Path, stage: Stage = STAGE, lora: Lora | None = None, **extra: Any) -> Any:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype="float32")
+    model = AutoModelForImageTextToText.from_pretrained(tiny, dtype="float32")
     if lora:
         model = get_peft_model(
             model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=lora.targets, task_type="CAUSAL_LM")
@@ -140,7 +133,7 @@ def trainer(folder: Path, out: Path, stage: Stage = STAGE, lora: Lora | None = N
     }
     if "validate" in extra:
         config |= {"eval_strategy": "steps", "eval_steps": 1}
-    processor = AutoProcessor.from_pretrained(folder, padding_side="left")
+    processor = AutoProcessor.from_pretrained(tiny, padding_side="left")
     parts = TrainerParts(model, processor, as_dataset(rows, DATA.image_size), config)
     return grpo_trainer(stage, parts, **extra)
 
@@ -155,14 +148,14 @@ def by_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(grpo.REWARDS, "success", success)
 
 
-def test_a_step_with_pictures(folder: Path, tmp_path: Path, by_length: None) -> None:
+def test_a_step_with_pictures(tiny: Path, tmp_path: Path, by_length: None) -> None:
     from trl import GRPOTrainer
 
     class ValidatedGRPO(Validated, GRPOTrainer):  # type: ignore[misc]
         pass
 
     validator = make_validator(STAGE.validation, val_episodes(DATA, 1), "compact", image_size=DATA.image_size)
-    running = trainer(folder, tmp_path, kind=ValidatedGRPO, validate=validator)
+    running = trainer(tiny, tmp_path, kind=ValidatedGRPO, validate=validator)
     before = {name: value.clone() for name, value in running.model.state_dict().items()}
     seen: list[Any] = []
     forward = running.model.model.visual.forward
@@ -176,18 +169,18 @@ def test_a_step_with_pictures(folder: Path, tmp_path: Path, by_length: None) -> 
     assert any((before[name] != value).any() for name, value in running.model.state_dict().items())
 
 
-def test_a_step_with_an_adapter_and_a_divergence(folder: Path, tmp_path: Path, by_length: None) -> None:
+def test_a_step_with_an_adapter_and_a_divergence(tiny: Path, tmp_path: Path, by_length: None) -> None:
     stage = replace(STAGE, tuning=Lora(4, 8), grpo=replace(STAGE.grpo, kl=0.1))
-    running = trainer(folder, tmp_path, stage, Lora(4, 8))
+    running = trainer(tiny, tmp_path, stage, Lora(4, 8))
     running.train()
     kl = [row["kl"] for row in running.state.log_history if "kl" in row]
     assert kl[0] == pytest.approx(0, abs=1e-6)
     assert kl[1] > 0
 
 
-def test_settings_reach_the_trainer(folder: Path, tmp_path: Path) -> None:
+def test_settings_reach_the_trainer(tiny: Path, tmp_path: Path) -> None:
     rewards = {"success": 1.0, "optimal": 0.5, "format": 0.0}
-    running = trainer(folder, tmp_path, with_settings(rewards=rewards, temperature=0.9))
+    running = trainer(tiny, tmp_path, with_settings(rewards=rewards, temperature=0.9))
     assert running.reward_func_names == ["success", "optimal"]
     assert running.args.reward_weights == [1.0, 0.5]
     assert (running.args.temperature, running.args.max_completion_length, running.args.num_generations) == (0.9, 6, 2)

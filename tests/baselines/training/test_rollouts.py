@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
 from mgsd_baselines.data.examples import reference_answer
-from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.training.rollouts import SPANS, TokenLabeller, cuts, deciles, label, score_rollouts
 from mgsd_bench.answers.plans import last_block
 from mgsd_envs import Episode
@@ -92,8 +88,11 @@ def test_one_token_with_two_parts_ends_the_former() -> None:
     assert TokenLabeller(tokenizer)([0, 1, 2, 3, 3]) == [0, 1, 1, 2, 2]
 
 
-def test_labels_from_the_real_tokenizer(tmp_path: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(build_tiny(tmp_path / "tiny"))
+@pytest.mark.train
+def test_labels_from_the_real_tokenizer(tiny: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
     labeller = TokenLabeller(tokenizer)
     for text in (*ANSWERS, "é\nRoute: ü\n<answer>D"):
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -102,13 +101,15 @@ def test_labels_from_the_real_tokenizer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", ["\n", " ", "1.", "*", "<answer>", "Route:\n", "\nroute ", "<"])
-def test_labelling_takes_linear_time(unit: str) -> None:
-    started = time.perf_counter()
-    label([unit] * 50_000)
-    assert time.perf_counter() - started < 2
+def test_labelling_finds_the_parts_after_any_amount_of_noise(unit: str) -> None:
+    """Quadratic time would take minutes here."""
+    noise = [unit] * 50_000
+    assert label([*noise, "\n", "Route: b", "\n", "<answer>D"]) == [0] * 50_001 + [1, 1, 2]
 
 
 def test_tenths_of_an_answer() -> None:
+    import torch
+
     mask = torch.tensor([[1] * 20, [1] * 5 + [0] * 15])
     assert deciles(mask)[0].tolist() == [i // 2 for i in range(20)]
     assert deciles(mask)[1, :5].tolist() == [0, 2, 4, 6, 8]

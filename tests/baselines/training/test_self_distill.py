@@ -20,6 +20,8 @@ from mgsd_baselines.training.rollouts import SPANS, cuts
 from mgsd_baselines.training.trainers import TrainerParts, distill_trainer
 from support.distilling import Gradients, answer_with, config_of, disturb, lora, rows_of
 
+pytestmark = pytest.mark.train
+
 WEIGHTS = {"state": 0.5, "route": 1.0, "plan": 3.0}
 
 

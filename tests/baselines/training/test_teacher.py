@@ -14,6 +14,8 @@ from mgsd_baselines.training.self_distill import without_adapter
 from mgsd_envs import Episode
 from support.distilling import Row, answer_with, ids_of, lora, rows_of
 
+pytestmark = pytest.mark.train
+
 # --- what it scores
 
 

@@ -20,6 +20,8 @@ from mgsd_baselines.training.sft import StepSampler
 from mgsd_baselines.training.train import train
 from mgsd_bench.errors import UserError
 
+pytestmark = pytest.mark.train
+
 QUICK = [
     "data.levels={frozenlake: [3], maze: [3], minibehaviour: [5]}",
     "data.count=16",

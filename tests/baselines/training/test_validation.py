@@ -17,7 +17,6 @@ from rich.console import Console
 from mgsd_baselines.data.dataset import val_episodes
 from mgsd_baselines.data.examples import make_example
 from mgsd_baselines.recipe import DataSpec, Validation
-from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.training.validation import Validated, Validator, make_validator
 from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
 from mgsd_bench.backends.hf import TransformersBackend
@@ -25,30 +24,24 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import load_prompts
 from mgsd_envs import get_task
 
+pytestmark = pytest.mark.train
+
 DATA = DataSpec("s", {"frozenlake": (3, 4), "maze": (3,)}, 4)
 SPEC = Validation(every=2, count=2, max_tokens=4)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    torch.set_num_threads(1)
-    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
 @pytest.fixture
-def processor(folder: Path) -> Any:
+def processor(tiny: Path) -> Any:
     from transformers import AutoProcessor
 
-    return AutoProcessor.from_pretrained(folder)
+    return AutoProcessor.from_pretrained(tiny)
 
 
 @pytest.fixture
-def model(folder: Path) -> Any:
+def model(tiny: Path) -> Any:
     from transformers import AutoModelForImageTextToText
 
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype="float32")
+    return AutoModelForImageTextToText.from_pretrained(tiny, dtype="float32")
 
 
 def validator(**changes: Any) -> Validator:
@@ -206,7 +199,7 @@ def test_the_best_checkpoint_is_kept(
     assert capsys.readouterr().out == ""
 
 
-def test_validation_does_not_change_training(folder: Path, processor: Any, tmp_path: Path) -> None:
+def test_validation_does_not_change_training(tiny: Path, processor: Any, tmp_path: Path) -> None:
     from transformers import AutoModelForImageTextToText
     from trl import SFTConfig, SFTTrainer
 
@@ -227,7 +220,7 @@ def test_validation_does_not_change_training(folder: Path, processor: Any, tmp_p
             use_cpu=True,
             **settings,
         )
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype="float32")
+        model = AutoModelForImageTextToText.from_pretrained(tiny, dtype="float32")
         asked = validator(temperature=1.0) if settings else None
         trainer = Trainer(
             model=model, args=config, train_dataset=dataset(1), processing_class=processor, validate=asked

@@ -1,47 +1,33 @@
-"""The vLLM backend on a tiny random checkpoint; one engine start serves the whole module."""
+"""The vLLM backend on a tiny random checkpoint."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from mgsd_baselines.tiny.build import build_tiny
 from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling, open_backend
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.backends.vllm import VllmBackend
 from mgsd_bench.errors import Exit, UserError
+from support.engines import MAX_MODEL_LEN, MAX_NUM_SEQS, MAX_TOKENS, SharedEngine
 
-pytest.importorskip("vllm")
+if find_spec("vllm") is None:
+    pytest.skip("vllm is not installed", allow_module_level=True)
 pytestmark = pytest.mark.engine
 
-MAX_TOKENS = 12
-MAX_NUM_SEQS = 4
 WINDOW = 2 * MAX_NUM_SEQS
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def backend(folder: Path) -> Iterator[VllmBackend]:
-    import torch
-
-    # threads that spin while they wait for one another are slow on a machine that has other things to do
-    torch.set_num_threads(1)
-    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    config = BackendConfig(
-        str(folder), Sampling(max_tokens=MAX_TOKENS), engine_args={"max_num_seqs": MAX_NUM_SEQS, "max_model_len": 1024}
-    )
-    with open_backend("vllm", config) as opened:
-        yield cast(VllmBackend, opened)
+@pytest.fixture
+def backend(shared_engine: SharedEngine) -> VllmBackend:
+    return shared_engine.backend()
 
 
 def ask(key: str, text: str = "Where is the elf?", image: int | None = 0, size: int = 256) -> Request:
@@ -59,14 +45,14 @@ def answers(backend: VllmBackend, *requests: Request) -> dict[str, Response]:
     return {response.key: response for response in got}
 
 
-def test_describe(backend: VllmBackend, folder: Path) -> None:
+def test_describe(backend: VllmBackend, tiny: Path) -> None:
     facts = backend.describe()
     assert json.loads(json.dumps(facts)) == facts
     assert facts["engine"] == "vllm"
-    assert facts["model"] == str(folder)
+    assert facts["model"] == str(tiny)
     assert facts["architecture"] == "Qwen3VLForConditionalGeneration"
     assert facts["max_model_len"] == 1024
-    assert facts["fingerprint"] == fingerprint(folder)
+    assert facts["fingerprint"] == fingerprint(tiny)
     assert facts["hardware"]["device"]
 
 
@@ -129,6 +115,16 @@ def test_greedy_answers_repeat(backend: VllmBackend) -> None:
     assert {k: r.text for k, r in first.items()} == {k: r.text for k, r in again.items()}
 
 
+def test_greedy_answers_are_those_of_transformers(shared_engine: SharedEngine, tiny: Path) -> None:
+    sampling = Sampling(max_tokens=8)
+    asked = [ask(str(i), "Where? " * (1 + i), image=i if i % 3 else None) for i in range(8)]
+    limits = {"batch_size": 4, "max_model_len": MAX_MODEL_LEN}
+    with open_backend("hf", BackendConfig(str(tiny), sampling, engine_args=limits)) as hf:
+        expected = {response.key: replace(response, seconds=None) for response in hf.generate(asked)}
+    found = answers(shared_engine.sampling(sampling), *asked)
+    assert {key: replace(response, seconds=None) for key, response in found.items()} == expected
+
+
 def test_the_picture_matters(backend: VllmBackend) -> None:
     got = answers(backend, *(ask(str(i), image=i) for i in range(6)))
     assert len({response.text for response in got.values()}) > 1
@@ -183,9 +179,9 @@ def test_sampling_is_explicit(backend: VllmBackend) -> None:
         ("nobody/nothing", "not on the hub"),
     ],
 )
-def test_missing_model(model: str, message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_model(model: str, message: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    name = model.format(empty=tmp_path, folder=folder)
+    name = model.format(empty=tmp_path, folder=tiny)
     with pytest.raises(UserError, match=message) as caught:
         open_backend("vllm", BackendConfig(name))
     assert caught.value.code == Exit.USAGE
@@ -201,13 +197,13 @@ def test_missing_model(model: str, message: str, folder: Path, tmp_path: Path, m
         ({"max_model_len": 10_000_000}, r"engine\['max_model_len'\]=10000000: .*greater than"),
     ],
 )
-def test_refused_engine_argument(arguments: dict[str, Any], message: str, folder: Path) -> None:
+def test_refused_engine_argument(arguments: dict[str, Any], message: str, tiny: Path) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        open_backend("vllm", BackendConfig(str(folder), engine_args=arguments))
+        open_backend("vllm", BackendConfig(str(tiny), engine_args=arguments))
     assert caught.value.code == Exit.USAGE
 
 
-def test_language_model_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_language_model_is_refused(tiny: Path, tmp_path: Path) -> None:
     from transformers import Qwen2Config
 
     shape = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 1}
@@ -216,15 +212,15 @@ def test_language_model_is_refused(folder: Path, tmp_path: Path) -> None:
         open_backend("vllm", BackendConfig(str(tmp_path)))
 
 
-def test_checkpoint_code_needs_a_flag(folder: Path, tmp_path: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
+def test_checkpoint_code_needs_a_flag(tiny: Path, tmp_path: Path) -> None:
+    config = json.loads((tiny / "config.json").read_text())
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "configuration_own.OwnConfig"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="pass trust_remote_code=True"):
         open_backend("vllm", BackendConfig(str(tmp_path)))
 
 
-def test_fingerprint_sees_weights_and_settings(folder: Path, tmp_path: Path) -> None:
+def test_fingerprint_sees_weights_and_settings(tiny: Path, tmp_path: Path) -> None:
     weights, settings = tmp_path / "model.safetensors", tmp_path / "config.json"
     content = bytearray(np.random.default_rng(0).bytes(20_000_000))
     settings.write_text("{}")

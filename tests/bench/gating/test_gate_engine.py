@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("vllm")
+from support.commands import mgsd
+
+pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.engine
-def test_a_checkpoint_that_lost_its_answers_fails_early(tmp_path: Path) -> None:
+def test_a_checkpoint_that_lost_its_answers_fails_early(no_engine: None, tmp_path: Path) -> None:
+    pytest.importorskip("vllm")
     out, summary = tmp_path / "run", tmp_path / "summary.md"
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "mgsd_bench", "gate", "--model", "tiny-coldstart", "--baseline", "tiny-mgsd",
-            "--policy", "baselines/gate/policy.yaml", "--sequential", "--out", str(out), "--markdown", str(summary),
-        ],
-        cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+    shown = mgsd(
+        "gate", "--model", "tiny-coldstart", "--baseline", "tiny-mgsd", "--policy", "baselines/gate/policy.yaml",
+        "--sequential", "--out", str(out), "--markdown", str(summary), cwd=ROOT, code=1,
     )  # fmt: skip
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "FAIL: E2E dropped" in done.stdout
+    assert "FAIL: E2E dropped" in shown
     text = summary.read_text()
     assert all(f"| {task} | E2E |" in text for task in ("frozenlake", "maze", "minibehaviour"))
     assert "lost frozenlake/3/" in text

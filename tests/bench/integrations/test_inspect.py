@@ -34,6 +34,7 @@ from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from support.chat_server import KEY, ChatServer, pixels_digest, question
+from support.commands import mgsd
 
 pytest.importorskip("inspect_ai")
 
@@ -235,8 +236,7 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
     ]  # fmt: skip
     check_figures(log, summarise(sample_frame(again)).to_json())
     words = convert([Path(log.location)], tmp_path / "answers.jsonl")
-    done = command(sys.executable, "-m", "mgsd_bench", *words[1:], "--out", str(tmp_path / "back"))
-    assert done.returncode == 0, done.stdout + done.stderr
+    mgsd(*words[1:], "--out", str(tmp_path / "back"))
     check_figures(log, json.loads((tmp_path / "back" / "metrics.json").read_text()))
 
 
@@ -329,15 +329,15 @@ def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
     assert (second.status, figures(second)["macro"], figures(second)["errors"]) == ("success", 1.0, 0)
 
     for log, solved in ((first, 3), (second, 4)):
-        out = tmp_path / f"fake-{solved}.jsonl"
-        module = (sys.executable, "-m", "mgsd_bench.inspect_answers")
-        converted = command(*module, log.location.removeprefix("file://"), "--out", str(out))
-        assert converted.returncode == 0, converted.stderr
-        to_score = shlex.split(converted.stdout)
+        out, location = tmp_path / f"fake-{solved}.jsonl", log.location.removeprefix("file://")
+        to_score = convert([Path(location)], out)
         assert to_score[:2] == ["mgsd-bench", "score"]
+        if log is first:  # the module's command says the same
+            converted = command(sys.executable, "-m", "mgsd_bench.inspect_answers", location, "--out", str(out))
+            assert converted.returncode == 0, converted.stderr
+            assert shlex.split(converted.stdout) == to_score
         run_folder = tmp_path / f"run-{solved}"
-        done = command(sys.executable, "-m", "mgsd_bench", *to_score[1:], "--out", str(run_folder))
-        assert done.returncode == (0 if solved == 4 else 5), done.stdout + done.stderr
+        mgsd(*to_score[1:], "--out", str(run_folder), code=0 if solved == 4 else 5)
         run = load_run(run_folder)
         assert run.record["identity"]["digest"] == (log.eval.metadata or {})["digest"]
         ours = {sample.episode: sample for sample in run.samples}
@@ -359,7 +359,7 @@ def test_logs_of_several_conditions_make_one_run(tmp_path: Path) -> None:
         ("visual", "length"): 12, ("symbolic", "length"): 12,
     }  # fmt: skip
     folder = tmp_path / "run"
-    assert command(sys.executable, "-m", "mgsd_bench", *words[1:], "--out", str(folder)).returncode == 0
+    mgsd(*words[1:], "--out", str(folder))
     assert diagnose([load_run(folder)]).conditions == ("symbolic", "visual")
     with pytest.raises(UserError, match=r"a second log of the condition visual"):
         convert([seen, seen], tmp_path / "fake.jsonl")

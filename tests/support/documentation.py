@@ -1,0 +1,51 @@
+"""The pages of the documentation, and the commands on them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+from support.commands import mgsd
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAKE_TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    lines = "".join(blocks(page, "bash")).replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def needs(page: Path) -> set[str]:
+    """What the commands of a page need: ``vllm``, ``train`` (the extra), ``sets`` (other people's test sets)."""
+    found = set()
+    for words in commands(page):
+        if words[:2] == ["mgsd-bench", "eval"] and "scripted" not in words:
+            found.add("vllm")
+        if words[:2] == ["mgsd-bench", "train"]:
+            found.add("train")
+        if "sets" in words:
+            found.add("sets")
+    return found
+
+
+def run_commands(page: Path, folder: Path) -> None:
+    """Run every command of a page, one after the other in one folder; fail where one is not known or does not work."""
+    for words in commands(page):
+        match words:
+            case ["make", target]:
+                assert target in MAKE_TARGETS
+            case ["pip", "install", what]:
+                assert set(re.findall(r"\[([\w,-]+)\]", what)) <= EXTRAS
+            case ["mgsd-bench", *arguments]:
+                mgsd(*arguments, cwd=folder)
+            case _:
+                raise AssertionError(f"{page.name}: {shlex.join(words)} is run by no test")
