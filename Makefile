@@ -19,7 +19,7 @@ export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
 TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
-.PHONY: demo test gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke train-tiny-ablations
+.PHONY: demo test test-fast gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke train-tiny-ablations
 
 demo: $(READY)
 	@test $(BACKEND) = vllm || echo "vLLM is not installed here: the models run through transformers (--backend hf)"
@@ -35,8 +35,13 @@ demo: $(READY)
 	$(BIN)/mgsd-bench report $(DEMO_RUNS)
 	@echo "every answer, with its picture: $(DEMO)/report.html"
 
+# two processes share the tests: one those with an engine, one those with torch, both the others
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --durations 20
+
+# the inner loop: no engine, no training, no browser, nothing that takes long
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not engine and not train and not browser and not slow"
 
 # whole tables, with the models that are at hand; DATA_ROOT names a folder with the published test sets
 reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny: reproduce-%: $(READY)

@@ -8,7 +8,7 @@ are refused. ``--allow ASPECT`` lets a difference through; it is then written be
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.runs.stored import FINISHED
+from mgsd_bench.suites.suite import digest
 
 
 class Question(StrEnum):
@@ -36,6 +37,8 @@ QUESTIONS: dict[Question, str] = {
     Question.REPEATS: "how much do two runs of one checkpoint differ? (`noise`)",
 }
 """Each question in words, with the commands that ask it."""
+
+FIRST_LOOK = "classic"
 
 Value = Any
 """What a run has of an aspect: plain JSON values; None where the run's record does not say."""
@@ -76,6 +79,13 @@ def _conditions(run: Run, conditions: Collection[str]) -> Value:
     return run.conditions()
 
 
+def _episodes(run: Run, conditions: Collection[str]) -> Value:
+    """Their digest; of episodes in another look, or with pictures of their own, that of the same states in the first."""
+    if run.look == FIRST_LOOK:
+        return run.identity["episodes_digest"]
+    return digest(replace(episode, theme=FIRST_LOOK, original=None) for episode in run.episodes.values())
+
+
 def _look(run: Run, conditions: Collection[str]) -> Value:
     return run.look
 
@@ -97,7 +107,7 @@ ASPECTS: dict[str, Aspect] = {
     aspect.name: aspect
     for aspect in (
         Aspect("status", "whether all questions were asked", _ALL, False, _status),
-        Aspect("episodes", "the episodes", _ALL, False, _identity("episodes_digest")),
+        Aspect("episodes", "the episodes, whatever their look", _ALL, False, _episodes),
         Aspect(
             "condition",
             "the condition that is compared",

@@ -32,7 +32,7 @@ from mgsd_bench.analysis.frame import concatenate
 from mgsd_bench.analysis.groups import Pairs, group, group_column
 from mgsd_bench.analysis.metrics import METRICS, Measure
 from mgsd_bench.analysis.run import Run
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import UserError
 from mgsd_bench.statistics.intervals import Estimate
 from mgsd_envs import Episode, get_task, random_plan, rollout
 
@@ -57,9 +57,7 @@ def diagnose(runs: Sequence[Run], allow: Iterable[str] = ()) -> Diagnosis:
     conditions = sorted({condition for run in runs for condition in run.conditions()})
     notes = comparable.check(runs, comparable.Question.GAP, conditions, allow)
     if "visual" not in conditions:
-        raise UserError(
-            f"{runs[0].path}: a diagnosis needs answers under the condition visual; run it first", Exit.NOT_COMPARABLE
-        )
+        raise UserError(f"{runs[0].path}: a diagnosis needs answers under the condition visual; run it first")
     first = runs[0]
     cases = Cases.of(concatenate([run.diagnostic_frame for run in runs]), first.episodes)
     facts, misread = _facts(runs, first.episodes)

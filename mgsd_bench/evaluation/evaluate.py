@@ -157,7 +157,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         if stages and not stopped:
             if run.samples:
                 there = f"{len(run.samples)} of {len(to_ask)} answers are there"
-                console.print(f"resuming {job.out}: {there}", highlight=False)
+                console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
             stopped = _ask(job, run, stages, len(to_ask), blocks, prompts, console)
         summary = _summary(run)
         run.write_metrics(summary.to_json())

@@ -133,7 +133,7 @@ class TestExports:
     def test_refuses_what_does_not_fit(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="trains on answers and only has none"):
             exports.export(make(method="distill"), "only", "llamafactory", tmp_path / "out")
-        with pytest.raises(UserError, match="--stage other"):
+        with pytest.raises(UserError, match="stage=other"):
             exports.export(make(), "other", "trl", tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
 

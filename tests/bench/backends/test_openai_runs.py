@@ -34,7 +34,8 @@ def job(out: Path, *servers: ChatServer, backend: str = "openai", **arguments: A
 
 
 def run(the_job: Evaluation) -> tuple[dict[str, Any], Exit]:
-    return evaluate(the_job, Console(quiet=True))
+    summary, code = evaluate(the_job, Console(quiet=True))
+    return summary.to_json(), code
 
 
 @pytest.fixture

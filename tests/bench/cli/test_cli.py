@@ -214,22 +214,11 @@ def test_report(tmp_path: Path) -> None:
     assert "no run here" in error("report", str(tmp_path))
     assert "under the condition symbolic" in error("report", runs[0], "--condition", "symbolic", code=3)
     record = json.loads((tmp_path / "oracle/run.json").read_text())
-    mgsd(
-        "eval",
-        "--backend",
-        "scripted",
-        "--model",
-        "random",
-        "--suite",
-        "smoke",
-        "--prompts",
-        "compact",
-        "--out",
-        str(tmp_path / "c"),
-    )
+    ask = ("eval", "--backend", "scripted", "--model", "random", "--suite", "smoke", "--prompts", "compact")
+    mgsd(*ask, "--out", str(tmp_path / "c"))
     assert "other prompts" in error("report", runs[0], str(tmp_path / "c"), code=3)
     (tmp_path / "oracle/run.json").write_text(json.dumps({**record, "status": "running"}))
-    assert "not finished" in error("report", runs[0])
+    assert "not finished" in error("report", runs[0], code=3)
 
 
 def test_diagnose_a_model_and_then_its_run(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ def test_a_mistake_is_one_line_on_the_command_line_too(display: str) -> None:
     refused = command(str(Path(sys.executable).parent / "inspect"), "eval", "mgsd_bench/visual", *options)
     assert refused.returncode == 1
     (line,) = (refused.stdout + refused.stderr).splitlines()
-    assert line.startswith("Error: -T suite none: unknown suite; choose from mgsd-v1")
+    assert line.startswith("Error: -T suite=none: unknown suite; choose from mgsd-v1")
 
 
 def last_log(folder: Path) -> Path:
