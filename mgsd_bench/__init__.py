@@ -9,7 +9,6 @@ The Python API, every name of which is imported when it is first used::
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mgsd_bench.gating.result import GateDecision
     from mgsd_bench.suites.suite import Suite
 
-__version__ = version("mgsd-bench")
+    __version__: str
 
 _HOMES = {
     "Answer": "answers.reader",
@@ -60,6 +59,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mgsd-bench")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"mgsd_bench.{_HOMES[name]}"), name)

@@ -80,7 +80,7 @@ def _conditions(run: Run, conditions: Collection[str]) -> Value:
 
 
 def _episodes(run: Run, conditions: Collection[str]) -> Value:
-    """Their digest; of episodes in another look, or with pictures of their own, that of the same states in the first."""
+    """Their digest; of episodes in another look, or with pictures of their own, that of their states in the first."""
     if run.look == FIRST_LOOK:
         return run.identity["episodes_digest"]
     return digest(replace(episode, theme=FIRST_LOOK, original=None) for episode in run.episodes.values())

@@ -24,6 +24,12 @@ def commands(page: Path) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
+def files(page: Path) -> dict[str, str]:
+    """The YAML files that a page shows under a comment with their name."""
+    named = (re.match(r"# (\S+\.yaml)\n", text) for text in blocks(page, "yaml"))
+    return {name[1]: name.string for name in named if name}
+
+
 def needs(page: Path) -> set[str]:
     """What the commands of a page need: ``vllm``, ``train`` (the extra), ``sets`` (other people's test sets)."""
     found = set()
@@ -39,6 +45,8 @@ def needs(page: Path) -> set[str]:
 
 def run_commands(page: Path, folder: Path) -> None:
     """Run every command of a page, one after the other in one folder; fail where one is not known or does not work."""
+    for name, text in files(page).items():
+        (folder / name).write_text(text)
     for words in commands(page):
         match words:
             case ["make", target]:

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[3]
 ADAPTER = "baselines/mgsd_baselines/training/trl_adapter.py"
 DOCUMENTED = {"trl", "trl.models"}
 
+pytestmark = pytest.mark.train
+
 # with the parameters that are passed by position or name
 USED = {
     "trl.kernels.chunked_divergence:ChunkedDivergenceFunction.forward": (
