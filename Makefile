@@ -35,13 +35,15 @@ demo: $(READY)
 	$(BIN)/mgsd-bench report $(DEMO_RUNS)
 	@echo "every answer, with its picture: $(DEMO)/report.html"
 
-# two processes share the tests: one those with an engine, one those with torch, both the others
-test: $(READY)
-	$(BIN)/python -m pytest -n 2 --durations 20
+# two processes, for two cores; `pytest` alone does the same in one
+PROCESSES ?= 2
 
-# the inner loop: no engine, no training, no browser, nothing that takes long
+test: $(READY)
+	$(BIN)/python -m pytest -n $(PROCESSES)
+
+# the inner loop: without engines, torch, a browser, and whatever else takes long
 test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not engine and not train and not browser and not slow"
+	$(BIN)/python -m pytest -n $(PROCESSES) -m "not engine and not train and not browser and not slow"
 
 # whole tables, with the models that are at hand; DATA_ROOT names a folder with the published test sets
 reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny: reproduce-%: $(READY)
@@ -87,6 +89,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/episodes.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/eval_overhead.py
 	$(BIN)/python benchmarks/external_suites.py
 	$(BIN)/python benchmarks/coverage.py --quick

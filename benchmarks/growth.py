@@ -1,4 +1,4 @@
-"""What ten times as much costs: seconds for N and for 10 N in turns, and their ratio; 10 is linear.
+"""What ten times as much costs: CPU seconds for N and for 10 N in turns, and their ratio; 10 is linear.
 
 Answers whose text is made to be slow to read, the intervals of a run, and the HTML report, written and, where there is
 a Chromium (``CHROMIUM`` names one), until the page says that it is ready.
@@ -52,10 +52,10 @@ def row(name: str, small: Callable[[], object], large: Callable[[], object]) -> 
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
+    """CPU time of one call, which other work on the machine does not lengthen much."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def labelling(unit: str, count: int) -> Callable[[], object]:

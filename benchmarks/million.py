@@ -1,7 +1,7 @@
 """A million stored answers: seconds and memory to load, summarise and compare them, without their texts.
 
-Two runs of 500,000 samples with 300 words of text each are written first. Each step runs in a process of its own, so that
-its peak of memory is its own (on Linux, whose /proc says it).
+Two runs of 500,000 samples with 300 words of text each are written first. Each step runs in a process of its own, so
+that its peak of memory is its own (on Linux, whose /proc says it).
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ import yaml
 
 from support.gating import LOOSE, make
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 WORKFLOW = ROOT / ".github" / "workflows" / "gate.yml"

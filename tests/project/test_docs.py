@@ -35,6 +35,7 @@ def test_python(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_prompts_from_a_checkout_laid_out_as_the_authors(tmp_path: Path, data_root: Path) -> None:
     (block,) = [text for text in blocks(ROOT / "docs" / "reproducing.md", "text") if text.startswith("cd MGSD")]
     for name in re.findall(r"\S+/opcd_student_\w+\.txt", block):

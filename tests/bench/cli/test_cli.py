@@ -192,6 +192,7 @@ def test_lists() -> None:
     assert all(name in tasks for name in ("frozenlake", "maze", "minibehaviour"))
 
 
+@pytest.mark.slow
 def test_report(tmp_path: Path) -> None:
     runs = [str(tmp_path / model) for model in ("oracle", "straight")]
     for run in runs:

@@ -12,8 +12,11 @@ import sys
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from importlib.metadata import entry_points
 from io import BytesIO
 from pathlib import Path
+from runpy import run_module
 from typing import Any, get_args
 
 import numpy as np
@@ -34,7 +37,7 @@ from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from support.chat_server import KEY, ChatServer, pixels_digest, question
-from support.commands import mgsd
+from support.commands import mgsd, run
 
 pytest.importorskip("inspect_ai")
 
@@ -45,6 +48,8 @@ from inspect_ai.scorer import Score
 
 from mgsd_bench.integrations import inspect_tasks
 from mgsd_bench.integrations.inspect_logs import convert
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 SMOKE: dict[str, Any] = {"suite": "smoke", "prompts": "compact"}
@@ -322,25 +327,22 @@ def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
         assert len(server.bodies) == 4
 
         refused.clear()
-        again = command(bin_inspect, "eval-retry", str(last_log(logs)), "--display", "plain", **env)
-        assert again.returncode == 0, again.stdout + again.stderr
+        (in_process,) = entry_points(group="console_scripts", name="inspect")
+        run(in_process.load(), "inspect", "eval-retry", str(last_log(logs)), "--display", "plain", **env)
         assert len(server.bodies) == 5  # only what had failed
     second = read_eval_log(str(last_log(logs)))
     assert (second.status, figures(second)["macro"], figures(second)["errors"]) == ("success", 1.0, 0)
 
     for log, solved in ((first, 3), (second, 4)):
         out, location = tmp_path / f"fake-{solved}.jsonl", log.location.removeprefix("file://")
-        to_score = convert([Path(location)], out)
+        module = partial(run_module, "mgsd_bench.inspect_answers", run_name="__main__")
+        to_score = shlex.split(run(module, "inspect_answers", location, "--out", str(out)))
         assert to_score[:2] == ["mgsd-bench", "score"]
-        if log is first:  # the module's command says the same
-            converted = command(sys.executable, "-m", "mgsd_bench.inspect_answers", location, "--out", str(out))
-            assert converted.returncode == 0, converted.stderr
-            assert shlex.split(converted.stdout) == to_score
         run_folder = tmp_path / f"run-{solved}"
         mgsd(*to_score[1:], "--out", str(run_folder), code=0 if solved == 4 else 5)
-        run = load_run(run_folder)
-        assert run.record["identity"]["digest"] == (log.eval.metadata or {})["digest"]
-        ours = {sample.episode: sample for sample in run.samples}
+        scored_run = load_run(run_folder)
+        assert scored_run.record["identity"]["digest"] == (log.eval.metadata or {})["digest"]
+        ours = {sample.episode: sample for sample in scored_run.samples}
         for sample in samples_of(log):
             if not sample.error:
                 same(sample, ours[str(sample.id)])

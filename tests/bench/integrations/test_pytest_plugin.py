@@ -10,6 +10,8 @@ import pytest
 
 from support.gating import LOOSE, make
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = "pytester"
 
 HEAVY = ("numpy", "scipy", "PIL", "yaml", "rich", "typer", "matplotlib", "torch", "mgsd_envs", "mgsd_bench.gating")

@@ -21,6 +21,8 @@ pytest.importorskip("matplotlib")
 from matplotlib.colors import to_rgb
 from matplotlib.container import ErrorbarContainer
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[[Sequence[Diagnosis]], Any]
 MAKERS: list[Make] = [
     figures.accuracy_by_level, figures.accuracy_by_length, figures.decomposition, figures.by_path,

@@ -233,9 +233,16 @@ def wait_for_lines(path: Path, lines: int, process: subprocess.Popen[str]) -> No
         time.sleep(0.002)
 
 
-def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(tmp_path: Path) -> None:
-    whole = spawn(tmp_path / "whole")
-    assert whole.wait() == 0
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert spawn(out).wait() == 0
+    return out
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(whole: Path, tmp_path: Path) -> None:
     killed = 0
     for lines in (0, 1, 100, 400, 900):
         process = spawn(tmp_path / "killed")
@@ -248,7 +255,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_metrics(tmp_path: Path)
     last = spawn(tmp_path / "killed")
     _, errors = last.communicate()
     assert last.returncode == 0, errors
-    assert (tmp_path / "killed/metrics.json").read_bytes() == (tmp_path / "whole/metrics.json").read_bytes()
+    assert (tmp_path / "killed/metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
     assert len(load_run(tmp_path / "killed").record["sessions"]) >= 3
 
 
@@ -265,7 +272,8 @@ def test_interrupt_keeps_what_is_there(tmp_path: Path) -> None:
     assert len(load_run(tmp_path / "run").samples) >= 20
 
 
-def test_full_disk(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_full_disk(whole: Path, tmp_path: Path) -> None:
     """A limit on the file's size fails the write as a full disk does."""
 
     def limit() -> None:
@@ -282,9 +290,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert 0 < kept < 1200
     again = spawn(tmp_path / "run")
     assert again.wait() == 0
-    whole = spawn(tmp_path / "whole")
-    assert whole.wait() == 0
-    assert (tmp_path / "run/metrics.json").read_bytes() == (tmp_path / "whole/metrics.json").read_bytes()
+    assert (tmp_path / "run/metrics.json").read_bytes() == (whole / "metrics.json").read_bytes()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

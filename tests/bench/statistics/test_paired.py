@@ -25,7 +25,8 @@ from mgsd_bench.statistics.paired import (
 from support.changes import changes, counts, macro_change
 
 
-@given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 2)), min_size=1, max_size=9))
+# fractions that floating point adds up exactly, so that scipy sees ties where there are any
+@given(st.lists(st.integers(-64, 64).map(lambda k: k / 64), min_size=1, max_size=9))
 def test_drop_p_is_the_sign_flip_test_of_scipy(values: list[float]) -> None:
     of = Change(np.array(values), np.full(len(values), 1 / len(values)))
     if len(values) > 1:
