@@ -115,7 +115,7 @@ def uv_settings(
         environ: the environment so far.
         exists: whether there is such a file or folder. pip only warns of a missing folder of wheels, uv stops.
     """
-    variables = {name: pip[option].strip() for option, name in _SAME_MEANING.items() if option in pip}
+    variables = {name: " ".join(pip[option].split()) for option, name in _SAME_MEANING.items() if option in pip}
     variables["UV_FIND_LINKS"] = ",".join(_links(pip.get("find-links", "").split(), exists))
     if "UV_INDEX_URL" not in environ:
         variables["UV_DEFAULT_INDEX"] = pip.get("index-url", "").strip()
@@ -173,9 +173,8 @@ def attempts(
             reason = "that failed; once more, with torch from pip's indexes instead of PyTorch's own"
             ways.append(by_uv(extras, "", reason))
         # without PyTorch's index: if uv could not reach it, pip would try again for each of 200 packages
-        ways.append(
-            Attempt("pip", extras, reason="uv could not install this; once more by pip, which may take minutes")
-        )
+        reason = "uv could not install this; once more by pip, which may take minutes"
+        ways.append(Attempt("pip", extras, reason=reason))
     else:
         index = ("--extra-index-url", TORCH_CPU_INDEX) if torch == "cpu" else ()
         ways = [Attempt("pip", extras, index, reason="uv is not to be had; by pip, which may take minutes")]

@@ -22,7 +22,9 @@ find-links =
     https://wheels.example/torch.html
     file:///srv/more
     /srv/gone
-constraint = /srv/limits.txt
+constraint =
+    /srv/limits.txt
+    /srv/more-limits.txt
 """
 MIRROR = """
 [global]
@@ -56,20 +58,27 @@ def python_with_pip() -> str:
     pytest.skip("no pip")
 
 
+def read(python: str, folder: Path, text: str, everybodys: str, **variables: str) -> dict[str, str]:
+    (folder / "pip").mkdir(exist_ok=True)
+    (folder / "pip" / "pip.conf").write_text(everybodys)
+    (folder / "own.conf").write_text(text)
+    files = {"PIP_CONFIG_FILE": str(folder / "own.conf"), "XDG_CONFIG_DIRS": str(folder)}
+    return install.read_pip_settings(python, {**ENVIRONMENT, **files, **variables})
+
+
+@pytest.fixture(scope="module")
+def machine(python_with_pip: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What this machine's own files say to pip, wherever it keeps them."""
+    return read(python_with_pip, tmp_path_factory.mktemp("machine"), "", "")
+
+
 @pytest.fixture
-def pip(python_with_pip: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
+def pip(python_with_pip: str, machine: dict[str, str], tmp_path: Path) -> Callable[..., dict[str, str]]:
     """What the set-up reads of a pip.conf and ``PIP_*``, through pip itself, less what this machine's own files say."""
 
-    def read(text: str, everybodys: str, **variables: str) -> dict[str, str]:
-        (tmp_path / "pip").mkdir(exist_ok=True)
-        (tmp_path / "pip" / "pip.conf").write_text(everybodys)
-        (tmp_path / "own.conf").write_text(text)
-        files = {"PIP_CONFIG_FILE": str(tmp_path / "own.conf"), "XDG_CONFIG_DIRS": str(tmp_path)}
-        return install.read_pip_settings(python_with_pip, {**ENVIRONMENT, **files, **variables})
-
     def settings(text: str, everybodys: str = "", **variables: str) -> dict[str, str]:
-        machine = read("", "").items()
-        return dict(read(text, everybodys, **variables).items() - machine)
+        every = read(python_with_pip, tmp_path, text, everybodys, **variables)
+        return {name: value for name, value in every.items() if machine.get(name) != value}
 
     return settings
 
@@ -80,7 +89,7 @@ def pip(python_with_pip: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
 def test_a_folder_of_wheels(pip: Callable[..., dict[str, str]]) -> None:
     assert install.uv_settings(pip(WHEELS), {}, THERE.__contains__) == {
         "UV_FIND_LINKS": "/srv/wheels,https://wheels.example/torch.html,/srv/more",
-        "UV_CONSTRAINT": "/srv/limits.txt",
+        "UV_CONSTRAINT": "/srv/limits.txt /srv/more-limits.txt",
     }
 
 
@@ -116,7 +125,9 @@ def test_the_nearer_file_wins_and_variables_win_over_files(pip: Callable[..., di
 
 def test_what_is_set_for_uv_stays(pip: Callable[..., dict[str, str]]) -> None:
     given = {"UV_FIND_LINKS": "/mine", "UV_INDEX_URL": "https://i.example", "UV_EXTRA_INDEX_URL": "https://e.example"}
-    assert install.uv_settings(pip(WHEELS), given, THERE.__contains__) == {"UV_CONSTRAINT": "/srv/limits.txt"}
+    assert install.uv_settings(pip(WHEELS), given, THERE.__contains__) == {
+        "UV_CONSTRAINT": "/srv/limits.txt /srv/more-limits.txt"
+    }
     kept = install.uv_settings(pip(MIRROR), given | {"SSL_CERT_FILE": "/my.pem"}, THERE.__contains__)
     assert kept == {"UV_INSECURE_HOST": "mirror.example"}
 
