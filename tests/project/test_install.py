@@ -296,8 +296,8 @@ def test_an_old_python_is_told_so(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
-    done = subprocess.run(["make", "lint", f"VENV={tmp_path / 'venv'}", f"PYTHON={old}"], cwd=ROOT,
-                          capture_output=True, text=True)  # fmt: skip
+    words = ["make", "--no-print-directory", "lint", f"VENV={tmp_path / 'venv'}", f"PYTHON={old}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 lint\n"
     assert not (tmp_path / "venv").exists()

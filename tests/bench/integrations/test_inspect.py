@@ -16,11 +16,11 @@ from functools import partial
 from importlib.metadata import entry_points
 from io import BytesIO
 from pathlib import Path
-from runpy import run_module
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from rich.console import Console
 
@@ -47,7 +47,7 @@ from inspect_ai.model import ChatMessage, Model, ModelOutput, ModelUsage, StopRe
 from inspect_ai.scorer import Score
 
 from mgsd_bench.integrations import inspect_tasks
-from mgsd_bench.integrations.inspect_logs import convert
+from mgsd_bench.integrations.inspect_logs import convert, main
 
 pytestmark = pytest.mark.slow
 
@@ -335,8 +335,7 @@ def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
 
     for log, solved in ((first, 3), (second, 4)):
         out, location = tmp_path / f"fake-{solved}.jsonl", log.location.removeprefix("file://")
-        module = partial(run_module, "mgsd_bench.inspect_answers", run_name="__main__")
-        to_score = shlex.split(run(module, "inspect_answers", location, "--out", str(out)))
+        to_score = shlex.split(run(partial(typer.run, main), "inspect_answers", location, "--out", str(out)))
         assert to_score[:2] == ["mgsd-bench", "score"]
         run_folder = tmp_path / f"run-{solved}"
         mgsd(*to_score[1:], "--out", str(run_folder), code=0 if solved == 4 else 5)
@@ -396,3 +395,8 @@ def test_without_inspect_a_conversion_is_one_line(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("mgsd_bench.integrations.inspect_logs.find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"^inspect_ai is not installed: pip install 'mgsd-bench\[inspect\]'$"):
         convert([tmp_path / "a.eval"], tmp_path / "a.jsonl")
+
+
+def test_it_is_a_module_too() -> None:
+    shown = command(sys.executable, "-m", "mgsd_bench.inspect_answers", "--help")
+    assert (shown.returncode, "LOGS" in shown.stdout.upper()) == (0, True)
