@@ -57,7 +57,7 @@ def evaluate(
     found = make_settings(
         EvaluationSettings, model=model, suite=suite, conditions=tuple(conditions), out=out, **settings
     )
-    job = evaluation.Evaluation.from_settings(found, lambda note: None)
+    job = evaluation.Evaluation.from_settings(found)
     evaluation.evaluate(job, console or Console(quiet=True))
     return load_run(job.out)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -50,3 +50,23 @@ def from_json(kind: type[T], data: Any) -> T:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise ValueError(f"not a {kind.__name__}: {place}: {first['msg']}") from error
+
+
+class Stored:
+    """A result that is a frozen dataclass and is kept as JSON."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain JSON values; see :func:`to_json`."""
+        found: dict[str, Any] = to_json(self)
+        return found
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the data is no such result; see :func:`from_json`.
+        """
+        return from_json(cls, data)

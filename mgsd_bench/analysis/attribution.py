@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from mgsd_bench.prompts import WITH_FACTS
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
-from mgsd_envs import Episode, Fact, Task, get_task, rollout
+from mgsd_envs import Episode, Fact, Plan, Task, get_task, rollout
 
 
 class Counts(NamedTuple):
@@ -74,6 +74,25 @@ def believed_state(task: Task[Any], facts: Iterable[Fact]) -> Any | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """The world that an answer states.
+
+    Attributes:
+        state: the world; None where the facts describe none.
+        plan: a shortest plan in it; empty where there is no such world, no way leads to its goal, or none is needed.
+    """
+
+    state: Any | None
+    plan: Plan
+
+    @classmethod
+    def of(cls, task: Task[Any], stated: Iterable[Fact]) -> Self:
+        """What stated facts come to."""
+        state = believed_state(task, stated)
+        return cls(state, () if state is None else task.solve(state) or ())
+
+
 def attribute(episode: Episode, sample: Sample) -> Attribution:
     """What a visual answer failed at.
 
@@ -84,37 +103,27 @@ def attribute(episode: Episode, sample: Sample) -> Attribution:
     - ``both``: the stated state is not the true one, and the plan fails in it too.
     - ``unstated``: no complete state was stated, so that the two cannot be told apart.
     """
+    task, stated = get_task(episode.task), stated_facts(sample)
+    return _attribute(task, sample, stated == task.facts(episode.state), Belief.of(task, stated))
+
+
+def _attribute(task: Task[Any], sample: Sample, exact: bool, belief: Belief) -> Attribution:
     if sample.outcome == Outcome.SOLVED:
         return Attribution.SOLVED
     if sample.plan is None:
         return Attribution.FORMAT
-    task = get_task(episode.task)
-    stated = stated_facts(sample)
-    if stated == task.facts(episode.state):
+    if exact:
         return Attribution.PLANNING
-    believed = believed_state(task, stated)
-    if believed is None:
+    if belief.state is None:
         return Attribution.UNSTATED
-    if rollout(task, believed, sample.plan).outcome == "solved" or not task.solve(believed):
-        return Attribution.PERCEPTION
-    return Attribution.BOTH
+    return Attribution.BOTH if _misplanned(task, sample, belief) else Attribution.PERCEPTION
 
 
-def misplanned(episode: Episode, sample: Sample) -> bool | None:
+def _misplanned(task: Task[Any], sample: Sample, belief: Belief) -> bool | None:
     """Whether the plan fails in the world that was stated; None without a plan, such a world, or a way in it."""
-    task = get_task(episode.task)
-    believed = believed_state(task, stated_facts(sample))
-    if sample.plan is None or believed is None or not task.solve(believed):
+    if sample.plan is None or not belief.plan:
         return None
-    return rollout(task, believed, sample.plan).outcome != "solved"
-
-
-def solved_if_planned_well(episode: Episode, sample: Sample) -> bool:
-    """Whether a shortest plan for the world that was stated works in the true one."""
-    task = get_task(episode.task)
-    believed = believed_state(task, stated_facts(sample))
-    plan = None if believed is None else task.solve(believed)
-    return bool(plan) and rollout(task, episode.state, plan or ()).outcome == "solved"
+    return rollout(task, belief.state, sample.plan).outcome != "solved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +138,10 @@ class SampleDiagnosis:
         misread_fp: as ``state_fp`` without the size.
         misread_fn: as ``state_fn`` without the size.
         attribution: what an answer from the picture failed at.
-        misplanned: see :func:`misplanned`; of answers from the picture.
-        if_planned_well: see :func:`solved_if_planned_well`; of answers from the picture.
+        misplanned: whether the plan fails in the world that was stated; None without a plan, such a world, or a way in
+            it; of answers from the picture.
+        if_planned_well: whether a shortest plan for the world that was stated works in the true one; of answers from
+            the picture.
     """
 
     state_tp: int | None = None
@@ -174,17 +185,19 @@ def diagnose_sample(episode: Episode, sample: Sample) -> SampleDiagnosis:
     """Compare what an answer states and plans with its episode."""
     if sample.condition not in WITH_FACTS:
         return SampleDiagnosis()
-    true, stated = get_task(episode.task).facts(episode.state), stated_facts(sample)
+    task, stated = get_task(episode.task), stated_facts(sample)
+    true = task.facts(episode.state)
     tp, fp, fn = count_facts(true, stated)
     if sample.condition != "visual":
         return SampleDiagnosis(tp, fp, fn)
     misread = count_facts(*(frozenset(fact for fact in facts if fact[0] != "size") for facts in (true, stated)))
+    belief = Belief.of(task, stated)
     return SampleDiagnosis(
         tp,
         fp,
         fn,
         *misread,
-        attribution=attribute(episode, sample).value,
-        misplanned=misplanned(episode, sample),
-        if_planned_well=solved_if_planned_well(episode, sample),
+        attribution=_attribute(task, sample, stated == true, belief).value,
+        misplanned=_misplanned(task, sample, belief),
+        if_planned_well=bool(belief.plan) and rollout(task, episode.state, belief.plan).outcome == "solved",
     )

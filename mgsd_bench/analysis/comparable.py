@@ -63,12 +63,8 @@ class Aspect:
     read: Callable[[Run, Collection[str]], Value]
 
 
-def _identity(*keys: str) -> Callable[[Run, Collection[str]], Value]:
-    def read(run: Run, conditions: Collection[str]) -> Value:
-        values = [run.identity.get(key) for key in keys]
-        return values[0] if len(keys) == 1 else values
-
-    return read
+def _identity(key: str) -> Callable[[Run, Collection[str]], Value]:
+    return lambda run, conditions: run.identity.get(key)
 
 
 def _status(run: Run, conditions: Collection[str]) -> Value:

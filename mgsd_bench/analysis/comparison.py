@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis import comparable
 from mgsd_bench.analysis.groups import Pairs, group_column
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.records import from_json, to_json
+from mgsd_bench.records import Stored
 from mgsd_bench.statistics.intervals import Estimate, holm
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Stored):
     """What changed from run a to run b, paired by episode; with repeats an episode counts by its mean.
 
     Attributes:
@@ -69,20 +69,6 @@ class Comparison:
     improved: tuple[str, ...]
     notes: tuple[str, ...] = ()
     format: int = 1
-
-    def to_json(self) -> dict[str, Any]:
-        """The comparison as plain JSON values."""
-        found: dict[str, Any] = to_json(self)
-        return found
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: the data is no comparison.
-        """
-        return from_json(cls, data)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a task and the macro average last: task, n, a, b, difference, low, high, only_a, only_b, p-values."""
@@ -142,8 +128,3 @@ def _row(task: str, pairs: Pairs) -> ComparisonRow:
         mid_p=pairs.p(),
         holm_p=None,
     )
-
-
-def check_models(runs: Sequence[Run], condition: str, allow: Iterable[str] = ()) -> list[str]:
-    """Make sure that models can be compared under a condition; see :func:`mgsd_bench.analysis.comparable.check`."""
-    return comparable.check(runs, comparable.Question.MODELS, [condition], allow)

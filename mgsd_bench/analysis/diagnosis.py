@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.results import Place, Results
-from mgsd_bench.records import from_json, to_json
+from mgsd_bench.records import Stored
 from mgsd_bench.statistics.intervals import Estimate, proportion
 
 if TYPE_CHECKING:
@@ -230,8 +230,8 @@ class TaskDiagnosis(Scope):
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Everything that is reported of how a model fails.
+class Diagnosis(Stored):
+    """Everything that is reported of how a model fails: the content of ``diagnosis.json``; see docs/diagnosis.md.
 
     Attributes:
         model: name of the model.
@@ -274,20 +274,6 @@ class Diagnosis:
     def renamed(self, model: str) -> Diagnosis:
         """The same figures under another name."""
         return replace(self, model=model)
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of ``diagnosis.json``: see docs/diagnosis.md."""
-        found: dict[str, Any] = to_json(self)
-        return found
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: the data is no diagnosis.
-        """
-        return from_json(cls, data)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a place and metric; see :meth:`mgsd_bench.analysis.results.Results.to_pandas`."""

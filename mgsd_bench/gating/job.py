@@ -11,6 +11,7 @@ from rich.console import Console
 
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.evaluation.evaluate import model_slug
 from mgsd_bench.gating.baselines import find_baseline
 from mgsd_bench.gating.candidate import evaluation_like, gate_model
 from mgsd_bench.gating.measurement import gate
@@ -73,7 +74,7 @@ def run_gate(job: GateJob, console: Console) -> GateDecision:
         _only_for_models(job)
         candidate = load_run(Path(str(job.candidate)))
         return gate_decision(baseline, candidate, policy, gate(baseline, candidate, policy, job.allow))
-    out = job.out or Path("runs") / f"gate-{Path(job.model).name.replace(':', '-')}"
+    out = job.out or Path("runs") / f"gate-{model_slug(job.model)}"
     evaluation = evaluation_like(
         baseline, job.model, out, policy, backend=job.backend, engine_args=job.engine_args,
         trust_remote_code=job.trust_remote_code,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -16,7 +16,7 @@ from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, asked_episodes, evaluate
 from mgsd_bench.gating.measurement import paired
-from mgsd_bench.records import from_json, to_json
+from mgsd_bench.records import Stored, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +50,8 @@ class MetricNoise:
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
-    """How much two runs of one checkpoint differ.
+class Noise(Stored):
+    """How much two runs of one checkpoint differ: the content of ``noise.json``.
 
     Attributes:
         model: name of the model.
@@ -68,20 +68,6 @@ class Noise:
     metrics: tuple[MetricNoise, ...]
     notes: tuple[str, ...] = ()
     format: int = 1
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of ``noise.json``."""
-        found: dict[str, Any] = to_json(self)
-        return found
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: the data is no such result.
-        """
-        return from_json(cls, data)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a metric, with the fields of :class:`MetricNoise`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from mgsd_bench.analysis.groups import Pairs
@@ -181,13 +181,8 @@ class GateDecision:
 
 def gate_decision(baseline: Run, candidate: Run, policy: Policy, decision: Decision) -> GateDecision:
     """Gather what a decision rests on; of a run that stopped early, the episodes that both have."""
-    common = {sample.key for sample in baseline.read_samples(texts=False)}
-    common &= {sample.key for sample in candidate.read_samples(texts=False)}
-    ours, theirs = (
-        replace(run, given=[sample for sample in run.read_samples(texts=False) if sample.key in common])
-        for run in (baseline, candidate)
-    )
-    pairs = {rule.metric: paired(ours, theirs, rule.metric) for rule in policy.metrics}
+    ours, theirs = (frozenset(run.frame["episode"].cat.categories) for run in (baseline, candidate))
+    pairs = {rule.metric: paired(baseline, candidate, rule.metric, ours & theirs) for rule in policy.metrics}
     losses = [loss for name, of in pairs.items() if not METRICS[name].of_facts for loss in _losses(name, of)]
     return GateDecision(
         decision=decision,

@@ -16,9 +16,8 @@ from mgsd_bench.analysis.attribution import (
     attribute,
     count_by_kind,
     count_facts,
-    misplanned,
+    diagnose_sample,
     misread_cells,
-    solved_if_planned_well,
 )
 from mgsd_bench.analysis.diagnosis import Diagnosis
 from mgsd_bench.analysis.run import Run, load_run
@@ -93,8 +92,9 @@ def test_failed_requests_and_cut_answers_are_format(episode: Episode) -> None:
     ],
 )
 def test_counterfactuals(episode: Episode, text: str, planned_well: bool, fails_there: bool | None) -> None:
-    assert solved_if_planned_well(episode, say(episode, text)) == planned_well
-    assert misplanned(episode, say(episode, text)) == fails_there
+    found = diagnose_sample(episode, say(episode, text))
+    assert found.if_planned_well == planned_well
+    assert found.misplanned == fails_there
 
 
 FACTS = st.frozensets(st.tuples(st.sampled_from(["hole", "player"]), st.integers(0, 3), st.integers(0, 3)), max_size=12)
