@@ -73,8 +73,8 @@ class Run:
             UserError: they are missing or damaged, or a sample is of none of them.
         """
         episodes = read_episodes(self.path)
-        for name in self.frame["episode"].cat.categories:
-            if name not in episodes:
+        for name, task, level in self.frame[["episode", "task", "level"]].drop_duplicates().itertuples(index=False):
+            if name not in episodes or (task, level) != (episodes[name].task, episodes[name].level):
                 raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")
         return episodes
 

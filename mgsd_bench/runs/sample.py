@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from types import NoneType
+from typing import Any, Self
 
 from mgsd_bench.backends import request_key
 
@@ -59,6 +61,30 @@ class Sample:
     error: str | None
     seconds: float | None
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The sample in a line of ``samples.jsonl``, which anybody may have written.
+
+        Raises:
+            KeyError: a field is missing.
+            ValueError: a field holds something that it cannot hold.
+        """
+        values = [row[name] for name in FIELDS]
+        types = tuple(map(type, values))
+        if types not in _KNOWN:
+            for name, found, taken in zip(FIELDS, types, _TYPES, strict=True):
+                if found not in taken:
+                    raise ValueError(f"{name} is {str(row[name])[:40]!r}")
+            _KNOWN.add(types)
+        for name in _NUMBERS:
+            if row[name] is not None and not 0 <= row[name] < 2**31:
+                raise ValueError(f"{name} is {str(row[name])[:40]}")
+        if not all(type(action) is str for action in row["plan"] or ()):
+            raise ValueError("plan holds something else than names of actions")
+        if not all(map(_is_fact, row["facts"])):
+            raise ValueError("facts holds something else than facts")
+        return cls(*values)
+
     @property
     def key(self) -> str:
         """What names the sample within its run."""
@@ -71,6 +97,31 @@ class Sample:
 
 FIELDS = tuple(field.name for field in fields(Sample))
 """Names of the fields of a sample, as in its line."""
+
+_TAKEN: dict[str, set[type]] = {
+    "str": {str},
+    "int": {int},
+    "bool": {bool},
+    "str | None": {str, NoneType},
+    "int | None": {int, NoneType},
+    "float | None": {float, int, NoneType},
+    "list[str] | None": {list, NoneType},
+    "list[list[str | int]]": {list},
+}
+_TYPES = tuple(_TAKEN[str(field.type)] for field in fields(Sample))
+_NUMBERS = tuple(field.name for field in fields(Sample) if str(field.type).startswith("int"))
+_KNOWN: set[tuple[type, ...]] = set()
+"""Types of the fields of rows that were found right: few rows differ in them."""
+
+
+def _is_fact(fact: Any) -> bool:
+    """Whether it is a name alone, with one value, or with a row, a column and values."""
+    match fact:
+        case [str()] | [str(), str() | int()]:
+            return True
+        case [str(), int(), int(), *rest]:
+            return all(isinstance(value, (str, int)) for value in rest)
+    return False
 
 
 def ordered(samples: Iterable[Sample]) -> list[Sample]:

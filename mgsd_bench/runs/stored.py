@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.runs.sample import FIELDS, Sample
+from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, episode_from_json
 
 FORMAT = 1
@@ -17,6 +19,8 @@ EPISODES = "episodes.jsonl"
 SAMPLES = "samples.jsonl"
 FINISHED = ("complete", "errors")
 """Status of a run in which every question was asked."""
+
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -37,11 +41,15 @@ def read_record(folder: Path) -> dict[str, Any]:
             "format": 1,
             "status": str(),
             "identity": {"suite": str(), "model": str(), "digest": str(), "episodes_digest": str()},
-            "sessions": [*_],
-        }:
+            "sessions": [*sessions],
+        } if all(map(_is_session, sessions)):
             # the scorer was at version 1 until runs began to record it
             return {**record, "identity": {**record["identity"], "scorer": record["identity"].get("scorer", 1)}}
     raise UserError(f"{path} was not written by this version of mgsd-bench; name another folder")
+
+
+def _is_session(session: Any) -> bool:
+    return isinstance(session, dict) and all(isinstance(session.get(key, {}), dict) for key in ("backend", "versions"))
 
 
 def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
@@ -72,12 +80,15 @@ def parse_samples(stream: BinaryIO, path: Path, *, texts: bool = True) -> Iterat
             row = json.loads(line)
             if not texts:
                 row["text"] = ""
-            yield Sample(*[row[name] for name in FIELDS])
+            sample = Sample.from_row(row)
+            if sample.outcome not in _OUTCOMES or sample.condition not in CONDITIONS:
+                raise ValueError(f"no such outcome or condition: {sample.outcome}, {sample.condition}")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}:{number}: not a sample ({type(error).__name__}: {error}); delete this line and run the "
                 "command again, its episode is then asked again"
             ) from error
+        yield sample
 
 
 def read_episodes(folder: Path) -> dict[str, Episode]:
