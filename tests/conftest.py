@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -67,6 +68,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         order = (*LONGEST, "slow")
         items.sort(key=lambda item: [mark not in marks_of(item.path) for mark in order])
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: else every trainer's search for garbage walks through all of TRL."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

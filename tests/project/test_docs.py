@@ -24,6 +24,7 @@ def test_commands(page: Path, tmp_path: Path, request: pytest.FixtureRequest) ->
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.name)
+@pytest.mark.slow
 def test_python(page: Path, tmp_path: Path) -> None:
     for code in blocks(page, "python"):
         if "gymnasium" in code:

@@ -120,6 +120,7 @@ def longest(name: str, level: int, count: Count, chat: Chat) -> Tokens:
 
 
 @pytest.mark.parametrize(("name", "level"), LEVELS)
+@pytest.mark.slow
 def test_everything_fits(name: str, level: int, count: Count, chat: Chat) -> None:
     most = longest(name, level, count, chat)
     assert max(most.prompt, most.teacher) <= PROMPT_TOKENS

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -19,12 +17,15 @@ from mgsd_baselines.training.models import ADAPTER, load_model, load_processor
 from mgsd_baselines.training.sft import StepSampler
 from mgsd_baselines.training.train import train
 from mgsd_bench.errors import UserError
+from support.killing import mgsd_killed_at
 
 pytestmark = pytest.mark.train
 
 QUICK = [
     "data.levels={frozenlake: [3], maze: [3], minibehaviour: [5]}",
     "data.count=16",
+    "stages.cold-start.data.count=16",
+    "stages.self-distill.data.count=16",
     "validation={count: 1, max_tokens: 16}",
     *(
         f"stages.{stage}.{key}"
@@ -156,8 +157,16 @@ def test_no_validation(tmp_path: Path) -> None:
     assert json.loads((finished / "training.json").read_text())["best"]["macro"] is None
 
 
+@pytest.fixture(scope="module")
+def trainers() -> ForkServerContext:
+    """Processes of their own that need not import TRL each."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["mgsd_baselines.training.sft", "mgsd_baselines.training.self_distill"])
+    return context
+
+
 @pytest.mark.parametrize("stage", ["cold-start", "self-distill"])
-def test_killed_and_resumed_ends_as_if_never_killed(stage: str, tmp_path: Path) -> None:
+def test_killed_and_resumed_ends_as_if_never_killed(stage: str, trainers: ForkServerContext, tmp_path: Path) -> None:
     others = [f"stages.{name}=null" for name in ("pretrain", "cold-start", "self-distill") if name != stage]
     teacher = ["stages.self-distill.teacher.model=null"] if stage == "self-distill" else []
     changes = [
@@ -171,16 +180,11 @@ def test_killed_and_resumed_ends_as_if_never_killed(stage: str, tmp_path: Path) 
 
     out = tmp_path / "killed"
     sets = [word for change in (*QUICK, *changes) for word in ("--set", change)]
-    command = [sys.executable, "-m", "mgsd_bench", "train", "tiny-smoke", "--out", str(out), *sets]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment())
-    saved = out / stage / "checkpoints" / "checkpoint-4" / "trainer_state.json"
-    until = time.monotonic() + 240
-    while not saved.is_file():
-        assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process = trainers.Process(target=mgsd_killed_at, args=(5, "train", "tiny-smoke", "--out", str(out), *sets))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert (out / stage / "checkpoints" / "checkpoint-4" / "trainer_state.json").is_file()
     assert not (out / stage / "training.json").is_file()
 
     train(smoke(*changes), out, resume=True, report=lambda line: None)
@@ -190,10 +194,6 @@ def test_killed_and_resumed_ends_as_if_never_killed(stage: str, tmp_path: Path) 
     ]
     for (name, one), other in zip(weights[0].state_dict().items(), weights[1].state_dict().values(), strict=True):
         assert torch.equal(one, other), name
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def test_steps_see_the_same_rows_sorted() -> None:

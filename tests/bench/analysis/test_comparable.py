@@ -107,6 +107,7 @@ def test_what_is_let_through_is_written_beside_the_figures(
     assert f"not alike in {name}" in shown
 
 
+@pytest.mark.slow
 def test_a_table_or_report_says_what_was_let_through(base: Path, tmp_path: Path) -> None:
     other = copy(base, tmp_path / "other")
     CHANGES["sampling"](other)

@@ -136,6 +136,7 @@ def run(out: Path, model: str, **changes: Any) -> Run:
     ("model", "kind"),
     [("noisy-perception:0.1", "perception"), ("noisy-planning:0.3", "planning"), ("faulty:0,0,0.2", "format")],
 )
+@pytest.mark.slow
 def test_single_planted_faults_are_found_every_time(tmp_path: Path, model: str, kind: str) -> None:
     counts = diagnose([run(tmp_path / "run", model)])["macro"]["attribution"]
     assert counts["solved"] + counts[kind] == 300
@@ -143,6 +144,7 @@ def test_single_planted_faults_are_found_every_time(tmp_path: Path, model: str, 
 
 
 @pytest.mark.parametrize("planted", [Faults(0.1, 0.2, 0.05), Faults(0.3, 0.05, 0.2)])
+@pytest.mark.slow
 def test_planted_rates_are_recovered(tmp_path: Path, planted: Faults) -> None:
     """Fixed seeds; benchmarks/validity.py measures how often the intervals cover."""
     model = f"faulty:{planted.perception},{planted.planning},{planted.format}"
@@ -184,6 +186,7 @@ def test_conditions_that_were_not_run_are_none(tmp_path: Path) -> None:
     assert scope["plan_on_gt"] is scope["gap"] is scope["joint"] is scope["perceive"] is scope["direct"] is None
 
 
+@pytest.mark.slow
 def test_reliability_over_repeats(tmp_path: Path) -> None:
     found = diagnose([run(tmp_path / "run", "noisy-planning:0.4", conditions=["visual"], repeats=4, limit=10)])["macro"]
     repeats = found["repeats"]
@@ -203,6 +206,7 @@ def test_a_model_that_says_nothing(tmp_path: Path) -> None:
     assert found["faults"]["misplanned"] is None
 
 
+@pytest.mark.slow
 def test_random_baseline_is_near_the_random_model(tmp_path: Path) -> None:
     """Scripted answers of the random model on many episodes, beside the baseline that a diagnosis gives."""
     found = diagnose([run(tmp_path / "run", "random", limit=None, conditions=["visual"])])

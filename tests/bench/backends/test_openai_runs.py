@@ -143,6 +143,7 @@ def command(out: Path, server: ChatServer, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_key_is_nowhere(tmp_path: Path) -> None:
     with ChatServer(echo, fault_rate=0.5, faults=("500", "503 to come back")) as server:
         prices = ("-M", "retries=0", "-M", "price_in=2", "-M", "price_out=10")
@@ -162,6 +163,7 @@ def test_the_key_is_nowhere(tmp_path: Path) -> None:
     assert used["answered_by"] == {"fake-1": answered + 3}
 
 
+@pytest.mark.slow
 def test_an_interrupt_waits_for_no_answer(tmp_path: Path) -> None:
     """The server keeps its answers until the process is gone."""
     gone = threading.Event()

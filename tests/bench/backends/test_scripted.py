@@ -42,12 +42,14 @@ def test_straight_solves_just_the_straight_episodes(tmp_path: Path) -> None:
     assert 0 < sum(s.straight for s in samples) <= 400
 
 
+@pytest.mark.slow
 def test_random_is_poor(tmp_path: Path) -> None:
     samples = run("random", tmp_path / "run")
     assert sum(s.outcome == "solved" for s in samples) < 0.15 * len(samples)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
+@pytest.mark.slow
 def test_noisy_planning_fails_at_its_rate(tmp_path: Path, rate: float) -> None:
     samples = run(f"noisy-planning:{rate}", tmp_path / "run")
     failed = sum(s.outcome != "solved" for s in samples)
@@ -56,6 +58,7 @@ def test_noisy_planning_fails_at_its_rate(tmp_path: Path, rate: float) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 1.0])
+@pytest.mark.slow
 def test_noisy_perception_misreads_at_its_rate(tmp_path: Path, rate: float) -> None:
     samples = run(f"noisy-perception:{rate}", tmp_path / "run")
     by_id = {e.id: e for e in episodes(get_suite("mgsd-v1"))}

@@ -184,6 +184,7 @@ def test_answers_of_other_weights_are_not_taken_for_the_candidates(runs: Path, t
 # --- power and noise ---
 
 
+@pytest.mark.slow
 def test_power(runs: Path, tmp_path: Path) -> None:
     shown = call("power", "--discordance", 5, "--out", tmp_path / "p.csv")
     assert "drop found" in shown

@@ -10,6 +10,8 @@ from mgsd_bench.gating.power import Design, chances, design_of, design_of_change
 from mgsd_bench.statistics.paired import Change, drop_p, noninferiority_p
 from mgsd_bench.suites.suite import get_suite
 
+pytestmark = pytest.mark.slow
+
 RULE = MetricRule("e2e", 0.03, 0.015)
 EVEN = Design(((400, 1 / 400),))
 

@@ -100,6 +100,7 @@ def test_paper_is_the_papers_shape() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 class TestPublishedData:
     @pytest.mark.parametrize("name", list(EXTERNAL))
     @pytest.mark.parametrize("image", external_suites.IMAGES)
@@ -123,7 +124,6 @@ class TestPublishedData:
             for episode in subsample(episodes(suite), 5):
                 assert np.abs(episode.shown().astype(float) - episode.draw().rgb()).mean() < limit
 
-    @pytest.mark.slow
     def test_oracle_solves_everything(self, data_root: Path, tmp_path: Path) -> None:
         for name in EXTERNAL:
             suite, _ = load(outline(name), data_root, "original")
@@ -149,7 +149,6 @@ class TestPublishedData:
             (task,) = summary.to_json()["conditions"]["direct"]["tasks"]
             assert (task["accuracy"]["value"], task["optimal_accuracy"]["value"]) == (1, 1)
 
-    @pytest.mark.slow
     def test_command_line_from_eval_to_report(self, data_root: Path, tmp_path: Path) -> None:
         read = ("--suite", "paper", "--data-root", str(data_root), "--limit", "3", "--image", "original")
         ask = ("--backend", "scripted", "--model", "faulty:0.1,0.2,0.05", *read)
