@@ -111,12 +111,10 @@ def gate(
         mb.gate("runs/straight", "runs/oracle").verdict
     """
     from mgsd_bench.gating.job import choose_policy
-    from mgsd_bench.gating.measurement import gate
-    from mgsd_bench.gating.result import gate_decision
+    from mgsd_bench.gating.result import gate
 
     chosen = choose_policy(None if policy is None else Path(policy))
-    before, after = _run(baseline), _run(candidate)
-    return gate_decision(before, after, chosen, gate(before, after, chosen, allow))
+    return gate(_run(baseline), _run(candidate), chosen, allow)
 
 
 def _run(run: RunLike) -> Run:

@@ -18,6 +18,7 @@ from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
 from mgsd_bench.gating.decision import Decision
 from mgsd_bench.gating.measurement import check, decide_part, measure
 from mgsd_bench.gating.policy import Policy, Verdict
+from mgsd_bench.gating.result import GateDecision, gate, gate_decision
 from mgsd_bench.gating.sequential import blocks, sequential_decision
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs.sample import Sample
@@ -123,7 +124,7 @@ def gate_model(
     *,
     sequential: bool = False,
     allow: Collection[str] = (),
-) -> tuple[Run, Decision]:
+) -> GateDecision:
     """Evaluate a candidate and decide.
 
     Args:
@@ -133,9 +134,6 @@ def gate_model(
         console: where to show progress.
         sequential: ask block by block, and stop as soon as the decision is certain.
         allow: aspects in which the runs may differ.
-
-    Returns:
-        The candidate's run, which is not complete if it stopped early, and the decision.
 
     Raises:
         UserError: the runs cannot be compared, the run folder holds answers of other weights (``NOT_COMPARABLE``), or
@@ -147,7 +145,7 @@ def gate_model(
         _, code = evaluate(job, console)
         candidate = load_run(job.out)
         _no_errors(candidate, policy, code)
-        return candidate, decide_part(baseline, candidate, policy, check(baseline, candidate, policy, allow))
+        return gate(baseline, candidate, policy, allow)
     episodes = baseline.episodes
     ids: dict[tuple[str, int], list[str]] = {}
     for episode in episodes.values():
@@ -182,7 +180,7 @@ def gate_model(
     decision = decide_looks(baseline, candidate, policy, used)
     saved = 100 * (1 - len(part) / len(episodes))
     notes.append(f"sequential: {len(used)} of {len(in_blocks)} looks, {saved:.0f} % of the episodes saved")
-    return candidate, replace(decision, notes=tuple(notes))
+    return gate_decision(baseline, candidate, policy, replace(decision, notes=tuple(notes)))
 
 
 def decide_looks(

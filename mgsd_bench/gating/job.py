@@ -14,10 +14,9 @@ from mgsd_bench.errors import UserError, option
 from mgsd_bench.evaluation.evaluate import model_slug
 from mgsd_bench.gating.baselines import find_baseline
 from mgsd_bench.gating.candidate import evaluation_like, gate_model
-from mgsd_bench.gating.measurement import gate
 from mgsd_bench.gating.policy import Policy, Verdict
 from mgsd_bench.gating.policy_file import load_policy
-from mgsd_bench.gating.result import GateDecision, gate_decision
+from mgsd_bench.gating.result import GateDecision, gate
 from mgsd_bench.gating.settings import FOLDER
 
 
@@ -72,15 +71,13 @@ def run_gate(job: GateJob, console: Console) -> GateDecision:
     baseline = find_baseline(job.baseline, job.folder)
     if job.model is None:
         _only_for_models(job)
-        candidate = load_run(Path(str(job.candidate)))
-        return gate_decision(baseline, candidate, policy, gate(baseline, candidate, policy, job.allow))
+        return gate(baseline, load_run(Path(str(job.candidate))), policy, job.allow)
     out = job.out or Path("runs") / f"gate-{model_slug(job.model)}"
     evaluation = evaluation_like(
         baseline, job.model, out, policy, backend=job.backend, engine_args=job.engine_args,
         trust_remote_code=job.trust_remote_code,
     )  # fmt: skip
-    candidate, decision = gate_model(baseline, evaluation, policy, console, sequential=job.sequential, allow=job.allow)
-    return gate_decision(baseline, candidate, policy, decision)
+    return gate_model(baseline, evaluation, policy, console, sequential=job.sequential, allow=job.allow)
 
 
 def choose_policy(path: Path | None, inconclusive: str | None = None) -> Policy:

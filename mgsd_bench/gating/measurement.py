@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def gate(baseline: Run, candidate: Run, policy: Policy, allow: Iterable[str] = ()) -> Decision:
-    """Check that two runs can be compared, and decide.
-
-    Raises:
-        UserError: they cannot (exit code ``NOT_COMPARABLE``), or have too few episodes (``INCONCLUSIVE``).
-    """
-    notes = check(baseline, candidate, policy, allow)
-    return decide_part(baseline, candidate, policy, notes)
-
-
 def decide_part(
     baseline: Run,
     candidate: Run,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +11,7 @@ from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit
 from mgsd_bench.gating.decision import Decision, FloorDecision, MetricDecision, Status
-from mgsd_bench.gating.measurement import paired
+from mgsd_bench.gating.measurement import check, decide_part, paired
 from mgsd_bench.gating.policy import Floor, MetricRule, Policy, Verdict
 from mgsd_bench.records import from_json, to_json
 
@@ -177,6 +177,16 @@ class GateDecision:
             for m in self.metrics
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
+
+
+def gate(baseline: Run, candidate: Run, policy: Policy, allow: Iterable[str] = ()) -> GateDecision:
+    """Check that two runs can be compared, and decide.
+
+    Raises:
+        UserError: they cannot (exit code ``NOT_COMPARABLE``), or have too few episodes (``INCONCLUSIVE``).
+    """
+    notes = check(baseline, candidate, policy, allow)
+    return gate_decision(baseline, candidate, policy, decide_part(baseline, candidate, policy, notes))
 
 
 def gate_decision(baseline: Run, candidate: Run, policy: Policy, decision: Decision) -> GateDecision:

@@ -12,8 +12,8 @@ import pytest
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.gating.measurement import gate
 from mgsd_bench.gating.policy import Policy
+from mgsd_bench.gating.result import gate
 from support.gating import LOOSE, call, copy, edit, make
 
 # --- verdicts ---

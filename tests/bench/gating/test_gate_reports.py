@@ -11,9 +11,8 @@ import pytest
 
 from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.gating.decision import Measured, decide
-from mgsd_bench.gating.measurement import gate
 from mgsd_bench.gating.policy import MetricRule, Policy
-from mgsd_bench.gating.result import GateDecision, LevelLoss, Side, TaskChange, gate_decision
+from mgsd_bench.gating.result import GateDecision, LevelLoss, Side, TaskChange, gate
 from mgsd_bench.report.gate import to_junit, to_markdown
 from mgsd_bench.statistics.paired import Change
 from support.gating import call
@@ -122,7 +121,7 @@ def test_names_from_outside_stay_text(runs: Path) -> None:
 
     evil = '<img src=x>|`a`\n# b\x1b[31m\x00 & @team "c" ]]>'
     before, after = load_run(runs / "old"), named(load_run(runs / "worse"), evil)
-    report = gate_decision(before, after, Policy(), gate(before, after, Policy()))
+    report = gate(before, after, Policy())
     text, xml = to_markdown(report), to_junit(report)
     assert r"\<img src=x\>\|\`a\` \# b" in text
     assert "@" not in text
