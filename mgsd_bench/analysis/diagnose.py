@@ -139,6 +139,7 @@ class Cases:
         return {
             "n": self._groups["e2e"].at(task, level).n,
             "e2e": estimate("e2e"),
+            "e2e_asked": estimate("e2e_asked"),
             "optimal": estimate("optimal"),
             "straight": estimate("straight"),
             "random": estimate("random"),
@@ -146,6 +147,7 @@ class Cases:
             "state": scores("visual"),
             "perceive": scores("perceive") if "perceive" in has else None,
             "plan_on_gt": estimate("plan_on_gt") if "symbolic" in has else None,
+            "plan_on_gt_asked": estimate("plan_on_gt_asked") if "symbolic" in has else None,
             "direct": estimate("direct") if "direct" in has else None,
             "gap": self._gap(task, level) if "symbolic" in has else None,
             "faults": self.faults(task, level),

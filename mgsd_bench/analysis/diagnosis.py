@@ -113,6 +113,7 @@ class Scope:
     Attributes:
         n: episodes.
         e2e: solved from the picture.
+        e2e_asked: the same, by answers in the form that was asked for alone.
         optimal: solved from the picture with as few actions as possible.
         straight: solved by the plan that sees no obstacles.
         random: solved by random plans.
@@ -120,6 +121,7 @@ class Scope:
         state: facts stated along with the plan.
         perceive: facts stated when asked for the state alone; None, as what follows, where that was not asked.
         plan_on_gt: solved from the true state as text.
+        plan_on_gt_asked: the same, by answers in the form that was asked for alone.
         direct: solved from the picture without stating the state first.
         gap: the modality gap.
         faults: how often what goes wrong.
@@ -131,6 +133,7 @@ class Scope:
 
     n: int
     e2e: Estimate
+    e2e_asked: Estimate
     optimal: Estimate
     straight: Estimate
     random: Estimate
@@ -138,6 +141,7 @@ class Scope:
     state: StateScores
     perceive: StateScores | None
     plan_on_gt: Estimate | None
+    plan_on_gt_asked: Estimate | None
     direct: Estimate | None
     gap: Gap | None
     faults: FaultRates

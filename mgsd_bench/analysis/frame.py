@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.analysis.attribution import SampleDiagnosis, diagnose_sample
 from mgsd_bench.answers.plans import write_plan
-from mgsd_bench.prompts import WITH_PLAN
 from mgsd_bench.runs.sample import Sample
 
 if TYPE_CHECKING:
@@ -45,7 +44,10 @@ COLUMNS: dict[str, Column] = {
     "outcome": Column("category", "", "solved, wrong, illegal, no_answer, truncated or error"),
     "solved": Column("bool", "", "whether the outcome is solved"),
     "optimal": Column("bool", "", "solved with as few actions as possible"),
-    "form": Column("category", "", "how the answer was said: asked, as the prompt asks, or none, not to be read"),
+    "form": Column(
+        "category", "", "how the answer was said: asked, as the prompt asks, loose, or none, not to be read"
+    ),
+    "solved_asked": Column("bool", "", "solved by an answer in the form that was asked for"),
     "plan": Column("str", "", "the plan as letters or words, missing where there is none"),
     "steps": Column("int64", "actions", "legal actions carried out"),
     "illegal": Column("category", "", "the rule that an illegal plan broke, missing where none was broken"),
@@ -148,9 +150,8 @@ _READERS: dict[str, Callable[[Sample], Any]] = {
     "outcome": lambda sample: sample.outcome,
     "solved": lambda sample: sample.outcome == "solved",
     "optimal": lambda sample: sample.optimal,
-    "form": lambda sample: (
-        "none" if (sample.plan is None if sample.condition in WITH_PLAN else not sample.facts) else "asked"
-    ),
+    "form": lambda sample: sample.form,
+    "solved_asked": lambda sample: sample.outcome == "solved" and sample.form == "asked",
     "plan": lambda sample: None if sample.plan is None else write_plan(tuple(sample.plan)),
     "steps": lambda sample: sample.steps,
     "illegal": lambda sample: sample.illegal,

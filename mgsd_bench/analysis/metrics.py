@@ -60,6 +60,20 @@ _ALL = (
         column="solved",
     ),
     Metric(
+        name="e2e_asked",
+        title="E2E, as asked",
+        about="Solved from the image, by an answer in the form asked for, % of all questions asked.",
+        condition="visual",
+        column="solved_asked",
+    ),
+    Metric(
+        name="plan_on_gt_asked",
+        title="Plan-on-GT, as asked",
+        about="Solved from the true state as text, by an answer in the form asked for, % of all questions asked.",
+        condition="symbolic",
+        column="solved_asked",
+    ),
+    Metric(
         name="optimal",
         title="optimal E2E",
         about="Solved from the image with as few actions as possible, % of all questions asked.",

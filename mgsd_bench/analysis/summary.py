@@ -26,6 +26,7 @@ class Row:
         n: episodes.
         samples: answers, repeats counted.
         accuracy: share of solved questions among all that were asked.
+        accuracy_asked: the same, of answers in the form that was asked for alone.
         optimal_accuracy: share solved with as few actions as possible.
         accuracy_answered: share of solved ones among the answers with a plan; None without any.
         outcomes: number of answers by outcome.
@@ -37,6 +38,7 @@ class Row:
     n: int
     samples: int
     accuracy: Estimate
+    accuracy_asked: Estimate
     optimal_accuracy: Estimate
     accuracy_answered: Estimate | None
     outcomes: Mapping[str, int]
@@ -50,11 +52,13 @@ class Macro:
     Attributes:
         tasks: names of the tasks.
         accuracy: as of :class:`Row`.
+        accuracy_asked: as of :class:`Row`.
         optimal_accuracy: as of :class:`Row`.
     """
 
     tasks: tuple[str, ...]
     accuracy: Estimate
+    accuracy_asked: Estimate
     optimal_accuracy: Estimate
 
 
@@ -105,28 +109,31 @@ def summarise(frame: pd.DataFrame) -> Summary:
 
 
 def _condition(frame: pd.DataFrame) -> ConditionSummary:
-    solved, optimal = group_column(frame, "solved"), group_column(frame, "optimal")
-    tasks = [_row(frame[frame["task"] == task], task, None, solved, optimal) for task in solved.tasks]
+    shares = {name: group_column(frame, column) for name, column in _SHARES.items()}
+    strata = shares["accuracy"].strata
+    tasks = [_row(frame[frame["task"] == task], task, None, shares) for task in shares["accuracy"].tasks]
     levels = [
-        _row(frame[(frame["task"] == s.task) & (frame["level"] == s.level)], s.task, s.level, solved, optimal)
-        for s in solved.strata
+        _row(frame[(frame["task"] == s.task) & (frame["level"] == s.level)], s.task, s.level, shares) for s in strata
     ]
-    macro = Macro(tuple(solved.tasks), solved.estimate(), optimal.estimate())
+    macro = Macro(tuple(shares["accuracy"].tasks), **{name: of.estimate() for name, of in shares.items()})
     return ConditionSummary(tuple(levels), tuple(tasks), macro)
 
 
-def _row(frame: pd.DataFrame, task: str, level: int | None, solved: Groups, optimal: Groups) -> Row:
+def _row(frame: pd.DataFrame, task: str, level: int | None, shares: Mapping[str, Groups]) -> Row:
     counts = Counter(frame["outcome"].astype(str))
     answered = int(frame["plan"].notna().sum())
     rules = Counter(frame["illegal"].dropna().astype(str))
     return Row(
         task=task,
         level=level,
-        n=solved.at(task, level).n,
+        n=shares["accuracy"].at(task, level).n,
         samples=len(frame),
-        accuracy=solved.at(task, level).estimate(),
-        optimal_accuracy=optimal.at(task, level).estimate(),
+        **{name: of.at(task, level).estimate() for name, of in shares.items()},
         accuracy_answered=proportion(counts[Outcome.SOLVED], answered) if answered else None,
         outcomes={outcome.value: counts[outcome] for outcome in Outcome},
         illegal_rules=dict(sorted(rules.items())),
     )
+
+
+_SHARES = {"accuracy": "solved", "accuracy_asked": "solved_asked", "optimal_accuracy": "optimal"}
+"""The shares of a row, and the columns that they are of."""

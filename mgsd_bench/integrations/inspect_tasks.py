@@ -210,8 +210,8 @@ def simulator(condition: Condition) -> Scorer:
     """Tries the plan in the simulator, and compares the stated facts with the true ones.
 
     The score's values are ``solved``, ``optimal`` and, where facts are asked for, ``state_f1``, from 0 to 1. Its
-    metadata hold ``outcome``, ``plan``, ``illegal``, ``steps``, ``facts``, their ``counts`` (stated and true, stated
-    but false, true but not stated), ``finish_reason`` and ``error``, as in ``samples.jsonl``.
+    metadata hold ``outcome``, ``plan``, ``form``, ``illegal``, ``steps``, ``facts``, their ``counts`` (stated and true,
+    stated but false, true but not stated), ``finish_reason`` and ``error``, as in ``samples.jsonl``.
     """
 
     async def score_state(state: TaskState, target: Target) -> InspectScore:
@@ -230,6 +230,7 @@ def simulator(condition: Condition) -> Scorer:
             metadata={
                 "outcome": scored.outcome.value,
                 "plan": None if scored.plan is None else list(scored.plan),
+                "form": scored.form,
                 "illegal": scored.illegal,
                 "steps": scored.steps,
                 "facts": sorted((list(fact) for fact in scored.facts), key=str),

@@ -47,6 +47,14 @@ class PromptSet:
             text = text.replace("{state}", get_task(episode.task).describe(episode.state))
         return text
 
+    def templates(self, theme: str) -> dict[str, str]:
+        """What is asked with, by ``task/condition``: the whole text, with ``{state}`` where a state as text comes."""
+        return {
+            f"{task}/{stem}": text.replace("{look}", self.texts.get((task, f"look.{theme}"), ""))
+            for (task, stem), text in sorted(self.texts.items())
+            if not stem.startswith("look.")
+        }
+
     def canonical(self) -> list[str]:
         """The texts with their names, sorted; what run digests are taken over."""
         return [f"{task}/{stem}\n{text}" for (task, stem), text in sorted(self.texts.items())]

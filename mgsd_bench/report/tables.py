@@ -27,8 +27,8 @@ OTHER_OUTCOMES = {"wrong": "wrong", "illegal": "illegal", "no_answer": "none", "
 ATTRIBUTIONS = tuple(cause.value for cause in Attribution)
 LEGEND = (
     "\nacc.: solved, % of all questions asked; 95 %: its Wilson interval (for the macro average and for repeats, "
-    "with an effective n); opt.: solved with as few actions as possible; wrong: ends short of the goal; none: no "
-    "answer; cut: ran out of tokens"
+    "with an effective n); asked: solved by an answer in the form that was asked for; opt.: solved with as few "
+    "actions as possible; wrong: ends short of the goal; none: no answer; cut: ran out of tokens"
 )
 INTERVALS = (
     "Intervals: 95 %, Wilson score with an effective number of episodes and a t quantile.",
@@ -193,7 +193,7 @@ def results_table(condition: str, summary: ConditionSummary, model: str) -> Tabl
     """
     table = plain_table(f"{model} · {condition}", LEGEND)
     table.add_column("task", no_wrap=True)
-    for name in ("level", "n", "acc.", "95 %", "opt.", *OTHER_OUTCOMES.values()):
+    for name in ("level", "n", "acc.", "95 %", "asked", "opt.", *OTHER_OUTCOMES.values()):
         table.add_column(name, justify="right", no_wrap=True)
     for total in summary.tasks:
         for row in summary.levels:
@@ -203,7 +203,15 @@ def results_table(condition: str, summary: ConditionSummary, model: str) -> Tabl
         table.add_row()
     macro = summary.macro
     n = str(macro.accuracy.n)
-    table.add_row("macro", "", n, *_estimate(macro.accuracy), _percent(macro.optimal_accuracy), style="bold")
+    table.add_row(
+        "macro",
+        "",
+        n,
+        *_estimate(macro.accuracy),
+        _percent(macro.accuracy_asked),
+        _percent(macro.optimal_accuracy),
+        style="bold",
+    )
     return table
 
 
@@ -316,6 +324,7 @@ def _cells(row: Row) -> list[str]:
     return [
         str(row.n),
         *_estimate(row.accuracy),
+        _percent(row.accuracy_asked),
         _percent(row.optimal_accuracy),
         *(f"{100 * share:.0f}" if share else "·" for share in shares),
     ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BLIND = ("straight", "random")
 """What is shown beside a table's own measures."""
-_OF_TEXT = ("e2e", "optimal", *_BLIND)
+_OF_TEXT = ("e2e", "e2e_asked", "optimal", *_BLIND)
 """What the answers to the state as text say where those from the picture would stand."""
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "e2e": "E2E",
+    "e2e_asked": "E2E, as asked",
     "optimal": "E2E, optimal",
     "plan_on_gt": "Plan-on-GT",
+    "plan_on_gt_asked": "Plan-on-GT, as asked",
     "direct": "direct",
     "state_f1": "State F1",
     "perceive_f1": "State F1, asked alone",

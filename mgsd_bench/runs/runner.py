@@ -147,6 +147,7 @@ def score_response(question: Question, prompt_digest: str, response: Response) -
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         plan=None if scored.plan is None else list(scored.plan),
+        form=scored.form,
         facts=sorted((list(fact) for fact in scored.facts), key=str),
         outcome=scored.outcome.value,
         optimal=scored.optimal,

@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any, Self
 
 from mgsd_bench.backends import request_key
+from mgsd_bench.prompts import WITH_PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Sample:
     prompt_tokens: int | None
     completion_tokens: int | None
     plan: list[str] | None
+    form: str
     facts: list[list[str | int]]
     outcome: str
     optimal: bool
@@ -69,6 +71,9 @@ class Sample:
             KeyError: a field is missing.
             ValueError: a field holds something that it cannot hold.
         """
+        if "form" not in row:  # of release 0.1, which read no other form
+            said = row["plan"] if str(row["condition"]) in WITH_PLAN else row["facts"]
+            row = {**row, "form": "asked" if said else "none"}
         values = [row[name] for name in FIELDS]
         types = tuple(map(type, values))
         if types not in _KNOWN:

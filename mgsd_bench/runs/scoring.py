@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mgsd_bench.answers.reader import parse_answer
+from mgsd_bench.answers.reader import Form, parse_answer
 from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition
 from mgsd_envs import Episode, Fact, Plan, get_task, rollout
 
@@ -42,6 +42,7 @@ class Score:
             out of tokens before a complete answer); ``error`` (the request failed).
         optimal: solved with as few actions as possible.
         plan: the plan read from the answer, None if there is none.
+        form: how the plan was said, and where no plan was asked for, whether facts were (``asked`` or ``none``).
         facts: the facts that the answer states about the state; empty where it was not asked for them.
         illegal: the rule that an illegal plan broke.
         steps: legal actions carried out.
@@ -50,6 +51,7 @@ class Score:
     outcome: Outcome
     optimal: bool
     plan: Plan | None
+    form: Form
     facts: frozenset[Fact]
     illegal: str | None
     steps: int
@@ -67,7 +69,7 @@ def score(episode: Episode, condition: Condition, response: Response) -> Score:
         response: the raw response.
     """
     if response.error is not None:
-        return Score(Outcome.ERROR, False, None, frozenset(), None, 0)
+        return Score(Outcome.ERROR, False, None, "none", frozenset(), None, 0)
     task = get_task(episode.task)
     answer = parse_answer(response.text, task)
     facts = answer.facts if condition in WITH_FACTS else frozenset()
@@ -75,15 +77,16 @@ def score(episode: Episode, condition: Condition, response: Response) -> Score:
     if condition not in WITH_PLAN:
         exact = facts == task.facts(episode.state)
         outcome = Outcome.SOLVED if exact else Outcome.WRONG if facts else unanswered
-        return Score(outcome, exact, None, facts, None, 0)
+        return Score(outcome, exact, None, "asked" if facts else "none", facts, None, 0)
     plan = answer.plan
     if plan is None:
-        return Score(unanswered, False, None, facts, None, 0)
+        return Score(unanswered, False, None, "none", facts, None, 0)
     result = rollout(task, episode.state, plan)
     return Score(
         outcome=Outcome(result.outcome),
         optimal=result.outcome == "solved" and result.steps == episode.shortest,
         plan=plan,
+        form=answer.form,
         facts=facts,
         illegal=result.illegal,
         steps=result.steps,

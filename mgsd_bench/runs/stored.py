@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
+from mgsd_bench.answers.reader import Form
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.runs.sample import Sample
@@ -21,6 +22,7 @@ FINISHED = ("complete", "errors")
 """Status of a run in which every question was asked."""
 
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+_FORMS = frozenset(get_args(Form))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -81,8 +83,9 @@ def parse_samples(stream: BinaryIO, path: Path, *, texts: bool = True) -> Iterat
             if not texts:
                 row["text"] = ""
             sample = Sample.from_row(row)
-            if sample.outcome not in _OUTCOMES or sample.condition not in CONDITIONS:
-                raise ValueError(f"no such outcome or condition: {sample.outcome}, {sample.condition}")
+            for found, known in ((sample.outcome, _OUTCOMES), (sample.condition, CONDITIONS), (sample.form, _FORMS)):
+                if found not in known:
+                    raise ValueError(f"no outcome, condition or form: {found[:40]!r}")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}:{number}: not a sample ({type(error).__name__}: {error}); delete this line and run the "

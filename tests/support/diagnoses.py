@@ -23,8 +23,20 @@ from mgsd_bench.analysis.results import Results
 from mgsd_bench.statistics.intervals import Estimate
 
 LEVELS = {"frozenlake": (3, 5, 8), "maze": (3, 6), "minibehaviour": (5, 6)}
-MEASURED = ("plan_on_gt", "direct", "perceive", "gap", "joint", "repeats")
-SHOWN = ("e2e", "optimal", "plan_on_gt", "direct", "state_f1", "perceive_f1", "gap", "straight", "random")
+MEASURED = ("plan_on_gt", "plan_on_gt_asked", "direct", "perceive", "gap", "joint", "repeats")
+SHOWN = (
+    "e2e",
+    "e2e_asked",
+    "optimal",
+    "plan_on_gt",
+    "plan_on_gt_asked",
+    "direct",
+    "state_f1",
+    "perceive_f1",
+    "gap",
+    "straight",
+    "random",
+)
 
 
 def est(value: float, n: int) -> Estimate:
@@ -43,9 +55,11 @@ def figures(skill: float, n: int) -> dict[str, Any]:
     difference, margin = 0.25 - skill * 0.3, n**-0.5
     counts = {"".join(key): n // 8 for key in product("10", repeat=3)}
     return {
-        "n": n, "e2e": est(skill, n), "optimal": est(skill * 0.9, n), "straight": est(0.5, n), "random": est(0.06, n),
+        "n": n, "e2e": est(skill, n), "e2e_asked": est(skill * 0.95, n),
+        "optimal": est(skill * 0.9, n), "straight": est(0.5, n), "random": est(0.06, n),
         "by_path": ByPath(est(min(1.0, skill * 1.3), n // 2), est(skill * 0.7, n - n // 2)),
-        "state": state, "perceive": state, "plan_on_gt": est(0.25 + skill * 0.7, n), "direct": est(skill * 0.8, n),
+        "state": state, "perceive": state, "plan_on_gt": est(0.25 + skill * 0.7, n),
+        "plan_on_gt_asked": est(0.25 + skill * 0.65, n), "direct": est(skill * 0.8, n),
         "gap": Gap(Estimate(difference, difference - margin, difference + margin, n), n // 20, n // 4, 0.0012),
         "faults": FaultRates(est(0.1, n), est(0.2, n), est(0.05, n)),
         "attribution": {"solved": solved, "perception": perception, "planning": rest // 2, "both": rest - rest // 2,

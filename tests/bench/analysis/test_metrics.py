@@ -17,7 +17,8 @@ def sample(episode: str, outcome: str, **changes: Any) -> Sample:
     fields: dict[str, Any] = {
         "episode": episode, "task": task, "level": int(level), "condition": "visual", "repeat": 0,
         "prompt_digest": "", "text": "", "finish_reason": "stop", "prompt_tokens": None, "completion_tokens": None,
-        "plan": plan, "facts": [], "outcome": outcome, "optimal": outcome == "solved",
+        "plan": plan, "form": "asked" if plan else "none", "facts": [],
+        "outcome": outcome, "optimal": outcome == "solved",
         "illegal": "hole" if outcome == "illegal" else None, "steps": 1, "shortest": 1, "straight": False,
         "detour": False, "error": "reset" if outcome == "error" else None, "seconds": None,
     }  # fmt: skip

@@ -159,8 +159,8 @@ def test_text_of_a_run_is_never_markup() -> None:
     assert as_markdown([["model", "n"], ["a|\nb", "1"]]) == "| model | n |\n| --- | ---: |\n| a\\| b | 1 |\n"
     estimate = est(0.5, 4)
     outcomes = dict.fromkeys(("wrong", "illegal", "no_answer", "truncated", "error"), 1)
-    row = Row("maze", 3, 4, 4, estimate, estimate, None, outcomes, {})
-    summary = ConditionSummary((row,), (row,), Macro(("maze",), estimate, estimate))
+    row = Row("maze", 3, 4, 4, estimate, estimate, estimate, None, outcomes, {})
+    summary = ConditionSummary((row,), (row,), Macro(("maze",), estimate, estimate, estimate))
     assert "[/x] · visual" in show(results_table("visual", summary, "[/x]"))
 
 

@@ -28,6 +28,7 @@ SAMPLE: dict[str, Any] = {
     "prompt_tokens": 10,
     "completion_tokens": 5,
     "plan": ["right", "down"],
+    "form": "asked",
     "facts": [["size", 3], ["hole", 0, 1]],
     "outcome": "solved",
     "optimal": True,
