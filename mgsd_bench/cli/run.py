@@ -10,7 +10,7 @@ import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
-from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings, QuestionSettings, ScoreSettings
 
 app = typer.Typer()
@@ -26,7 +26,11 @@ def eval_command(settings: EvaluationSettings) -> None:
 @app.command("score")
 @with_settings(ScoreSettings)
 def score_command(settings: ScoreSettings) -> None:
-    """Score answers that were collected elsewhere."""
+    """Score answers that were collected elsewhere, or those of an old run with today's reader."""
+    if settings.rescore is not None:
+        return _rescore(settings, settings.rescore)
+    if settings.answers is None:
+        raise UserError(f"score: give {option('answers')} or {option('rescore')}")
     asked = {each.name: getattr(settings, each.name) for each in fields(QuestionSettings)}
     _evaluate(EvaluationSettings(model=str(settings.answers), backend="recorded", **asked))
 
@@ -66,6 +70,30 @@ def diagnose_command(
     console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
     if code:
         raise typer.Exit(code)
+
+
+def _rescore(settings: ScoreSettings, run: Path) -> None:
+    from rich.console import Console
+
+    from mgsd_bench.analysis.run import load_run
+    from mgsd_bench.evaluation.rescore import rescore
+    from mgsd_bench.report.tables import results_table
+
+    for each in fields(settings):
+        if each.name not in ("rescore", "out") and getattr(settings, each.name) != getattr(ScoreSettings(), each.name):
+            raise UserError(f"{option(each.name)}: the run says what was asked; with {option('rescore')} leave it out")
+    old, console = load_run(run), Console(markup=False)
+    found = rescore(old, settings.out)
+    for name, of_condition in found.summary.conditions.items():
+        console.print()
+        console.print(results_table(name, of_condition, old.model))
+    console.print(
+        f"\n{found.summary.samples} texts were read anew: {found.outcomes} outcomes changed; {found.found} plans were "
+        f"found and {found.lost} given up, {found.replanned} are others, {found.restated} states are others; run in "
+        f"{found.out}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Path, Exit]:

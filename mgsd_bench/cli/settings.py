@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 import typer
 
 from mgsd_bench.config.layers import Key, Layers, Option, read_extended
-from mgsd_bench.config.settings import Declared, declared, read_settings
+from mgsd_bench.config.settings import Declared, declared, defaults_of, read_settings
 from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, setting_of
 
 SPELLING = "mgsd_bench.spelling"
@@ -54,6 +54,9 @@ def with_settings(model: type, *, file: bool = True, optional: bool = False) -> 
             missing = next((name for name in needed if layers.values.get(name) is None), None)
             if missing and not optional:
                 raise UserError(f"{option(missing)}: is missing; give it{', or a file that has it' if file else ''}")
+            if not missing and (found := defaults_of(model, layers)).values:
+                taken = ", ".join(f"{name} {value}" for name, value in found.values.items())
+                typer.echo(f"from {next(iter(found.origins.values()))}: {taken}", err=True)
             command(None if missing else read_settings(model, layers), **rest)
 
         parameters = [*taken, *own]

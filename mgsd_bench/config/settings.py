@@ -87,6 +87,12 @@ def declared(model: Any) -> Mapping[str, Declared]:
     return {of.name: of for of in ordered}
 
 
+def defaults_of(model: type, given: Layers) -> Layers:
+    """What settings take from elsewhere where they are not given, which their method ``taken`` says; else nothing."""
+    taken = getattr(model, "taken", None)
+    return Layers({}, {}) if taken is None else cast(Layers, taken(given))
+
+
 def read_settings(model: type[S], layers: Layers) -> S:
     """Checked settings.
 
@@ -99,6 +105,7 @@ def read_settings(model: type[S], layers: Layers) -> S:
     """
     from mgsd_bench.config.validate import validate
 
+    layers = layers.over(defaults_of(model, layers), ())
     values, origins = dict(layers.values), dict(layers.origins)
     for name, field in declared(cast(Any, model)).items():
         if field.setting.items and values.get(name) is not None:

@@ -160,13 +160,14 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
                 there = f"{len(run.samples)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
             stopped = _ask(job, run, stages, len(to_ask), blocks, prompts, console)
-        summary = _summary(run)
+        summary = summary_of(run)
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
     return summary, Exit.ENGINE if summary.errors else Exit.OK
 
 
-def _summary(run: RunFolder) -> Summary:
+def summary_of(run: RunFolder) -> Summary:
+    """The figures of the samples in a run folder."""
     from mgsd_bench.analysis.frame import sample_frame  # pandas, which nothing before this needs
     from mgsd_bench.analysis.summary import summarise
 

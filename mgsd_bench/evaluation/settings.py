@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from mgsd_bench.config.fields import Amount, Count, Natural, OneOf, Share
+from mgsd_bench.config.layers import Layers
 from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.settings import ASKED, SuiteSettings
@@ -97,6 +98,13 @@ class EvaluationSettings(EngineSettings, QuestionSettings):
     max_tokens: Annotated[Count, Setting("Most new tokens an answer may have.", SAMPLING)] = 4096
     seed: Annotated[int, Setting("Seed of the sampling.", SAMPLING)] = 0
 
+    @staticmethod
+    def taken(given: Layers) -> Layers:
+        """What the card beside the model's weights says of settings that are not given."""
+        from mgsd_bench.backends.model_card import card_of
+
+        return card_of(given)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisSettings(EvaluationSettings):
@@ -108,9 +116,12 @@ class DiagnosisSettings(EvaluationSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings(QuestionSettings):
-    """Answers from elsewhere, and the questions that they answer."""
+    """Answers from elsewhere, and the questions that they answer; or a run, which has both."""
 
-    answers: Annotated[Path, Setting("JSONL with the fields episode and text.", ASKED)]
+    answers: Annotated[Path | None, Setting("JSONL with the fields episode and text.", ASKED)] = None
+    rescore: Annotated[
+        Path | None, Setting("Read the texts of this run anew, into a new run folder; alone or with --out.", ASKED)
+    ] = None
 
 
 def schema() -> dict[str, Any]:

@@ -32,6 +32,7 @@ from mgsd_baselines.training.models import ADAPTER, adapt, finish, load_model, l
 from mgsd_baselines.training.trainers import TrainerParts, stage_trainer, trainer_config
 from mgsd_baselines.training.validation import make_validator
 from mgsd_bench.backends.checkpoints import fingerprint
+from mgsd_bench.backends.model_card import CARD
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.runs.provenance import now, provenance
@@ -168,6 +169,9 @@ def _run(
             "seconds": round(time.monotonic() - clock, 1),
             "provenance": provenance(PACKAGES),
         }
+        write_whole(
+            folder / CARD, f"prompts: {json.dumps(recipe.prompts)}\nmax_tokens: {stage.validation.max_tokens}\n"
+        )
         write_whole(folder / "training.json", json.dumps(record, indent=2) + "\n")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     state.wait_for_everyone()
