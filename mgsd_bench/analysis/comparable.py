@@ -300,7 +300,7 @@ def _remedy(refused: Sequence[Difference]) -> str:
     fixed = [name for name in names if not ASPECTS[name].allowable]
     remedies = []
     if "scorer" in names:
-        remedies.append("score both alike, with `mgsd-bench score --answers RUN/samples.jsonl`")
+        remedies.append("read the older one anew, with `mgsd-bench score --rescore RUN`")
     if not fixed:
         remedies.append(f"ask both alike, or let it through with {option('allow', ','.join(names))}")
     return "; ".join(remedies) or "such runs say nothing about each other"

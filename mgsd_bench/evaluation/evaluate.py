@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
+from mgsd_bench.analysis.unread import EARLY, Unread
 from mgsd_bench.backends import BackendConfig, EngineError, Metered, Sampling, open_backend
-from mgsd_bench.errors import Exit, UserError, option
+from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.prompts import CONDITIONS, Condition, PromptSet, load_prompts
 from mgsd_bench.runs import provenance
@@ -217,8 +218,13 @@ def _ask(
             began = time.monotonic()
             try:
                 with RunProgress(console, total, len(run.samples), solved) as progress:
+
+                    def told(sample: Sample) -> None:
+                        progress.advance(sample)
+                        _say_if_unread(run, console)
+
                     for i, stage in enumerate(stages, 1):
-                        run_questions(run, backend, stage, prompts, job.config.sampling.seed, progress.advance)
+                        run_questions(run, backend, stage, prompts, job.config.sampling.seed, told)
                         stopped = _stops(run, stages[i:], blocks)
                         if stopped:
                             break
@@ -238,6 +244,12 @@ def _ask(
         session["ended"] = provenance.now()
         run.write_record(status=status)
     return stopped
+
+
+def _say_if_unread(run: RunFolder, console: Console) -> None:
+    """Say early in a run that nothing can be read, while little has been spent."""
+    if len(run.samples) == EARLY and (unread := Unread.of(run.samples.values())).all:
+        console.print(spell(unread.line(), command_line), style="yellow", highlight=False, soft_wrap=True)
 
 
 def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -> None:

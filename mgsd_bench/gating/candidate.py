@@ -85,7 +85,7 @@ def evaluation_like(
     if identity["scorer"] != SCORER_VERSION:
         raise UserError(
             f"{baseline.path}: scored by version {identity['scorer']}, answers are now scored by {SCORER_VERSION}; "
-            "make the baseline anew",
+            "read the baseline anew, with `mgsd-bench score --rescore`",
             Exit.NOT_COMPARABLE,
         )
     suite = _suite(baseline, theme)
