@@ -66,14 +66,13 @@ def test_answers_of_two_scorers_are_not_compared(runs: Path, tmp_path: Path) -> 
         assert f"scored by version {SCORER_VERSION + 1}" in call(*words, code=3)
     assert "scored by version" in call("diagnose", runs / "old", other, code=3)
     shown = call("gate", "--baseline", other, "--model", "oracle", "--out", tmp_path / "x", code=3)
-    assert "make the baseline anew" in shown
+    assert "mgsd-bench score --rescore" in shown
     assert not (tmp_path / "x").exists()
 
 
 def test_old_answers_are_scored_anew(runs: Path, tmp_path: Path) -> None:
     other, anew = edit(copy(runs / "old", tmp_path / "other"), scorer=0), tmp_path / "anew"
-    asked = ("--tasks", "frozenlake,maze", "--levels", "3,4", "--limit", 25, "--condition", "visual,symbolic")
-    call("score", "--answers", other / "samples.jsonl", *asked, "--out", anew)
+    call("score", "--rescore", other, "--out", anew)
     assert load_run(anew).record["identity"]["scorer"] == SCORER_VERSION
     policy = tmp_path / "gate.yaml"
     policy.write_text(LOOSE)
