@@ -32,8 +32,8 @@ def optimal(completions: Sequence[Completion], episode: Sequence[str], **_: obje
 
 
 def format(completions: Sequence[Completion], episode: Sequence[str], **_: object) -> list[float]:  # noqa: A001 - its name in logs
-    """1 for an answer of which a state and a plan can be read, right or wrong, else 0; see :func:`success`."""
-    return [float(bool(scored.facts) and scored.plan is not None) for scored in _scores(completions, episode)]
+    """1 for an answer with a state, and a plan in the form asked for, right or wrong, else 0; see :func:`success`."""
+    return [float(bool(scored.facts) and scored.form == "asked") for scored in _scores(completions, episode)]
 
 
 REWARDS: dict[str, Reward] = {"success": success, "optimal": optimal, "format": format}
