@@ -16,6 +16,7 @@ class Exit(IntEnum):
     NOT_COMPARABLE = 3
     INCONCLUSIVE = 4
     ENGINE = 5
+    SOFTWARE = 70
     INTERRUPTED = 130
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ from typer.core import TyperGroup
 
 from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, train
 from mgsd_bench.cli.settings import SPELLING
-from mgsd_bench.errors import UserError, command_line
+from mgsd_bench.errors import Exit, UserError, command_line
+from mgsd_bench.terminal import say, say_error
 
 
 class _Commands(TyperGroup):
@@ -40,7 +42,7 @@ def _say_version(asked: bool) -> None:
     if asked:
         from mgsd_bench import __version__
 
-        typer.echo(f"mgsd-bench {__version__}")
+        say(f"mgsd-bench {__version__}")
         raise typer.Exit
 
 
@@ -49,14 +51,32 @@ def _before_all(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_say_version)
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a mistake of the program (also MGSD_DEBUG=1).")
+    ] = False,
 ) -> None:
     """Options of no command."""
+    if debug:
+        os.environ["MGSD_DEBUG"] = "1"
 
 
 def main() -> None:
-    """Entry point: a user's mistake becomes one line and an exit code."""
+    """Entry point: a user's mistake becomes one line and an exit code, and so does a mistake of ours."""
     try:
         app()
     except UserError as error:
-        print(f"mgsd-bench: {error}", file=sys.stderr)  # noqa: T201
+        say_error(str(error))
         sys.exit(error.code)
+    except Exception as error:
+        if _debugging():
+            raise
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        say_error(
+            f"a mistake of the program itself ({said}); what was stored is kept; please report it with what the same "
+            "command says when MGSD_DEBUG=1 is set"
+        )
+        sys.exit(Exit.SOFTWARE)
+
+
+def _debugging() -> bool:
+    return os.environ.get("MGSD_DEBUG", "") not in ("", "0")

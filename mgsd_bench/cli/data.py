@@ -11,6 +11,7 @@ from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
 from mgsd_bench.suites.settings import SuiteSettings
+from mgsd_bench.terminal import say
 
 app = typer.Typer()
 models_app = typer.Typer(help="Models that come with the project.", no_args_is_help=True)
@@ -71,7 +72,7 @@ def generate_command(
         write(wanted, out, size)
     except ValueError as error:  # fewer than the pixels that the largest grid needs
         raise UserError(f"--size {size}: {error}") from error
-    typer.echo(f"{len(wanted)} episodes in {out}")
+    say(f"{len(wanted)} episodes in {out}")
 
 
 @app.command("show")
@@ -87,11 +88,10 @@ def show_command(
     size: Annotated[int, typer.Option("--size", help="Side of the PNG in pixels.", min=128, max=4096)] = 512,
 ) -> None:
     """Draw one episode, in our own look, with a plan over it."""
-    from rich.console import Console
-
     from mgsd_bench.answers.plans import read_plan, write_plan
     from mgsd_bench.report.drawing import draw_plan, to_terminal
     from mgsd_bench.suites.suite import find_episode
+    from mgsd_bench.terminal import Terminal
     from mgsd_envs import get_task, rollout
 
     settings = SuiteSettings(suite=suite, theme=theme, data_root=data_root)
@@ -107,19 +107,19 @@ def show_command(
         except OSError as error:
             raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     else:
-        console = Console(markup=False)
+        console = Terminal()
         console.print(to_terminal(image, columns=min(64, console.width)), end="")
     broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
-    typer.echo(get_task(episode.task).describe(episode.state))
-    typer.echo(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")
+    say(get_task(episode.task).describe(episode.state))
+    say(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")
 
 
 @app.command("tasks")
 def tasks_command() -> None:
     """List the installed tasks."""
-    from rich.console import Console
     from rich.table import Table
 
+    from mgsd_bench.terminal import Terminal
     from mgsd_envs import get_task, task_names
     from mgsd_envs.grid import MAX_LEVEL
 
@@ -129,7 +129,7 @@ def tasks_command() -> None:
         possible = f"{task.min_level} to {MAX_LEVEL}"
         levels = ", ".join(map(str, task.levels))
         table.add_row(name, levels, possible, ", ".join(task.actions), ", ".join(task.themes))
-    Console(markup=False).print(table)
+    Terminal().print(table)
 
 
 @models_app.command("tiny")
@@ -140,4 +140,4 @@ def tiny_command(
     """Build a tiny Qwen3-VL with random weights, its processor and tokenizer; needs no network."""
     from mgsd_baselines.tiny.build import build_tiny
 
-    typer.echo(f"tiny Qwen3-VL in {build_tiny(out, seed=seed)}")
+    say(f"tiny Qwen3-VL in {build_tiny(out, seed=seed)}")

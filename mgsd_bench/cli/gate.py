@@ -14,6 +14,7 @@ from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.config.settings import Panel
 from mgsd_bench.errors import UserError
 from mgsd_bench.gating.settings import FOLDER, GateSettings, NoiseSettings
+from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
     from mgsd_bench.gating.policy import Policy
@@ -44,10 +45,9 @@ def gate_command(
     allow: options.Allow = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Is a new checkpoint worse than the old one? Exit code 0 pass, 1 fail, 3 not comparable, 4 inconclusive."""
-    from rich.console import Console
-
     from mgsd_bench.gating.job import GateJob, run_gate
     from mgsd_bench.report.gate import headline, show, to_junit, to_markdown
+    from mgsd_bench.terminal import Terminal
 
     job = GateJob(
         baseline=settings.baseline,
@@ -63,7 +63,7 @@ def gate_command(
         trust_remote_code=settings.trust_remote_code,
         allow=tuple(options.split(allow)),
     )
-    console = Console(markup=False)
+    console = Terminal()
     report = run_gate(job, console)
     target = verdict or Path(report.candidate.run) / "verdict.json"
     options.write("--json", target, json.dumps(report.to_json(), indent=2) + "\n")
@@ -89,23 +89,22 @@ def save_command(
 
     target = save_baseline(run, name, directory, force=force)
     size = sum(path.stat().st_size for path in target.iterdir())
-    typer.echo(f"{target}: {size / 1024:.0f} KiB")
+    say(f"{target}: {size / 1024:.0f} KiB")
 
 
 @baseline_app.command("list")
 def list_command(directory: options.Folder = FOLDER) -> None:
     """List the baselines."""
-    from rich.console import Console
-
     from mgsd_bench.gating.baselines import list_baselines
     from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.terminal import Terminal
 
     rows = [["baseline", "model", "suite", "answers", "KiB"]]
     for saved in list_baselines(directory):
         run = saved.run
         suite = run.identity["suite"]
         rows.append([saved.name, run.model, suite, str(len(run.frame)), f"{saved.bytes / 1024:.0f}"])
-    Console(markup=False).print(as_terminal(rows))
+    Terminal().print(as_terminal(rows))
 
 
 @baseline_app.command("show")
@@ -114,14 +113,13 @@ def show_command(
     directory: options.Folder = FOLDER,
 ) -> None:
     """Show the figures of a baseline and what it was asked with."""
-    from rich.console import Console
-
     from mgsd_bench.analysis.summary import summarise
     from mgsd_bench.gating.baselines import find_baseline
     from mgsd_bench.report.tables import results_table
+    from mgsd_bench.terminal import Terminal
 
     run = find_baseline(name, directory)
-    console = Console(markup=False)
+    console = Terminal()
     for condition, of_it in summarise(run.frame).conditions.items():
         console.print(results_table(condition, of_it, run.model))
         console.print()
@@ -145,12 +143,11 @@ def power_command(
     out: Annotated[Path | None, typer.Option("--out", help="Also write the table to this file, as CSV.")] = None,
 ) -> None:
     """How large a drop does a gate see, and how often does it pass what did not change?"""
-    from rich.console import Console
-
     from mgsd_bench.gating.job import choose_policy
     from mgsd_bench.gating.power import design_of
     from mgsd_bench.report.tables import as_terminal
     from mgsd_bench.suites.suite import get_suite
+    from mgsd_bench.terminal import Terminal
 
     asked = choose_policy(policy)
     if runs is not None and discordance:
@@ -162,8 +159,8 @@ def power_command(
     else:
         cases = _measured(runs, asked)
     rows = _power_rows(cases, asked)
-    Console(markup=False).print(as_terminal(rows))
-    typer.echo(
+    Terminal().print(as_terminal(rows))
+    say(
         f"\ndrop found: the smallest true drop, in points, that fails 4 gates out of 5 (margin "
         f"{100 * asked.metrics[0].margin:g}, alpha {asked.alpha:g}, {len(asked.metrics)} metrics); pass: % of "
         "metrics that hold when nothing changed; rule: % of false alarms of the rule 'fail if it is 2 points lower'"
@@ -184,13 +181,12 @@ def noise_command(
     allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """How much do two runs of the same checkpoint differ? That is the engine's own noise."""
-    from rich.console import Console
-
     from mgsd_bench.analysis.run import load_run
     from mgsd_bench.gating.noise import noise, run_twice
     from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.terminal import Terminal
 
-    console = Console(markup=False)
+    console = Terminal()
     if settings is not None and runs is None:
         from mgsd_bench.evaluation.evaluate import Evaluation, model_slug
 

@@ -11,6 +11,7 @@ from mgsd_bench.cli.settings import option_of
 from mgsd_bench.errors import UserError
 from mgsd_bench.gating.settings import GateSettings
 from mgsd_bench.suites.settings import SuiteSettings
+from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
     from mgsd_bench.prompts import Condition
@@ -37,7 +38,7 @@ OneCondition = Annotated[str, typer.Option("--condition", help="Which condition 
 
 def note(text: str) -> None:
     """Tell on stderr what there is to know of a suite."""
-    typer.echo(text, err=True)
+    say(text, err=True)
 
 
 def suite_of(settings: SuiteSettings) -> Suite:

@@ -14,6 +14,8 @@ from mgsd_bench.errors import Exit
 if TYPE_CHECKING:
     from rich.console import Console
 
+    pass
+
 app = typer.Typer()
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the report; by default reports/NAME.")]
@@ -38,17 +40,16 @@ def table1_command(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Measure every row of a table whose model is at hand, beside what was published."""
-    from rich.console import Console
-
     from mgsd_bench.reproduce.config import narrow
     from mgsd_bench.reproduce.config_file import load_config
     from mgsd_bench.reproduce.published import load_published
     from mgsd_bench.reproduce.results import measure
     from mgsd_bench.reproduce.write import tables_of, write_report
     from mgsd_bench.suites.choose import split_list
+    from mgsd_bench.terminal import Terminal
 
     report, published = narrow(load_config(config, overrides), split_list(rows), limit), load_published()
-    console = Console(markup=False)
+    console = Terminal()
     outcomes = [measure(report, table, console, data_root) for table in report.tables]
     rows_of_all = [row for outcome in outcomes for row in outcome.rows]
     counts = {why: sum(getattr(row, why) is not None for row in rows_of_all) for why in ("skipped", "failed")}
@@ -73,11 +74,11 @@ def table1_command(
 
 def _print_whole(rows: Sequence[Sequence[str]], console: Console) -> None:
     """Show a table at its full width; a narrower terminal breaks its lines, and none of it is left out."""
-    from rich.console import Console
     from rich.measure import Measurement
 
     from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.terminal import Terminal
 
     table = as_terminal(rows)
     width = Measurement.get(console, console.options.update(width=10_000), table).maximum
-    Console(file=console.file, width=max(width, console.width)).print(table)
+    Terminal(file=console.file, width=max(width, console.width)).print(table)

@@ -10,6 +10,7 @@ import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
+from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
     from mgsd_bench.analysis.diagnosis import Diagnosis
@@ -39,14 +40,13 @@ def report_command(
     """Put the results of several runs side by side, as a table or as a whole report."""
     from dataclasses import replace
 
-    from rich.console import Console
-
     from mgsd_bench.analysis.comparable import Question, check
     from mgsd_bench.analysis.diagnose import diagnose
     from mgsd_bench.analysis.metrics import GATED, HEADLINE, OTHER_NAMES
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.analysis.summary import summarise
     from mgsd_bench.report.tables import as_terminal, comparison, paper_table, write_tables
+    from mgsd_bench.terminal import Terminal
 
     chosen = output_format or (out.suffix.removeprefix(".") if out else "text")
     if chosen not in FORMATS:
@@ -63,10 +63,10 @@ def report_command(
     if chosen == "text":
         if figures is not None:
             _save_figures([diagnose([run]) for run in found], figures)
-        Console(markup=False).print(as_terminal(comparison([(r.model, summarise(r.frame)) for r in found], asked)))
-        typer.echo("\nsolved, % of all questions asked, with 95 % intervals")
+        Terminal().print(as_terminal(comparison([(r.model, summarise(r.frame)) for r in found], asked)))
+        say("\nsolved, % of all questions asked, with 95 % intervals")
         for note in notes:
-            typer.echo(note)
+            say(note)
         return
     diagnoses = [replace(diagnosis, notes=tuple(notes)) for diagnosis in (diagnose([run]) for run in found)]
     if figures is not None:
@@ -79,7 +79,7 @@ def report_command(
     if out:
         options.write("--out", out, text)
     else:
-        typer.echo(text, nl=False)
+        say(text, end="")
 
 
 def _save_figures(diagnoses: list[Diagnosis], folder: Path) -> None:
@@ -114,12 +114,11 @@ def compare_command(
     allow: options.Allow = [],  # noqa: B006
 ) -> None:
     """Compare runs question by question: paired differences, and who regressed."""
-    from rich.console import Console
-
     from mgsd_bench.analysis.comparable import Question, check
     from mgsd_bench.analysis.comparison import compare
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.report.changes import comparison_table
+    from mgsd_bench.terminal import Terminal
 
     if len(runs) < 2:
         raise UserError("compare: give two run folders or more")
@@ -127,7 +126,7 @@ def compare_command(
     first, *others = load_runs(runs)
     check([first, *others], Question.MODELS, [asked], allowed)
     found = [compare(first, other, asked, allowed) for other in others]
-    console = Console(markup=False)
+    console = Terminal()
     for result in found:
         console.print(comparison_table(result))
         for word, episodes in (("regressed", result.regressed), ("improved", result.improved)):

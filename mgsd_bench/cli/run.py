@@ -45,12 +45,11 @@ def diagnose_command(
     """Find out why a model fails: does it fail to see, to plan, or to say?"""
     import json
 
-    from rich.console import Console
-
     from mgsd_bench.analysis.diagnose import diagnose
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.files import write_whole
     from mgsd_bench.report.tables import attribution_table, diagnosis_table
+    from mgsd_bench.terminal import Terminal
 
     if (settings is None) == (not runs):
         raise UserError("diagnose: give either run folders or --model")
@@ -64,7 +63,7 @@ def diagnose_command(
         write_whole(target, json.dumps(result.to_json(), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
-    console = Console(markup=False)
+    console = Terminal()
     console.print(diagnosis_table(result))
     console.print(attribution_table(result))
     console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
@@ -73,16 +72,15 @@ def diagnose_command(
 
 
 def _rescore(settings: ScoreSettings, run: Path) -> None:
-    from rich.console import Console
-
     from mgsd_bench.analysis.run import load_run
     from mgsd_bench.evaluation.rescore import rescore
     from mgsd_bench.report.tables import results_table
+    from mgsd_bench.terminal import Terminal
 
     for each in fields(settings):
         if each.name not in ("rescore", "out") and getattr(settings, each.name) != getattr(ScoreSettings(), each.name):
             raise UserError(f"{option(each.name)}: the run says what was asked; with {option('rescore')} leave it out")
-    old, console = load_run(run), Console(markup=False)
+    old, console = load_run(run), Terminal()
     found = rescore(old, settings.out)
     for name, of_condition in found.summary.conditions.items():
         console.print()
@@ -105,14 +103,13 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
     Raises:
         typer.Exit: requests failed, and nothing else is going to be shown.
     """
-    from rich.console import Console
-
     from mgsd_bench.analysis.run import load_run
     from mgsd_bench.analysis.unread import Unread
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
     from mgsd_bench.report.tables import results_table
+    from mgsd_bench.terminal import Terminal
 
-    job, console = Evaluation.from_settings(settings, options.note), Console(markup=False)
+    job, console = Evaluation.from_settings(settings, options.note), Terminal()
     summary, code = evaluate(job, console)
     for name, of_condition in summary.conditions.items() if tables else ():
         console.print()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mgsd_bench.errors import UserError
+from mgsd_bench.terminal import say
 
 app = typer.Typer()
 
@@ -36,4 +37,4 @@ def schema_command(
     if out:
         write("--out", out, text)
     else:
-        typer.echo(text, nl=False)
+        say(text, end="")

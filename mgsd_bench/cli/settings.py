@@ -14,6 +14,7 @@ import typer
 from mgsd_bench.config.layers import Key, Layers, Option, read_extended
 from mgsd_bench.config.settings import Declared, declared, defaults_of, read_settings
 from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, setting_of
+from mgsd_bench.terminal import say
 
 SPELLING = "mgsd_bench.spelling"
 """Where a command's context keeps how its settings are spelled."""
@@ -56,7 +57,7 @@ def with_settings(model: type, *, file: bool = True, optional: bool = False) -> 
                 raise UserError(f"{option(missing)}: is missing; give it{', or a file that has it' if file else ''}")
             if not missing and (found := defaults_of(model, layers)).values:
                 taken = ", ".join(f"{name} {value}" for name, value in found.values.items())
-                typer.echo(f"from {next(iter(found.origins.values()))}: {taken}", err=True)
+                say(f"from {next(iter(found.origins.values()))}: {taken}", err=True)
             command(None if missing else read_settings(model, layers), **rest)
 
         parameters = [*taken, *own]

@@ -9,6 +9,7 @@ import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
+from mgsd_bench.terminal import say
 
 app = typer.Typer()
 suites_app = typer.Typer(help="List the suites, or check external test sets.")
@@ -20,11 +21,11 @@ def suites_command(context: typer.Context) -> None:
     """List the suites, or check external test sets."""
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
     from rich.table import Table
 
     from mgsd_bench.suites.external import EXTERNAL, outline
     from mgsd_bench.suites.suite import SUITES, digest, episodes
+    from mgsd_bench.terminal import Terminal
 
     table = Table("suite", "episodes", "split", "what it is", "digest", pad_edge=False)
     for suite in SUITES.values():
@@ -34,7 +35,7 @@ def suites_command(context: typer.Context) -> None:
     for name in EXTERNAL:
         whole = outline(name)
         external.add_row(name, f"{sum(part.count for part in whole.parts):,}", whole.about)
-    console = Console(markup=False)
+    console = Terminal()
     console.print(table)
     console.print()
     console.print(external)
@@ -47,11 +48,10 @@ def verify_command(
     strict: Annotated[bool, typer.Option("--strict", help="A damaged record is an error.")] = False,
 ) -> None:
     """Read every external test set under a folder and tell what is wrong with it."""
-    from rich.console import Console
-
     from mgsd_bench.report.audit import audit_table, finding_lines
     from mgsd_bench.suites.external import IMAGES, refuse
     from mgsd_bench.suites.external_sets import SETS, Shelf
+    from mgsd_bench.terminal import Terminal
 
     shown = image or "classic"
     if shown not in IMAGES:
@@ -59,8 +59,8 @@ def verify_command(
     shelf = Shelf(folder)
     loaded = [found for of in SETS if (found := shelf.load(of, of.counts, image=shown)).seen]
     for line in finding_lines(loaded):
-        typer.echo(line)
-    Console(markup=False).print(audit_table([row for of in loaded for row in of.rows()]))
+        say(line)
+    Terminal().print(audit_table([row for of in loaded for row in of.rows()]))
     if not any(of.episodes for of in loaded):
         raise UserError(f"{folder}: holds no usable record of a known test set")
     if strict:

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mgsd_bench.errors import Exit, UserError, command_line, spell
+from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Recipe
@@ -69,11 +70,11 @@ def run_command(
 
     folder = out or Path("runs") / "train" / chosen.name
     try:
-        finished = train(chosen, folder, resume=resume, report=typer.echo)
+        finished = train(chosen, folder, resume=resume, report=say)
     except KeyboardInterrupt:
         raise UserError(f"interrupted; the same command with --resume goes on in {folder}", Exit.INTERRUPTED) from None
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks
-        typer.echo(f"trained model in {finished}")
+        say(f"trained model in {finished}")
 
 
 @train_app.command("data")
@@ -91,21 +92,21 @@ def data_command(
     if output_format not in known:
         raise UserError(f"--format {output_format}: choose from {', '.join(FORMATS)}")
     done = export(_load(recipe, overrides), stage, known[output_format], out)
-    typer.echo(f"{done.rows} rows and {done.pictures} pictures in {done.path}; digest {done.digest[:12]}")
+    say(f"{done.rows} rows and {done.pictures} pictures in {done.path}; digest {done.digest[:12]}")
 
 
 @train_app.command("recipes")
 def recipes_command() -> None:
     """List the shipped recipes."""
-    from rich.console import Console
     from rich.table import Table
 
     from mgsd_baselines.recipe_file import shipped_about
+    from mgsd_bench.terminal import Terminal
 
     table = Table("recipe", "what it is", pad_edge=False)
     for name, about in shipped_about().items():
         table.add_row(name, about)
-    Console(markup=False).print(table)
+    Terminal().print(table)
 
 
 def _load(recipe: str, overrides: list[str]) -> Recipe:
@@ -121,13 +122,12 @@ def _need(*packages: str) -> None:
 
 
 def _show_estimates(recipe: Recipe, devices: int, teraflops: float | None) -> None:
-    from rich.console import Console
-
     from mgsd_baselines.estimate.estimate import estimate
     from mgsd_baselines.estimate.table import data_table, needs_table, notes
+    from mgsd_bench.terminal import Terminal
 
     estimates = estimate(recipe, devices=devices, teraflops=teraflops)
-    console = Console(markup=False)
+    console = Terminal()
     console.print(data_table(estimates))
     console.print(needs_table(estimates))
     for line in notes(estimates):

@@ -81,11 +81,10 @@ class Gate:
         Returns:
             The decision of a gate that passed, or is undecided and counted as passed.
         """
-        from rich.console import Console
-
         from mgsd_bench.errors import Exit, UserError
         from mgsd_bench.gating.job import GateJob, run_gate
         from mgsd_bench.gating.settings import FOLDER
+        from mgsd_bench.terminal import Terminal
 
         root = self._config.rootpath
         against = _found(root, baseline) or self._default("baseline")
@@ -108,7 +107,7 @@ class Gate:
         )
         code: Exit
         try:
-            report = run_gate(job, Console(markup=False))
+            report = run_gate(job, Terminal())
             code, text = report.exit_code, _text(report)
         except UserError as error:
             code, text = error.code, f"mgsd_gate: {error.spelled(_spelled)}"
@@ -152,10 +151,9 @@ def _text(report: GateDecision) -> str:
     """The verdict, the figures, what lost most, and where the answers are."""
     from io import StringIO
 
-    from rich.console import Console
-
     from mgsd_bench.report.gate import headline, show
+    from mgsd_bench.terminal import Terminal
 
     stream = StringIO()
-    show(report, Console(file=stream, markup=False, width=100))
+    show(report, Terminal(file=stream, width=100))
     return f"{headline(report)}\n{stream.getvalue()}answers in {report.candidate.run}"
