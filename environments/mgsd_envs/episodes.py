@@ -174,6 +174,8 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
         ValueError: the state is none of the task's, or no plan solves it.
     """
     task = get_task(data["task"])
+    if type(data["level"]) is not int or not 0 < data["level"] <= grid.MAX_LEVEL:
+        raise ValueError(f"level {str(data['level'])[:20]} is no grid size from 1 to {grid.MAX_LEVEL}")
     state, digest = task.from_json(data["state"]), data.get("original")
     original = None if digest is None else Original(str(digest))
     return make_episode(task, data["level"], data["id"], state, data["theme"], original, data.get("source"))

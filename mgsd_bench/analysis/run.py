@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mgsd_bench.errors import UserError
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import read_episodes, read_record, read_samples
+from mgsd_bench.suites.suite import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,8 @@ class Run:
             UserError: they are missing or damaged, or a sample is of none of them.
         """
         episodes = read_episodes(self.path)
+        if digest(episodes.values()) != self.identity["episodes_digest"]:
+            raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
         for name, task, level in self.frame[["episode", "task", "level"]].drop_duplicates().itertuples(index=False):
             if name not in episodes or (task, level) != (episodes[name].task, episodes[name].level):
                 raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from io import FileIO
 from pathlib import Path
 from typing import Any, Self
@@ -75,6 +75,7 @@ class RunFolder:
             _lock(stream, path)
             _drop_half_line(stream)
             kept = {sample.key: sample for sample in read_samples(path)}
+            _check_asked(path, kept.values(), identity, {episode.id for episode in episodes})
             answered_before = {key: sample for key, sample in kept.items() if sample.outcome != "error"}
             run = cls(path, record, stream, answered_before)
             run.write_record(status="running")
@@ -137,6 +138,17 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
             f"{_short(new.get(key))}; name another folder, or give the same settings to resume",
             Exit.NOT_COMPARABLE,
         )
+
+
+def _check_asked(path: Path, kept: Iterable[Sample], identity: dict[str, Any], asked: Set[str]) -> None:
+    """Refuse answers to questions that the run does not ask: they would count without being seen."""
+    conditions, repeats = identity["conditions"], identity["repeats"]
+    for sample in kept:
+        if sample.episode not in asked or sample.condition not in conditions or sample.repeat >= repeats:
+            raise UserError(
+                f"{path / SAMPLES}: answers {sample.key}, which this run does not ask; delete the line and run the "
+                "command again"
+            )
 
 
 def _short(value: Any) -> str:

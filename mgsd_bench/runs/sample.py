@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
 from typing import Any, Self
+from zlib import crc32
 
 from mgsd_bench.backends import request_key
 from mgsd_bench.prompts import WITH_PLAN
@@ -96,8 +97,8 @@ class Sample:
         return request_key(self.episode, self.condition, self.repeat)
 
     def to_line(self) -> bytes:
-        """The sample as a line of ``samples.jsonl``."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+        """The sample as a line of ``samples.jsonl``, with a checksum as its last field."""
+        return sealed(json.dumps(asdict(self), separators=(",", ":")).encode())
 
 
 FIELDS = tuple(field.name for field in fields(Sample))
@@ -117,6 +118,22 @@ _TYPES = tuple(_TAKEN[str(field.type)] for field in fields(Sample))
 _NUMBERS = tuple(field.name for field in fields(Sample) if str(field.type).startswith("int"))
 _KNOWN: set[tuple[type, ...]] = set()
 """Types of the fields of rows that were found right: few rows differ in them."""
+
+
+def sealed(line: bytes) -> bytes:
+    """A JSON object as a line whose last field ``crc`` is the CRC-32 of all bytes before its comma."""
+    body = line[:-1]
+    return b'%s%s%08x"}\n' % (body, _SEAL, crc32(body))
+
+
+def seal_of(line: bytes) -> bool | None:
+    """Whether a line's checksum fits; None if it has none, as those of release 0.1."""
+    body, mark, rest = line.rpartition(_SEAL)
+    return rest == b'%08x"}\n' % crc32(body) if mark else None
+
+
+_SEAL = b',"crc":"'
+"""It stands in no other place of a line: within a JSON text its quotes would have backslashes."""
 
 
 def _is_fact(fact: Any) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, get_args
 
 from mgsd_bench.answers.reader import Form
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS
-from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.contradiction import contradiction
+from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, episode_from_json
 
@@ -36,7 +38,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: no run here (no {RECORD})")
     try:
         record = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); move the folder away and start the run anew") from error
     match record:
         case {
@@ -57,41 +59,61 @@ def _is_session(session: Any) -> bool:
 def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
     """The samples in the order of their lines, read as they are asked for; a half-written last line is left out.
 
-    A question that was asked again has several samples, of which the last one counts.
+    A question whose request failed may have been asked again: of its samples the last one counts.
+    A line is what was once written: its checksum says so, or, of release 0.1, which wrote none, its text does.
 
     Args:
         folder: the run folder.
         texts: keep the answers' raw texts; without them a million samples need little memory.
 
     Raises:
-        UserError: the file cannot be read, or a line is no sample.
+        UserError: the file cannot be read, or a line is no sample, was changed, or answers a question once more.
     """
+    path = folder / SAMPLES
+    episodes: dict[str, Episode] = {}
+    answered: set[int] = set()
     try:
-        with (folder / SAMPLES).open("rb") as stream:
-            yield from parse_samples(stream, folder / SAMPLES, texts=texts)
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    sample = _sample(line)
+                    if seal_of(line) is None:
+                        episodes = episodes or read_episodes(folder)
+                        if fault := contradiction(sample, episodes.get(sample.episode)):
+                            raise ValueError(fault)
+                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                    raise _damaged(path, number, f"not a sample ({type(error).__name__}: {error})") from error
+                question = hash(sample.key)
+                if question in answered:
+                    raise _damaged(path, number, f"a second answer to {sample.key}")
+                if sample.outcome != Outcome.ERROR:
+                    answered.add(question)
+                yield sample if texts else replace(sample, text="")
     except OSError as error:
-        raise UserError(f"{folder / SAMPLES}: cannot be read ({error.strerror or error})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def parse_samples(stream: BinaryIO, path: Path, *, texts: bool = True) -> Iterator[Sample]:
-    """The samples in the lines of an open file; see :func:`read_samples`."""
-    for number, line in enumerate(stream, 1):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            row = json.loads(line)
-            if not texts:
-                row["text"] = ""
-            sample = Sample.from_row(row)
-            for found, known in ((sample.outcome, _OUTCOMES), (sample.condition, CONDITIONS), (sample.form, _FORMS)):
-                if found not in known:
-                    raise ValueError(f"no outcome, condition or form: {found[:40]!r}")
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}:{number}: not a sample ({type(error).__name__}: {error}); delete this line and run the "
-                "command again, its episode is then asked again"
-            ) from error
-        yield sample
+def _sample(line: bytes) -> Sample:
+    """The sample in one line.
+
+    Raises:
+        ValueError, KeyError, TypeError, RecursionError: it is none, or it was changed.
+    """
+    if seal_of(line) is False:
+        raise ValueError("its checksum does not fit: the line was changed")
+    sample = Sample.from_row(json.loads(line))
+    for found, known in ((sample.outcome, _OUTCOMES), (sample.condition, CONDITIONS), (sample.form, _FORMS)):
+        if found not in known:
+            raise ValueError(f"no outcome, condition or form: {found[:40]!r}")
+    return sample
+
+
+def _damaged(path: Path, number: int, what: str) -> UserError:
+    return UserError(
+        f"{path}:{number}: {what}; delete this line and run the command again, its episode is then asked again"
+    )
 
 
 def read_episodes(folder: Path) -> dict[str, Episode]:
@@ -109,7 +131,7 @@ def read_episodes(folder: Path) -> dict[str, Episode]:
     for number, line in enumerate(lines, 1):
         try:
             episode = episode_from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
         episodes[episode.id] = episode
     return episodes

@@ -111,7 +111,7 @@ def test_failed_requests_are_asked_again(finished: Path) -> None:
     metrics = (finished / "metrics.json").read_bytes()
     lines = (finished / "samples.jsonl").read_bytes().splitlines(keepends=True)
     row = json.loads(lines[3])
-    row.update(outcome="error", error="reset", text="", plan=None, finish_reason="error")
+    row.update(outcome="error", error="reset", text="", plan=None, facts=[], finish_reason="error")
     lines[3] = json.dumps(row).encode() + b"\n"
     (finished / "samples.jsonl").write_bytes(b"".join(lines))
     run(job(finished))
@@ -193,7 +193,8 @@ def test_damaged_or_foreign_record_is_refused(finished: Path, content: str) -> N
 
 def test_two_processes_do_not_write_the_same_run(finished: Path) -> None:
     identity = load_run(finished).record["identity"]
-    with RunFolder.open(finished, identity, []), pytest.raises(UserError, match="another process"):
+    episodes = list(load_run(finished).episodes.values())
+    with RunFolder.open(finished, identity, episodes), pytest.raises(UserError, match="another process"):
         run(job(finished))
 
 

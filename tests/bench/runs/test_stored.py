@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 import mgsd_bench
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import UserError
+from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.sample import FIELDS, Sample
 from mgsd_bench.runs.stored import read_record, read_samples
+from support.stored import line, rewrite
 
 SAMPLE: dict[str, Any] = {
     "episode": "frozenlake-3-0000",
@@ -49,7 +53,7 @@ JSON = st.recursive(
 
 def written(folder: Path, **changes: Any) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "samples.jsonl").write_text(json.dumps({**SAMPLE, **changes}) + "\n")
+    (folder / "samples.jsonl").write_bytes(line({**SAMPLE, **changes}))
     return folder
 
 
@@ -107,10 +111,121 @@ def test_a_record_whose_sessions_are_something_else_is_refused(tmp_path: Path, s
         read_record(tmp_path)
 
 
-def test_a_sample_of_another_level_than_its_episode_is_refused(tmp_path: Path) -> None:
-    run = mgsd_bench.evaluate(model="oracle", backend="scripted", suite="smoke", limit=1, out=tmp_path / "run")
-    lines = [json.loads(line) for line in (run.path / "samples.jsonl").read_text().splitlines()]
-    lines[0]["level"] += 1
-    (run.path / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(UserError, match="do not agree on '" + lines[0]["episode"]):
-        _ = load_run(run.path).episodes
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "run"
+    return mgsd_bench.evaluate(
+        model="faulty:0.1,0.2,0.1", backend="scripted", suite="smoke", limit=2,
+        conditions=("visual", "symbolic", "perceive", "direct"), out=out,
+    ).path  # fmt: skip
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_a_sample_of_another_level_than_its_episode_is_refused(run: Path) -> None:
+    rewrite(run, lambda i, row: {**row, "level": row["level"] + (i == 0)})
+    with pytest.raises(UserError, match="do not agree on 'frozenlake"):
+        _ = load_run(run).episodes
+
+
+def test_every_changed_byte_is_found(run: Path) -> None:
+    """One bit anywhere: nothing of a line that was changed is taken for what was written."""
+    path = run / "samples.jsonl"
+    data, random = path.read_bytes(), Random(0)
+    before = [*read_samples(run)]
+    for _ in range(300):
+        at = random.randrange(len(data))
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << random.randrange(8))]) + data[at + 1 :])
+        after, refusal = _read(run)
+        if refusal is not None:
+            assert f"{path}:" in refusal
+        else:  # the last line feed: a half-written line
+            assert after == before[:-1], at
+
+
+def _read(run: Path) -> tuple[list[Sample], str | None]:
+    try:
+        return [*read_samples(run)], None
+    except UserError as error:
+        return [], str(error)
+
+
+FIELDS_CHANGED: list[tuple[str, Any]] = [
+    ("outcome", "wrong"), ("outcome", "solved"), ("outcome", "error"), ("outcome", "truncated"), ("task", "maze"),
+    ("level", 4), ("episode", "maze/3/0000"), ("condition", "direct"), ("plan", ["up"]), ("plan", None),
+    ("facts", [["hole", 0, 0]]), ("steps", 7), ("shortest", 1), ("illegal", "hole"), ("optimal", None),
+    ("straight", None), ("detour", None), ("error", "reset"), ("text", "<answer>U</answer>"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), FIELDS_CHANGED)
+@pytest.mark.parametrize("sealed_still", [True, False])
+def test_a_changed_field_is_found_with_and_without_checksums(
+    run: Path, field: str, value: Any, sealed_still: bool
+) -> None:
+    """Without, as release 0.1 wrote lines, by what the line's own text and episode come to."""
+    path = run / "samples.jsonl"
+    rows = [json.loads(each) for each in path.read_text().splitlines()]
+    at = next(i for i, row in enumerate(rows) if row["outcome"] == ("wrong" if value == "solved" else "solved")
+              and row["condition"] == "visual" and row["task"] == "frozenlake" and row["plan"] != value)  # fmt: skip
+    rows[at][field] = not rows[at][field] if value is None and field != "plan" else value
+    if not sealed_still:
+        rows = [{name: kept for name, kept in row.items() if name not in ("crc", "form")} for row in rows]
+    path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+    with pytest.raises(UserError) as refused:
+        _ = load_run(run).diagnostic_frame
+    assert f"samples.jsonl:{at + 1}: " in str(refused.value) or "second answer" in str(refused.value)
+
+
+def test_lines_of_the_first_release_are_read(run: Path) -> None:
+    before = [*read_samples(run)]
+    path = run / "samples.jsonl"
+    rows = [json.loads(each) for each in path.read_text().splitlines()]
+    rows = [{name: kept for name, kept in row.items() if name not in ("crc", "form")} for row in rows]
+    path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+    assert [*read_samples(run)] == before
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_second_answer_is_refused(run: Path, same: bool) -> None:
+    path = run / "samples.jsonl"
+    last = json.loads(path.read_text().splitlines()[-1])
+    with path.open("ab") as stream:
+        stream.write(line(last if same else {**last, "text": "another"}))
+    with pytest.raises(UserError, match="a second answer to"):
+        [*read_samples(run)]
+
+
+def test_a_second_answer_after_a_failed_request_is_right(run: Path) -> None:
+    path = run / "samples.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    failed = {**json.loads(lines[-1]), "outcome": "error", "error": "reset", "plan": None, "facts": [], "form": "none"}
+    path.write_bytes(b"".join([*lines[:-1], line(failed), lines[-1]]))
+    assert len([*read_samples(run)]) == len(lines) + 1
+
+
+def test_an_answer_to_what_is_not_asked_is_refused_on_the_way_on(run: Path) -> None:
+    identity, episodes = read_record(run)["identity"], list(load_run(run).episodes.values())
+    RunFolder.open(run, identity, episodes).__exit__()
+    with pytest.raises(UserError, match="which this run does not ask"):
+        RunFolder.open(run, identity, episodes[1:])
+
+
+@pytest.mark.parametrize("name", ["run.json", "samples.jsonl", "episodes.jsonl"])
+def test_deep_nesting_is_one_line(run: Path, name: str) -> None:
+    with (run / name).open("ab" if name.endswith("l") else "wb") as stream:
+        stream.write(b"[" * 200_000 + b"\n")
+    with pytest.raises(UserError, match=name.replace(".", r"\.")):
+        _ = load_run(run).diagnostic_frame
+
+
+@pytest.mark.parametrize("change", [{"level": 10**9}, {"level": "3"}, {"level": 4}, {"id": "maze/9/0001"}])
+def test_changed_episodes_are_refused(run: Path, change: dict[str, Any]) -> None:
+    path = run / "episodes.jsonl"
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(first), **change}), *others]) + "\n")
+    with pytest.raises(UserError, match=r"episodes\.jsonl"):
+        _ = load_run(run).diagnostic_frame
