@@ -12,8 +12,12 @@ from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings, QuestionSettings, ScoreSettings
+from mgsd_bench.terminal import say
 
 app = typer.Typer()
+
+FAULTS_SHOWN = 20
+"""Faults of a run that ``verify`` lists."""
 
 
 @app.command("eval")
@@ -33,6 +37,28 @@ def score_command(settings: ScoreSettings) -> None:
         raise UserError(f"score: give {option('answers')} or {option('rescore')}")
     asked = {each.name: getattr(settings, each.name) for each in fields(QuestionSettings)}
     _evaluate(EvaluationSettings(model=str(settings.answers), backend="recorded", **asked))
+
+
+@app.command("verify")
+def verify_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or saved baselines' folders.")],
+) -> None:
+    """Check that runs hold what they say: score every answer and count every figure again."""
+    from mgsd_bench.evaluation.verify import verify
+
+    held = True
+    for run in runs:
+        found = verify(run)
+        held = held and not found.faults
+        unsealed = found.samples - found.sealed
+        with_seals = f", {unsealed} without a checksum" if unsealed else ""
+        say(f"{run}: {found.samples} samples{with_seals}: {'holds' if not found.faults else 'does not hold'}")
+        for fault in found.faults[:FAULTS_SHOWN]:
+            say(f"  {fault}")
+        if len(found.faults) > FAULTS_SHOWN:
+            say(f"  and {len(found.faults) - FAULTS_SHOWN} more")
+    if not held:
+        raise typer.Exit(Exit.USAGE)
 
 
 @app.command("diagnose")

@@ -58,7 +58,7 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
     if out.resolve() == run.path.resolve():
         raise UserError(f"{option('out', out)}: is the run itself, which stays as it is; name another folder")
     episodes = run.episodes
-    pairs = [(old, _again(episodes[old.episode], old)) for old in run.samples]
+    pairs = [(old, score_again(episodes[old.episode], old)) for old in run.samples]
     with RunFolder.open(out, {**run.identity, "scorer": SCORER_VERSION}, list(episodes.values())) as folder:
         for old, new in pairs:
             if old.key not in folder.samples:
@@ -78,7 +78,8 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
     )
 
 
-def _again(episode: Episode, old: Sample) -> Sample:
+def score_again(episode: Episode, old: Sample) -> Sample:
+    """A sample with its text read and its plan simulated anew."""
     question = Question(episode, next(c for c in CONDITIONS if c == old.condition), old.repeat)
     reason: FinishReason = "error" if old.outcome == "error" else "length" if old.finish_reason == "length" else "stop"
     response = Response(

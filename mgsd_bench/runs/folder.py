@@ -24,7 +24,7 @@ from typing import Any, Self
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.runs.stored import EPISODES, FORMAT, RECORD, SAMPLES, read_record, read_samples
+from mgsd_bench.runs.stored import EPISODES, FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_envs import Episode
 
 _BLOCK = 65_536
@@ -113,7 +113,7 @@ class RunFolder:
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
-        self._write("metrics.json", pretty_json(metrics))
+        self._write(METRICS, pretty_json(metrics))
 
     def _write(self, name: str, text: str) -> None:
         try:

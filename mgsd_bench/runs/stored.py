@@ -20,6 +20,8 @@ FORMAT = 1
 RECORD = "run.json"
 EPISODES = "episodes.jsonl"
 SAMPLES = "samples.jsonl"
+METRICS = "metrics.json"
+MOST_REPEATS = 100_000
 FINISHED = ("complete", "errors")
 """Status of a run in which every question was asked."""
 
@@ -44,12 +46,19 @@ def read_record(folder: Path) -> dict[str, Any]:
         case {
             "format": 1,
             "status": str(),
-            "identity": {"suite": str(), "model": str(), "digest": str(), "episodes_digest": str()},
+            "identity": {"suite": str(), "model": str(), "digest": str(), "episodes_digest": str()} as identity,
             "sessions": [*sessions],
-        } if all(map(_is_session, sessions)):
+        } if all(map(_is_session, sessions)) and _is_identity(identity):
             # the scorer was at version 1 until runs began to record it
             return {**record, "identity": {**record["identity"], "scorer": record["identity"].get("scorer", 1)}}
     raise UserError(f"{path} was not written by this version of mgsd-bench; name another folder")
+
+
+def _is_identity(identity: dict[str, Any]) -> bool:
+    match {"conditions": [], "repeats": 1, "scorer": 1, **identity}:
+        case {"conditions": [*conditions], "repeats": int(repeats), "scorer": int()}:
+            return all(isinstance(condition, str) for condition in conditions) and 0 < repeats < MOST_REPEATS
+    return False
 
 
 def _is_session(session: Any) -> bool:
@@ -78,7 +87,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    sample = _sample(line)
+                    sample = read_sample(line)
                     if seal_of(line) is None:
                         episodes = episodes or read_episodes(folder)
                         if fault := contradiction(sample, episodes.get(sample.episode)):
@@ -95,7 +104,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _sample(line: bytes) -> Sample:
+def read_sample(line: bytes) -> Sample:
     """The sample in one line.
 
     Raises:

@@ -1,0 +1,187 @@
+"""Whether a run holds what it says: every answer scored again, every figure counted again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from mgsd_bench.analysis.frame import sample_frame
+from mgsd_bench.analysis.summary import summarise
+from mgsd_bench.errors import UserError
+from mgsd_bench.evaluation.rescore import score_again
+from mgsd_bench.runs.contradiction import contradiction
+from mgsd_bench.runs.sample import Sample, seal_of
+from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
+from mgsd_bench.runs.stored import EPISODES, FINISHED, METRICS, SAMPLES, read_episodes, read_record, read_sample
+from mgsd_bench.suites.suite import digest
+from mgsd_envs import Episode
+
+BLOCK = 10_000
+"""Lines that one process checks at a time by default; a run of no more is checked in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked of a run, and what of it does not hold.
+
+    Attributes:
+        samples: lines of ``samples.jsonl``.
+        sealed: those with a checksum, which release 0.1 did not write.
+        faults: what does not hold, a line each.
+    """
+
+    samples: int
+    sealed: int
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """What one block of lines came to: faults, and the samples that can be read, without their texts."""
+
+    sealed: int
+    faults: list[str]
+    samples: list[Sample]
+
+
+def verify(folder: Path, block: int = BLOCK) -> Verification:
+    """Check a run folder: checksums, questions, scores, episodes and figures.
+
+    Answers are read and simulated again; of a run of another scorer only what holds under every version is compared.
+
+    Args:
+        folder: the run folder; it is only read.
+        block: lines that one process checks at a time.
+
+    Raises:
+        UserError: there is no run, or its files cannot be read at all.
+    """
+    record = read_record(folder)
+    episodes, faults = read_episodes(folder), []
+    if digest(episodes.values()) != record["identity"]["episodes_digest"]:
+        faults.append(f"{EPISODES}: not the episodes of run.json")
+    blocks = list(_checked(folder, record["identity"]["scorer"], block, episodes))
+    faults += [fault for block in blocks for fault in block.faults]
+    samples = [sample for block in blocks for sample in block.samples]
+    faults += _questions(record, episodes, samples)
+    if not faults:
+        faults += _figures(folder, samples)
+    return Verification(len(samples), sum(block.sealed for block in blocks), tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A block of lines: where it begins, by line and by byte, and the most lines that it has."""
+
+    folder: Path
+    scorer: int
+    number: int
+    byte: int
+    size: int
+
+
+def _checked(folder: Path, scorer: int, size: int, episodes: dict[str, Episode]) -> Iterable[_Block]:
+    parts = [_Part(folder, scorer, number, byte, size) for number, byte in _starts(folder / SAMPLES, size)]
+    if len(parts) == 1:
+        return [_check(parts[0], episodes)]
+    with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1), get_context("spawn")) as pool:
+        return list(pool.map(partial(_check, episodes=episodes), parts))
+
+
+def _starts(path: Path, size: int) -> list[tuple[int, int]]:
+    try:
+        with path.open("rb") as stream:
+            starts, byte = [(1, 0)], 0
+            for number, line in enumerate(stream, 1):
+                byte += len(line)
+                if number % size == 0:
+                    starts.append((number + 1, byte))
+            return starts
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
+    with (part.folder / SAMPLES).open("rb") as stream:
+        stream.seek(part.byte)
+        lines = list(islice(stream, part.size))
+    found = _Block(sum(seal_of(line) is not None for line in lines), [], [])
+    for number, line in enumerate(lines, part.number):
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("half written")
+            sample = read_sample(line)
+            fault = contradiction(sample, episodes.get(sample.episode))
+            if fault is None and part.scorer == SCORER_VERSION:
+                again = score_again(episodes[sample.episode], sample)
+                fault = next((f"{name} is otherwise today" for name in _SCORED if _differ(name, sample, again)), None)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            found.faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
+            continue
+        if fault is not None:
+            found.faults.append(f"{SAMPLES}:{number}: {sample.key}: {fault}")
+        found.samples.append(replace(sample, text=""))
+    return found
+
+
+_SCORED = ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps")
+
+
+def _differ(name: str, sample: Sample, again: Sample) -> bool:
+    old, new = getattr(sample, name), getattr(again, name)
+    return sorted(map(str, old)) != sorted(map(str, new)) if name == "facts" else bool(old != new)
+
+
+def _questions(record: dict[str, Any], episodes: dict[str, Episode], samples: list[Sample]) -> list[str]:
+    """Answers to what is not asked, second answers, and questions without one."""
+    identity = record["identity"]
+    asked = {
+        (episode, condition, repeat)
+        for episode in episodes
+        for condition in identity.get("conditions", ())
+        for repeat in range(identity.get("repeats", 1))
+    }
+    faults, answered, tried = [], set(), set()
+    for sample in samples:
+        question = (sample.episode, sample.condition, sample.repeat)
+        tried.add(question)
+        if question not in asked:
+            faults.append(f"{sample.key}: is not asked")
+        elif question in answered:
+            faults.append(f"{sample.key}: a second answer")
+        elif sample.outcome != Outcome.ERROR:
+            answered.add(question)
+    if record["status"] in FINISHED and (missing := len(asked - tried)):
+        faults.append(f"{missing} of {len(asked)} questions have no answer, and the run is called {record['status']}")
+    if record["status"] == "complete" and (failed := len((tried & asked) - answered)):
+        faults.append(f"{failed} requests failed, and the run is called complete")
+    return faults
+
+
+def _figures(folder: Path, samples: list[Sample]) -> list[str]:
+    path = folder / METRICS
+    if not path.is_file():
+        return []
+    try:
+        stored = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        return [f"{METRICS}: cannot be read ({type(error).__name__}: {error})"]
+    counted = json.loads(json.dumps(summarise(sample_frame(samples)).to_json()))
+    return [] if _agree(stored, counted) else [f"{METRICS}: holds other figures than samples.jsonl comes to"]
+
+
+def _agree(stored: Any, counted: Any) -> bool:
+    """Whether all figures that are stored are those that were counted; an older release may have stored fewer."""
+    if isinstance(stored, dict) and isinstance(counted, dict):
+        return all(key in counted and _agree(value, counted[key]) for key, value in stored.items())
+    if isinstance(stored, list) and isinstance(counted, list):
+        return len(stored) == len(counted) and all(map(_agree, stored, counted))
+    return bool(stored == counted)
