@@ -14,13 +14,23 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{_PREFIX.format(path.name)}{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed while it wrote a file whole has left beside it."""
+    for leftover in path.parent.glob(f"{_PREFIX.format(path.name)}*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+_PREFIX = ".{}."
+"""How the name of a file that is being written begins, by the name that it will have."""
 
 
 def pretty_json(data: Any) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mgsd_bench.errors import Exit, UserError, option
-from mgsd_bench.files import pretty_json, write_whole
+from mgsd_bench.files import pretty_json, remove_leftovers, write_whole
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import EPISODES, FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_envs import Episode
@@ -74,6 +74,8 @@ class RunFolder:
         try:
             _lock(stream, path)
             _drop_half_line(stream)
+            for name in (RECORD, EPISODES, METRICS):
+                remove_leftovers(path / name)
             kept = {sample.key: sample for sample in read_samples(path)}
             _check_asked(path, kept.values(), identity, {episode.id for episode in episodes})
             answered_before = {key: sample for key, sample in kept.items() if sample.outcome != "error"}
