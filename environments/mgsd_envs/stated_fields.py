@@ -1,0 +1,232 @@
+"""Where a text states which field: labels, and the value behind each.
+
+A label is a field's name with a separator behind it. It counts at the start of a line or behind a ``;``, after marks, a
+list number or a word such as *State:*; as a key of JSON; and in the middle of a line only where all that stands between
+it and the label before is that one's value. So a name in prose is no label, whatever stands behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from mgsd_envs.stated_values import Kind, Value, read_value
+
+_MARKS = r"(?:[^\w\n;~!≠¬✗✘❌]|_)*"
+_LEAD = re.compile(
+    rf"""
+    {_MARKS}(?:\(?(?:[0-9]{{1,2}}|[a-z])[.):]{_MARKS})?
+    (?P<words>(?:(?:the|my|initial|observed|full|start|starting)[ _-])*)
+    (?:(?:state|observation|answer)["'*_` ]*[:=]{_MARKS}(?:(?:the|initial|start|starting)[ _-])*)?
+    (?P<of>(?:position|location|coordinates?|cells?)[ _]of[ _](?:the[ _])?)?["'*_`]*
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_LISTED = re.compile(r"[ \t]*(?:[-*•·>+][ \t]*)*(?:\(?[0-9]{1,2}[.)][ \t]+)?")
+_CELL_AHEAD = re.compile(r"""[\s"'*`_(\[{]*(?:[0-9]|(?:row|column|col|[rcxy])["'*`]*[\s:=]*[0-9])""", re.IGNORECASE)
+_PIECE = re.compile(r"[^\n;]*")
+_BRACKET = re.compile(r"[()\[\]{}]")
+_SQUARE_OR_CURLY = re.compile(r"[\[\]{}]")
+_OPENED_BY = {")": "(", "]": "[", "}": "{"}
+_SCALAR = re.compile(r"""[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[^,}\n]*)""")
+_TABLE_CELL = re.compile(r"[^|\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a field.
+
+    Attributes:
+        name: the field's name as it is written, in lower case.
+        value: what is stated; None where the value cannot be read.
+        document: where the JSON object begins that it stands in; None outside of JSON.
+    """
+
+    name: str
+    value: Value | None
+    document: int | None = None
+
+
+def label_pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """What finds a field's name with a separator behind it."""
+    spelled = "|".join(re.escape(name).replace(r"\ ", "[ _-]?") for name in sorted(names, key=len, reverse=True))
+    return re.compile(
+        rf"""
+        (?<![^\W_])(?P<quote>["'])?(?P<name>{spelled})(?:'s)?
+        (?:[ _-]?(?:start(?:ing)?[ _-]?)?(?:positions?|pos|locations?|loc|coordinates?|coords?|cells?|squares?|tiles?))?
+        (?![^\W_])[ \t*_`"']*
+        (?:\((?:(?:row|r),[ ]?(?:columns?|col|c)|0-(?:indexed|based)|[0-9]{{1,3}})\)[ \t*_`"']*)?
+        (?:(?P<hard>:=?|==?(?!>))|(?P<soft>=>|-+>|[→⇒⟶➡]|-(?=[ \t])|(?<=[\s*_`"'])(?:is|are)(?=[ \t])|\||(?=\n)))
+        """,
+        re.VERBOSE | re.IGNORECASE,
+    )
+
+
+def read_statements(text: str, labels: re.Pattern[str], kinds: Mapping[str, Kind]) -> list[Statement]:
+    """Every statement of a field, in order. Takes time linear in the text's length.
+
+    Args:
+        text: untrusted text, plain as :func:`mgsd_envs.stated_text.plain` makes it.
+        labels: from :func:`label_pattern`, for the names in ``kinds``.
+        kinds: what each field holds, by its name.
+    """
+    scan = _Scan(text, kinds)
+    for label in labels.finditer(text):
+        scan.take(label)
+    scan.close(len(text))
+    return scan.statements
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A label whose value goes on to the next one."""
+
+    name: str
+    start: int
+    soft: bool
+
+
+class _Scan:
+    """Takes labels in the order of the text."""
+
+    def __init__(self, text: str, kinds: Mapping[str, Kind]) -> None:
+        self.text = text
+        self.kinds = kinds
+        self.statements: list[Statement] = []
+        self.open: _Open | None = None
+        self.end = 0  # of the last label, or of the JSON value behind it
+
+    def take(self, label: re.Match[str]) -> None:
+        start = label.start()
+        if start < self.end:  # a key inside a JSON value
+            return
+        line = max(self.text.rfind("\n", self.end, start), self.text.rfind(";", self.end, start)) + 1
+        lead = _LEAD.fullmatch(self.text, line, start) if line or not self.end else None
+        name, soft = _spelled(label["name"]), label["soft"]
+        if label["quote"] and label["hard"] and self.is_key(start):
+            self.close(start)
+            self.take_key(name, label)
+            return
+        if lead:
+            self.close(line)
+        elif line or not self.open or soft in ("", "|", "-") or not self.close_whole(start):
+            self.end = label.end()
+            return
+        self.end = label.end()
+        if soft == "|":
+            cell = _TABLE_CELL.match(self.text, self.end)
+            self.add(name, read_value(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
+        elif soft is None or _may_be_soft(soft, lead, label):
+            self.open = _Open(name, self.end, soft is not None)
+
+    def is_key(self, start: int) -> bool:
+        """Whether a comma or an opening brace stands before what looks like a key of JSON."""
+        while start > self.end and self.text[start - 1].isspace():
+            start -= 1
+        return start > 0 and self.text[start - 1] in "{,"
+
+    def take_key(self, name: str, label: re.Match[str]) -> None:
+        start = label.end()
+        while start < len(self.text) and self.text[start].isspace():
+            start += 1
+        value = None
+        if self.text.startswith(("(", "[", "{"), start):
+            self.end = self.closing.get(start, start) + 1
+            if start in self.closing:
+                value = read_value(self.text[start : self.end], self.kinds[name], whole=True)
+        else:
+            scalar = _SCALAR.match(self.text, start)
+            self.end = scalar.end() if scalar else start
+            value = read_value(self.text[start : self.end], self.kinds[name], whole=True)
+        document = bisect_right(self.documents, label.start()) - 1
+        inside = document >= 0 and label.start() < self.closing[self.documents[document]]
+        self.statements.append(Statement(name, value, self.documents[document] if inside else None))
+
+    @cached_property
+    def closing(self) -> dict[int, int]:
+        """Where each bracket that is closed is closed; a kind of bracket does not mind the other kinds."""
+        closing: dict[int, int] = {}
+        opened: dict[str, list[int]] = {"(": [], "[": [], "{": []}
+        for bracket in _BRACKET.finditer(self.text):
+            if opener := _OPENED_BY.get(bracket[0]):
+                if opened[opener]:
+                    closing[opened[opener].pop()] = bracket.start()
+            else:
+                opened[bracket[0]].append(bracket.start())
+        return closing
+
+    @cached_property
+    def documents(self) -> list[int]:
+        """Where the outermost closed braces open."""
+        outermost: list[int] = []
+        end = -1
+        for start in sorted(start for start in self.closing if self.text[start] == "{"):
+            if start > end:
+                outermost.append(start)
+                end = self.closing[start]
+        return outermost
+
+    def close_whole(self, end: int) -> bool:
+        """End the open label's value here, if all of the text between is its value."""
+        if not self.open:
+            return False
+        value = read_value(self.text[self.open.start : end], self.kinds[self.open.name], whole=True)
+        if value is None:
+            return False
+        self.add(self.open.name, value, soft=self.open.soft)
+        self.open = None
+        return True
+
+    def close(self, end: int) -> None:
+        """End the open label's value here at the latest."""
+        if self.open:
+            kind = self.kinds[self.open.name]
+            value = _read_lines(self.text[self.open.start : end], kind, whole=self.open.soft)
+            self.add(self.open.name, value, soft=self.open.soft)
+        self.open = None
+
+    def add(self, name: str, value: Value | None, *, soft: bool) -> None:
+        """Note a statement. Behind a soft separator, which prose has too, it is one only where it says something."""
+        if not soft or (value and (value.cells or value.numbers or value.nothing)):
+            self.statements.append(Statement(name, value))
+
+
+def _spelled(name: str) -> str:
+    return re.sub("[ _-]", "", name.lower())
+
+
+def _may_be_soft(soft: str, lead: re.Match[str] | None, label: re.Match[str]) -> bool:
+    """Headings need their marks, and ``the size is 4`` is prose."""
+    if soft == "":
+        return lead is not None and any(mark in lead[0] + label[0] for mark in ("#", "**", "__"))
+    return lead is None or not (lead["words"] or lead["of"])
+
+
+def _read_lines(region: str, kind: Kind, *, whole: bool) -> Value | None:
+    """A value that stands on the rest of a line, and on those behind it that are a part of it: cells, open brackets."""
+    pieces: list[str] = []
+    position = depth = 0
+    while depth >= 0 and position <= len(region):
+        match = _PIECE.match(region, position)
+        piece = match[0] if match else ""
+        position += len(piece) + 1
+        if pieces and depth == 0:
+            piece = piece[len(_LISTED.match(piece)[0]) :]  # type: ignore[index]
+            blank = not piece.strip()
+            if blank and len(pieces) == 1 and not pieces[0].strip(" \t*_`\r"):
+                pieces.append("")
+                continue
+            if blank or not _CELL_AHEAD.match(piece) or read_value(piece, kind, whole=True) is None:
+                break
+        for bracket in _SQUARE_OR_CURLY.finditer(piece):
+            depth += 1 if bracket[0] in "[{" else -1
+            if depth < 0:  # what the label stands in is closed
+                piece = piece[: bracket.start()]
+                break
+        pieces.append(piece)
+        if len(pieces) == 1 and depth == 0 and ((value := read_value(piece, kind, whole=whole)) is None or value.ended):
+            return value
+    return read_value("\n".join(pieces if depth <= 0 else pieces[:1]), kind, whole=whole)
