@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,31 +50,44 @@ class Statement:
     document: int | None = None
 
 
-def label_pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """What finds a field's name with a separator behind it."""
-    spelled = "|".join(re.escape(name).replace(r"\ ", "[ _-]?") for name in sorted(names, key=len, reverse=True))
-    return re.compile(
-        rf"""
-        (?<![^\W_])(?P<quote>["'])?(?P<name>{spelled})(?:'s)?
-        (?:[ _-]?(?:start(?:ing)?[ _-]?)?(?:positions?|pos|locations?|loc|coordinates?|coords?|cells?|squares?|tiles?))?
-        (?![^\W_])[ \t*_`"']*
-        (?:\((?:(?:row|r),[ ]?(?:columns?|col|c)|0-(?:indexed|based)|[0-9]{{1,3}})\)[ \t*_`"']*)?
-        (?:(?P<hard>:=?|==?(?!>))|(?P<soft>=>|-+>|[→⇒⟶➡]|-(?=[ \t])|(?<=[\s*_`"'])(?:is|are)(?=[ \t])|\||(?=\n)))
-        """,
-        re.VERBOSE | re.IGNORECASE,
-    )
+class Labels:
+    """Finds fields' names with a separator behind them."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        longest_first = sorted(names, key=len, reverse=True)
+        spelled = "|".join(re.escape(name).replace(r"\ ", "[ _-]?") for name in longest_first)
+        self._name = re.compile(spelled)
+        self._label = re.compile(
+            rf"""
+            (?<![^\W_])(?P<name>{spelled})(?:'s)?
+            (?:[ _-]?(?:start(?:ing)?[ _-]?)?
+               (?:positions?|pos|locations?|loc|coordinates?|coords?|cells?|squares?|tiles?))?
+            (?![^\W_])[ \t*_`"']*
+            (?:\((?:(?:row|r),[ ]?(?:columns?|col|c)|0-(?:indexed|based)|[0-9]{{1,3}})\)[ \t*_`"']*)?
+            (?:(?P<hard>:=?|==?(?!>))
+               |(?P<soft>=>|-+>|[→⇒⟶➡]|-(?=[ \t])|(?<=[\s*_`"'])(?:is|are)(?=[ \t])|\||(?=\n)))
+            """,
+            re.VERBOSE | re.IGNORECASE,
+        )
+
+    def find(self, text: str, start: int = 0) -> Iterator[re.Match[str]]:
+        """Every label from ``start`` on."""
+        # case-sensitive alternatives are searched for several times as fast as the whole pattern
+        for name in self._name.finditer(text.lower(), start):
+            if label := self._label.match(text, name.start()):
+                yield label
 
 
-def read_statements(text: str, labels: re.Pattern[str], kinds: Mapping[str, Kind]) -> list[Statement]:
+def read_statements(text: str, labels: Labels, kinds: Mapping[str, Kind]) -> list[Statement]:
     """Every statement of a field, in order. Takes time linear in the text's length.
 
     Args:
         text: untrusted text, plain as :func:`mgsd_envs.stated_text.plain` makes it.
-        labels: from :func:`label_pattern`, for the names in ``kinds``.
+        labels: of the names in ``kinds``.
         kinds: what each field holds, by its name.
     """
     scan = _Scan(text, kinds)
-    for label in labels.finditer(text):
+    for label in labels.find(text):
         scan.take(label)
     scan.close(len(text))
     return scan.statements
@@ -106,7 +119,7 @@ class _Scan:
         line = max(self.text.rfind("\n", self.end, start), self.text.rfind(";", self.end, start)) + 1
         lead = _LEAD.fullmatch(self.text, line, start) if line or not self.end else None
         name, soft = _spelled(label["name"]), label["soft"]
-        if label["quote"] and label["hard"] and self.is_key(start):
+        if label["hard"] and self.is_key(start):
             self.close(start)
             self.take_key(name, label)
             return
@@ -123,7 +136,10 @@ class _Scan:
             self.open = _Open(name, self.end, soft is not None)
 
     def is_key(self, start: int) -> bool:
-        """Whether a comma or an opening brace stands before what looks like a key of JSON."""
+        """Whether a quote stands before what may be a key of JSON, and a comma or an opening brace before that."""
+        if start == 0 or self.text[start - 1] not in "\"'":
+            return False
+        start -= 1
         while start > self.end and self.text[start - 1].isspace():
             start -= 1
         return start > 0 and self.text[start - 1] in "{,"
@@ -208,6 +224,7 @@ def _may_be_soft(soft: str, lead: re.Match[str] | None, label: re.Match[str]) ->
 def _read_lines(region: str, kind: Kind, *, whole: bool) -> Value | None:
     """A value that stands on the rest of a line, and on those behind it that are a part of it: cells, open brackets."""
     pieces: list[str] = []
+    value: Value | None = None
     position = depth = 0
     while depth >= 0 and position <= len(region):
         match = _PIECE.match(region, position)
@@ -227,6 +244,10 @@ def _read_lines(region: str, kind: Kind, *, whole: bool) -> Value | None:
                 piece = piece[: bracket.start()]
                 break
         pieces.append(piece)
-        if len(pieces) == 1 and depth == 0 and ((value := read_value(piece, kind, whole=whole)) is None or value.ended):
-            return value
+        if len(pieces) == 1 and depth <= 0:
+            value = read_value(piece, kind, whole=whole)
+            if value is None or value.ended:
+                return value
+    if value and len(pieces) == 1:
+        return value
     return read_value("\n".join(pieces if depth <= 0 else pieces[:1]), kind, whole=whole)

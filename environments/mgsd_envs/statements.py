@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from mgsd_envs.grid import LETTERS, MAX_LEVEL, inside
-from mgsd_envs.stated_fields import label_pattern, read_statements
+from mgsd_envs.stated_fields import Labels, read_statements
 from mgsd_envs.stated_text import is_plain, plain
 from mgsd_envs.stated_values import Kind, Value
 from mgsd_envs.types import Cell, Fact
@@ -71,7 +71,7 @@ def read_facts(text: str, fields: tuple[Field, ...]) -> frozenset[Fact]:
     form = _form(fields)
     if is_plain(text) and not _OTHER_ORDER.search(text):
         asked = form.asked.match(text)
-        if asked and not form.labels.search(text, asked.end()):
+        if asked and not any(form.labels.find(text, asked.end())):
             return frozenset(form.read_asked(asked))
     return frozenset(form.read(plain(text)))
 
@@ -84,7 +84,7 @@ class _Form:
         named = {name: one for one in fields for name in (one.name, *one.aliases)}
         self.by_name = {re.sub("[ _-]", "", name): one for name, one in named.items()}
         self.kinds = {name: one.kind for name, one in self.by_name.items()}
-        self.labels = label_pattern(named)
+        self.labels = Labels(named)
         lines = (f"{one.name}: ({_ASKED[one.kind]})" for one in fields)
         self.asked = re.compile(r"\n*" + "\n".join(lines) + r"(?=\n*\Z|\nRoute:)")
 
