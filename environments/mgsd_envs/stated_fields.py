@@ -27,9 +27,11 @@ _LEAD = re.compile(
 )
 _LISTED = re.compile(r"[ \t]*(?:[-*•·>+][ \t]*)*(?:\(?[0-9]{1,2}[.)][ \t]+)?")
 _CELL_AHEAD = re.compile(r"""[\s"'*`_(\[{]*(?:[0-9]|(?:row|column|col|[rcxy])["'*`]*[\s:=]*[0-9])""", re.IGNORECASE)
+_OPENING = re.compile(r"[ \t*_`]*[\[{]")
 _PIECE = re.compile(r"[^\n;]*")
 _BRACKET = re.compile(r"[()\[\]{}]")
 _SQUARE_OR_CURLY = re.compile(r"[\[\]{}]")
+_DECORATION = " \t\r*_`"
 _OPENED_BY = {")": "(", "]": "[", "}": "{"}
 _SCALAR = re.compile(r"""[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[^,}\n]*)""")
 _TABLE_CELL = re.compile(r"[^|\n]*")
@@ -134,6 +136,9 @@ class _Scan:
             self.add(name, read_value(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
         elif soft is None or _may_be_soft(soft, lead, label):
             self.open = _Open(name, self.end, soft is not None)
+            value = _OPENING.match(self.text, self.end)
+            if value and (closing := self.closing.get(value.end() - 1)):
+                self.end = closing  # what looks like a label in there is a part of the value
 
     def is_key(self, start: int) -> bool:
         """Whether a quote stands before what may be a key of JSON, and a comma or an opening brace before that."""
@@ -200,9 +205,63 @@ class _Scan:
         """End the open label's value here at the latest."""
         if self.open:
             kind = self.kinds[self.open.name]
-            value = _read_lines(self.text[self.open.start : end], kind, whole=self.open.soft)
+            value = self.read_lines(self.open.start, end, kind, whole=self.open.soft)
             self.add(self.open.name, value, soft=self.open.soft)
         self.open = None
+
+    def read_lines(self, start: int, end: int, kind: Kind, *, whole: bool) -> Value | None:
+        """A value that stands on the rest of a line, and on those behind it that are a part of it.
+
+        Behind the line come lines that each hold cells and no more, as lists do; before the first of them one blank line
+        may stand, and it may be two lines long (``row: 0`` and ``column: 1``).
+        """
+        position, closed = self.line_end(start, end)
+        value = read_value(self.text[start:position], kind, whole=whole)
+        if value is None or value.ended or closed:
+            return value
+        empty = not self.text[start:position].strip(_DECORATION)
+        may_be_blank = empty
+        while position < end and not closed:
+            listed = _LISTED.match(self.text, position + 1, end)
+            start = listed.end() if listed else position + 1
+            position, closed = self.line_end(start, end)
+            piece = self.text[start:position]
+            if may_be_blank and not piece.strip():
+                may_be_blank = False
+                continue
+            if not _CELL_AHEAD.match(piece):
+                break
+            more = read_value(piece, kind, whole=True)
+            if more is None and empty:
+                position, closed = self.line_end(min(position + 1, end), end)
+                more = read_value(self.text[start:position], kind, whole=True)
+            if more is None:
+                break
+            value.add(more)
+            empty = may_be_blank = False
+        return value
+
+    def line_end(self, start: int, end: int) -> tuple[int, bool]:
+        """Where a line ends, or its part before a ``;``, and whether that is because what it stands in is closed there.
+
+        A square or curly bracket that is closed on a later line holds the lines together.
+        """
+        position = start
+        depth = 0
+        while True:
+            piece = _PIECE.match(self.text, position, end)
+            line_end = piece.end() if piece else end
+            closing = line_end
+            for bracket in _SQUARE_OR_CURLY.finditer(self.text, position, line_end):
+                if bracket[0] in "[{":
+                    closing = max(closing, self.closing.get(bracket.start(), 0))
+                depth += 1 if bracket[0] in "[{" else -1
+                if depth < 0:
+                    return bracket.start(), True
+            if closing in (line_end, end) or closing > end:
+                return line_end, False
+            depth = 0
+            position = closing + 1
 
     def add(self, name: str, value: Value | None, *, soft: bool) -> None:
         """Note a statement. Behind a soft separator, which prose has too, it is one only where it says something."""
@@ -219,35 +278,3 @@ def _may_be_soft(soft: str, lead: re.Match[str] | None, label: re.Match[str]) ->
     if soft == "":
         return lead is not None and any(mark in lead[0] + label[0] for mark in ("#", "**", "__"))
     return lead is None or not (lead["words"] or lead["of"])
-
-
-def _read_lines(region: str, kind: Kind, *, whole: bool) -> Value | None:
-    """A value that stands on the rest of a line, and on those behind it that are a part of it: cells, open brackets."""
-    pieces: list[str] = []
-    value: Value | None = None
-    position = depth = 0
-    while depth >= 0 and position <= len(region):
-        match = _PIECE.match(region, position)
-        piece = match[0] if match else ""
-        position += len(piece) + 1
-        if pieces and depth == 0:
-            piece = piece[len(_LISTED.match(piece)[0]) :]  # type: ignore[index]
-            blank = not piece.strip()
-            if blank and len(pieces) == 1 and not pieces[0].strip(" \t*_`\r"):
-                pieces.append("")
-                continue
-            if blank or not _CELL_AHEAD.match(piece) or read_value(piece, kind, whole=True) is None:
-                break
-        for bracket in _SQUARE_OR_CURLY.finditer(piece):
-            depth += 1 if bracket[0] in "[{" else -1
-            if depth < 0:  # what the label stands in is closed
-                piece = piece[: bracket.start()]
-                break
-        pieces.append(piece)
-        if len(pieces) == 1 and depth <= 0:
-            value = read_value(piece, kind, whole=whole)
-            if value is None or value.ended:
-                return value
-    if value and len(pieces) == 1:
-        return value
-    return read_value("\n".join(pieces if depth <= 0 else pieces[:1]), kind, whole=whole)

@@ -46,6 +46,9 @@ _DOUBT = re.compile(
     r"|before|then|next|was|were|except|but|safe|free|avoid\w*|false|assum\w*|\w+n't)\b",
     re.IGNORECASE,
 )
+_CORRECTION = re.compile(
+    r"\b(?:not?|or|wrong|correct\w*|actual\w*|should|instead|rather|wait|sorry|revised|updated|fixed)\b", re.IGNORECASE
+)
 _NAMING = frozenset("at cell cells position positions location coordinate coordinates".split())
 _PLACING = _NAMING | frozenset(
     "a an the and in on of is are located standing square squares tile tiles top bottom upper lower left right middle "
@@ -85,6 +88,15 @@ class Value:
     bare: bool = False
     nothing: bool = False
     ended: bool = False
+
+    def add(self, other: Value) -> None:
+        """Say also what another value says."""
+        self.numbers |= other.numbers
+        for cell, sides in other.cells.items():
+            self.cells.setdefault(cell, set()).update(sides)
+        self.by_position |= other.by_position
+        self.bare |= other.bare
+        self.nothing |= other.nothing
 
 
 def read_value(text: str, kind: Kind, *, whole: bool = False) -> Value | None:
@@ -210,7 +222,7 @@ class _Reader:
             return True
         if label and not self.whole:
             self.value.ended = True
-            return True
+            return not _CORRECTION.search(label[0])
         return not label and word in _KNOWN[self.kind]
 
     def arrow(self, arrow: str) -> bool:
