@@ -25,7 +25,7 @@ _LEAD = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_LISTED = re.compile(r"[ \t]*(?:[-*•·>+][ \t]*)*(?:\(?[0-9]{1,2}[.)][ \t]+)?")
+_LISTED = re.compile(r"[ \t]*(?:[-*•·>+](?![0-9])[ \t]*)*(?:\(?[0-9]{1,2}[.)][ \t]+)?")
 _CELL_AHEAD = re.compile(r"""[\s"'*`_(\[{]*(?:[0-9]|(?:row|column|col|[rcxy])["'*`]*[\s:=]*[0-9])""", re.IGNORECASE)
 _OPENING = re.compile(r"[ \t*_`]*[\[{]")
 _PIECE = re.compile(r"[^\n;]*")
@@ -112,22 +112,25 @@ class _Scan:
         self.kinds = kinds
         self.statements: list[Statement] = []
         self.open: _Open | None = None
+        self.chained = False  # whether all since the open label may be its value
         self.end = 0  # of the last label, or of the JSON value behind it
 
     def take(self, label: re.Match[str]) -> None:
         start = label.start()
         if start < self.end:  # a key inside a JSON value
             return
-        line = max(self.text.rfind("\n", self.end, start), self.text.rfind(";", self.end, start)) + 1
-        lead = _LEAD.fullmatch(self.text, line, start) if line or not self.end else None
+        line = self.text.rfind("\n", self.end, start) + 1
+        part = max(line, self.text.rfind(";", self.end, start) + 1)
+        lead = _LEAD.fullmatch(self.text, part, start) if part or not self.end else None
         name, soft = _spelled(label["name"]), label["soft"]
         if label["hard"] and self.is_key(start):
             self.close(start)
             self.take_key(name, label)
             return
         if lead:
-            self.close(line)
-        elif line or not self.open or soft in ("", "|", "-") or not self.close_whole(start):
+            self.close(part)
+        elif line or soft in ("", "|", "-") or not self.close_whole(start):
+            self.chained = self.chained and not line
             self.end = label.end()
             return
         self.end = label.end()
@@ -135,7 +138,7 @@ class _Scan:
             cell = _TABLE_CELL.match(self.text, self.end)
             self.add(name, read_value(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
         elif soft is None or _may_be_soft(soft, lead, label):
-            self.open = _Open(name, self.end, soft is not None)
+            self.open, self.chained = _Open(name, self.end, soft is not None), True
             value = _OPENING.match(self.text, self.end)
             if value and (closing := self.closing.get(value.end() - 1)):
                 self.end = closing  # what looks like a label in there is a part of the value
@@ -192,10 +195,11 @@ class _Scan:
 
     def close_whole(self, end: int) -> bool:
         """End the open label's value here, if all of the text between is its value."""
-        if not self.open:
+        if not self.open or not self.chained:
             return False
         value = read_value(self.text[self.open.start : end], self.kinds[self.open.name], whole=True)
         if value is None:
+            self.chained = False
             return False
         self.add(self.open.name, value, soft=self.open.soft)
         self.open = None

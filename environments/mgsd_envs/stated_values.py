@@ -54,9 +54,9 @@ _PLACING = _NAMING | frozenset(
     "a an the and in on of is are located standing square squares tile tiles top bottom upper lower left right middle "
     "center centre corner edge row rows column columns side".split()
 )
-_LENGTHS = frozenset("col cols column columns row rows height width size".split())
+_LENGTHS = frozenset("cols columns rows height width size".split())
 _MEASURING = _LENGTHS | frozenset(
-    "a and board by cell cells each grid in is lake map maze of per room side square squares tall the tile tiles wide "
+    "a and board by cell cells col column each grid in is lake map maze of per room row side square squares tall the tile tiles wide "
     "high x".split()
 )
 _OPENING = frozenset(
