@@ -45,11 +45,13 @@ class Statement:
         name: the field's name as it is written, in lower case.
         value: what is stated; None where the value cannot be read.
         document: where the JSON object begins that it stands in; None outside of JSON.
+        number: the number behind the name, as in ``hole 2: (1,1)``; None where there is none.
     """
 
     name: str
     value: Value | None
     document: int | None = None
+    number: int | None = None
 
 
 class Labels:
@@ -64,6 +66,7 @@ class Labels:
             (?<![^\W_])(?P<name>{spelled})(?:'s)?
             (?:[ _-]?(?:start(?:ing)?[ _-]?)?
                (?:positions?|pos|locations?|loc|coordinates?|coords?|cells?|squares?|tiles?))?
+            (?:[ _-]?\#?(?P<number>[0-9]{{1,2}}))?
             (?![^\W_])[ \t*_`"']*
             (?:\((?:(?:row|r),[ ]?(?:columns?|col|c)|0-(?:indexed|based)|[0-9]{{1,3}})\)[ \t*_`"']*)?
             (?:(?P<hard>:=?|==?(?!>))
@@ -100,6 +103,7 @@ class _Open:
     """A label whose value goes on to the next one."""
 
     name: str
+    number: int | None
     start: int
     soft: bool
 
@@ -119,13 +123,16 @@ class _Scan:
         start = label.start()
         if start < self.end:  # a key inside a JSON value
             return
+        if label["number"] and self.kinds[_spelled(label["name"])] != "cells":
+            return
         line = self.text.rfind("\n", self.end, start) + 1
         part = max(line, self.text.rfind(";", self.end, start) + 1)
         lead = _LEAD.fullmatch(self.text, part, start) if part or not self.end else None
         name, soft = _spelled(label["name"]), label["soft"]
+        number = int(label["number"]) if label["number"] else None
         if label["hard"] and self.is_key(start):
             self.close(start)
-            self.take_key(name, label)
+            self.take_key(name, number, label)
             return
         if lead:
             self.close(part)
@@ -136,9 +143,9 @@ class _Scan:
         self.end = label.end()
         if soft == "|":
             cell = _TABLE_CELL.match(self.text, self.end)
-            self.add(name, read_value(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
+            self.add(name, number, read_value(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
         elif soft is None or _may_be_soft(soft, lead, label):
-            self.open, self.chained = _Open(name, self.end, soft is not None), True
+            self.open, self.chained = _Open(name, number, self.end, soft is not None), True
             value = _OPENING.match(self.text, self.end)
             if value and (closing := self.closing.get(value.end() - 1)):
                 self.end = closing  # what looks like a label in there is a part of the value
@@ -152,7 +159,7 @@ class _Scan:
             start -= 1
         return start > 0 and self.text[start - 1] in "{,"
 
-    def take_key(self, name: str, label: re.Match[str]) -> None:
+    def take_key(self, name: str, number: int | None, label: re.Match[str]) -> None:
         start = label.end()
         while start < len(self.text) and self.text[start].isspace():
             start += 1
@@ -167,7 +174,7 @@ class _Scan:
             value = read_value(self.text[start : self.end], self.kinds[name], whole=True)
         document = bisect_right(self.documents, label.start()) - 1
         inside = document >= 0 and label.start() < self.closing[self.documents[document]]
-        self.statements.append(Statement(name, value, self.documents[document] if inside else None))
+        self.statements.append(Statement(name, value, self.documents[document] if inside else None, number))
 
     @cached_property
     def closing(self) -> dict[int, int]:
@@ -201,7 +208,7 @@ class _Scan:
         if value is None:
             self.chained = False
             return False
-        self.add(self.open.name, value, soft=self.open.soft)
+        self.add(self.open.name, self.open.number, value, soft=self.open.soft)
         self.open = None
         return True
 
@@ -210,21 +217,20 @@ class _Scan:
         if self.open:
             kind = self.kinds[self.open.name]
             value = self.read_lines(self.open.start, end, kind, whole=self.open.soft)
-            self.add(self.open.name, value, soft=self.open.soft)
+            self.add(self.open.name, self.open.number, value, soft=self.open.soft)
         self.open = None
 
     def read_lines(self, start: int, end: int, kind: Kind, *, whole: bool) -> Value | None:
         """A value that stands on the rest of a line, and on those behind it that are a part of it.
 
         Behind the line come lines that each hold cells and no more, as lists do; before the first of them one blank line
-        may stand, and it may be two lines long (``row: 0`` and ``column: 1``).
+        may stand, and each may be two lines long (``row: 0`` and ``column: 1``).
         """
         position, closed = self.line_end(start, end)
         value = read_value(self.text[start:position], kind, whole=whole)
         if value is None or value.ended or closed:
             return value
-        empty = not self.text[start:position].strip(_DECORATION)
-        may_be_blank = empty
+        may_be_blank = not self.text[start:position].strip(_DECORATION)
         while position < end and not closed:
             listed = _LISTED.match(self.text, position + 1, end)
             start = listed.end() if listed else position + 1
@@ -236,13 +242,13 @@ class _Scan:
             if not _CELL_AHEAD.match(piece):
                 break
             more = read_value(piece, kind, whole=True)
-            if more is None and empty:
+            if more is None:
                 position, closed = self.line_end(min(position + 1, end), end)
                 more = read_value(self.text[start:position], kind, whole=True)
             if more is None:
                 break
             value.add(more)
-            empty = may_be_blank = False
+            may_be_blank = False
         return value
 
     def line_end(self, start: int, end: int) -> tuple[int, bool]:
@@ -267,10 +273,10 @@ class _Scan:
             depth = 0
             position = closing + 1
 
-    def add(self, name: str, value: Value | None, *, soft: bool) -> None:
+    def add(self, name: str, number: int | None, value: Value | None, *, soft: bool) -> None:
         """Note a statement. Behind a soft separator, which prose has too, it is one only where it says something."""
         if not soft or (value and (value.cells or value.numbers or value.nothing)):
-            self.statements.append(Statement(name, value))
+            self.statements.append(Statement(name, value, number=number))
 
 
 def _spelled(name: str) -> str:

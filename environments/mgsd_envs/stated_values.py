@@ -17,12 +17,13 @@ Kind = Literal["number", "cell", "cells", "sides"]
 """What a field holds: one number, one cell, any number of cells, or cells each with the sides that are open."""
 
 _N = r"[0-9]{1,4}(?![0-9]|\.[0-9])"
-_NAMED = rf"""["']?(row|r|y|column|col|c|x)["']?[ \t]*[:=]?[ \t]*["']?({_N})["']?"""
+_NAMED = rf"""["']?(row|r|y|column|col|c|x)["']?[ \t]*[:=#]?[ \t]*["']?({_N})["']?"""
 _TOKEN = re.compile(
     rf"""
       [(\[{{]\s*(?P<row>{_N})\s*,\s*(?P<column>{_N})\s*(?:[)\]}}]|,(?=\s*["'A-Za-z\[(]))
     | (?<![a-z0-9_])(?P<named>{_NAMED}(?:\s*(?:[,/&|-]|and\b)\s*|\s*){_NAMED})(?![a-z0-9_])
     | (?<![0-9.,(\[{{-])(?P<tight>{_N},{_N})(?!,[0-9])
+    | (?P<order>[(\[](?:row|r)\s?,\s?(?:column|col|c)[)\]]\s?[:=]?(?!>))
     | (?P<number>[0-9]+)(?!\.?[0-9])
     | (?P<nothing>(?:none|null|nil|nothing|empty|unknown|n/a|no(?:[ ][a-z]+)?)\b)
     | (?P<word>[a-z]+)
@@ -30,7 +31,7 @@ _TOKEN = re.compile(
     | (?P<side>[←↓↑⬅⬇⬆])
     | (?P<colon>[:=])
     | (?P<stop>\.(?=\s|$))
-    | (?P<mark>[\s,;"'*`_|&$+•·\ufe0e\ufe0f]+|[()\[\]{{}}]|-(?![0-9])|/(?!/))
+    | (?P<mark>\.\.\.|[\s,;"'*`_|&$+•·…\ufe0e\ufe0f]+|[()\[\]{{}}]|-(?![0-9])|/(?!/))
     | (?P<other>.)
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
@@ -40,7 +41,7 @@ _CELL = re.compile(r"\(([0-9]{1,4}), ?([0-9]{1,4})\)(?: ([LDRU]{1,4}))?")
 _USUAL = re.compile(r"[\s*`]*{0}(?:, ?{0})*[\s*`]*".format(_CELL.pattern.replace("([", "(?:[")))
 _LONE_PAIR = re.compile(r"""[\s*`"'_+•·]*(?:- +)?([0-9]{1,4})(?:\s*,\s*|[ \t]+)([0-9]{1,4})[\s*`"'_,|.]*""")
 _LABEL = re.compile(r"""[a-z]+((?:[ _-][a-z]+){0,3})[ \t*_`"']*[:=](?!>)""", re.IGNORECASE)
-_REMARK = re.compile(r"\([^()\[\]{}0-9\n:=;?]{1,60}\)|(?:\#|//)[^0-9\n?]{0,80}$", re.MULTILINE)
+_REMARK = re.compile(r"\([^()\[\]{}0-9\n:=;?]{1,60}\)|(?:\#|//|-(?=\s))[^0-9\n:=;?]{0,80}$", re.MULTILINE)
 _DOUBT = re.compile(
     r"\b(?:not?|nor|never|or|if|un\w+|maybe|may|might|could|perhaps|possib\w*|prob\w*|like\w*|guess\w*|sure|wrong|after"
     r"|before|then|next|was|were|except|but|safe|free|avoid\w*|false|assum\w*|\w+n't)\b",
@@ -183,10 +184,12 @@ class _Reader:
                     known = True
                     self.value.ended = not self.whole and bool(self.text[self.position :].strip())
                 case _:
-                    known = self.remark() if text[0] in "(#/" else name == "mark"
+                    known = name in ("mark", "order")
+                    if text[0] in "(#/-" and (remark := self.remark()):
+                        known = not _DOUBT.search(remark)
             if not known:
                 return False
-            if name != "mark":
+            if name not in ("mark", "order"):
                 self.before = "right" if name == "arrow" and self.arrows_are_sides else name
         return not (self.value.nothing and (self.value.cells or self.value.numbers))
 
@@ -233,13 +236,13 @@ class _Reader:
         self.value.ended = self.kind == "cell" and bool(self.value.cells) and not self.whole
         return self.value.ended
 
-    def remark(self) -> bool:
-        """A remark behind one cell or a number, such as ``(the elf)``; any other opening bracket is a mark."""
+    def remark(self) -> str:
+        """The remark here behind one cell or a number, such as ``(the elf)``; empty if there is none."""
         remark = _REMARK.match(self.text, self.start)
-        if remark and self.kind in ("cell", "number") and (self.value.cells or self.value.numbers):
-            self.position = remark.end()
-            return not _DOUBT.search(remark[0])
-        return self.text[self.start] in "(/" and not self.text.startswith("//", self.start)
+        if not remark or self.kind not in ("cell", "number") or not (self.value.cells or self.value.numbers):
+            return ""
+        self.position = remark.end()
+        return remark[0]
 
 
 def _named_cell(text: str) -> Cell | None:

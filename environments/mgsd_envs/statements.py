@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from mgsd_envs.grid import LETTERS, MAX_LEVEL, inside
-from mgsd_envs.stated_fields import Labels, read_statements
+from mgsd_envs.stated_fields import Labels, Statement, read_statements
 from mgsd_envs.stated_text import is_plain, plain
 from mgsd_envs.stated_values import Kind, Value
 from mgsd_envs.types import Cell, Fact
@@ -62,7 +62,7 @@ def read_facts(text: str, fields: tuple[Field, ...]) -> frozenset[Fact]:
     """Facts that a text states in these fields; never raises.
 
     Of statements of a field the last one counts, also if it takes back or cannot be read; but where one JSON object
-    states a field twice and differently, neither does. Two different cells or numbers where one is asked for are none.
+    states a field twice and differently, neither does, and ``hole 2: (3,0)`` adds to ``hole 1: (1,1)``. Two different cells or numbers where one is asked for are none.
 
     Args:
         text: untrusted text.
@@ -103,15 +103,17 @@ class _Form:
 
     def read(self, text: str) -> Iterator[Fact]:
         """Facts of any text."""
-        last: dict[Field, tuple[int | None, frozenset[Fact]]] = {}
+        last: dict[str, tuple[Statement, frozenset[Fact]]] = {}
         positions = not _OTHER_ORDER.search(text)
         for statement in read_statements(text, self.labels, self.kinds):
             one = self.by_name[statement.name]
             facts = frozenset(_facts(one, statement.value, positions=positions))
-            document, before = last.get(one, (None, facts))
-            if document is not None and document == statement.document and before != facts:
+            before, stated = last.get(one.name, (None, facts))
+            if before and before.number is not None and statement.number == before.number + 1:
+                facts |= stated
+            elif before and before.document is not None and before.document == statement.document and stated != facts:
                 facts = frozenset()
-            last[one] = statement.document, facts
+            last[one.name] = statement, facts
         for _, facts in last.values():
             yield from facts
 

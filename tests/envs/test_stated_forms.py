@@ -129,6 +129,14 @@ LAKES = {
     "cells said twice": PLAIN.replace("(0,1)", "(0,1), row 0, column 1"),
     "a negated sentence": PLAIN + ". There is no hole at (0,0).",
     "what was tried before": "player: (3,3)\nholes: (0,0)\nNo, that is wrong.\n\n" + PLAIN,
+    "numbered holes": PLAIN.replace("holes: (1,1), (3,0)", "hole 1: (1,1)\n- Hole 2: (3,0)"),
+    "numbered holes below a label": PLAIN.replace("holes: (1,1), (3,0)", "holes:\n- Hole #1: (1,1)\n- Hole #2: (3,0)"),
+    "numbered holes in JSON": JSON.replace('"holes": [[1, 1], [3, 0]]', '"hole1": [1, 1], "hole2": [3, 0]'),
+    "the order in the value": PLAIN.replace("player:", "player: (row, column) ="),
+    "number signs": PLAIN.replace("(0,1)", "row #0, column #1"),
+    "dots": PLAIN + ", ...",
+    "remarks behind a dash": PLAIN.replace("(0,1)", "(0,1) – the elf").replace("(2,2)", "(2,2) - the present"),
+    "lists of rows and columns": "size: 4\nplayer: [0, 1]\ngoal: [2, 2]\nholes:\n  - row: 1\n    col: 1\n  - row: 3\n    col: 0",
     "a route of arrows": PLAIN.replace("(0,1)", "(0,1) → (0,2)"),
     "what is asked, echoed": "size: the number of rows\nplayer: (row,column)\nholes: the cells of all holes\n" + PLAIN,
 }
@@ -219,6 +227,8 @@ NOTHING = {
     "taken back": "size: 4\nplayer: (0,1)\nholes: (1,1)\nsize: unknown\nplayer: ?\nholes: none",
     "empty": "size:\nplayer:\ngoal:\nholes:",
     "dashes": "size: -\nplayer: —\ngoal: n/a\nholes: -",
+    "numbered players": "player 1: (0,1)\nplayer 2: (0,2)",
+    "a doubtful dash": "player: (0,1) - or so\ngoal: (2,2) - not sure",
     "cells of another grid": "player: A1\ngoal: B-2\nholes: a1, b2",
 }
 
@@ -280,6 +290,7 @@ def test_near_misses_open_nothing(form: str) -> None:
         ('{"player": [0, 1]} and then {"player": [0, 2]}', {("player", 0, 2)}),
         ('{"player": [0, 1], "holes": {"count": 2, "cells": [[1, 1]]}}', {("player", 0, 1)}),
         ("size: 3\nsize: 4x5", set()),
+        ("hole 1: (0,0)\nhole 1: (1,1)\nhole 2: (2,2)", {("hole", 1, 1), ("hole", 2, 2)}),
         ("player: (0,1), corrected: (0,2)", set()),
         ("holes: (1,1)\n- none at (2,2)", {("hole", 1, 1)}),
     ],
