@@ -130,9 +130,9 @@ class _Scan:
         lead = _LEAD.fullmatch(self.text, part, start) if part or not self.end else None
         name, soft = _spelled(label["name"]), label["soft"]
         number = int(label["number"]) if label["number"] else None
-        if label["hard"] and self.is_key(start):
+        if label["hard"] and (document := self.document_of_key(start)) is not None:
             self.close(start)
-            self.take_key(name, number, label)
+            self.statements.append(Statement(name, self.value_of_key(name, label.end()), document, number))
             return
         if lead:
             self.close(part)
@@ -150,31 +150,35 @@ class _Scan:
             if value and (closing := self.closing.get(value.end() - 1)):
                 self.end = closing  # what looks like a label in there is a part of the value
 
-    def is_key(self, start: int) -> bool:
-        """Whether a quote stands before what may be a key of JSON, and a comma or an opening brace before that."""
-        if start == 0 or self.text[start - 1] not in "\"'":
-            return False
-        start -= 1
-        while start > self.end and self.text[start - 1].isspace():
-            start -= 1
-        return start > 0 and self.text[start - 1] in "{,"
+    def document_of_key(self, start: int) -> int | None:
+        """Where the JSON object begins that the name at ``start`` is a key in; None if it is no such key.
 
-    def take_key(self, name: str, number: int | None, label: re.Match[str]) -> None:
-        start = label.end()
+        A quote stands before it, and a comma or an opening brace before that.
+        """
+        before = start - 1
+        if before < 0 or self.text[before] not in "\"'":
+            return None
+        while before > self.end and self.text[before - 1].isspace():
+            before -= 1
+        if before == 0 or self.text[before - 1] not in "{,":
+            return None
+        document = bisect_right(self.documents, start) - 1
+        if document < 0 or start > self.closing[self.documents[document]]:
+            return None
+        return self.documents[document]
+
+    def value_of_key(self, name: str, start: int) -> Value | None:
         while start < len(self.text) and self.text[start].isspace():
             start += 1
-        value = None
         if self.text.startswith(("(", "[", "{"), start):
-            self.end = self.closing.get(start, start) + 1
-            if start in self.closing:
-                value = read_value(self.text[start : self.end], self.kinds[name], whole=True)
+            if start not in self.closing:
+                self.end = start
+                return None
+            self.end = self.closing[start] + 1
         else:
             scalar = _SCALAR.match(self.text, start)
             self.end = scalar.end() if scalar else start
-            value = read_value(self.text[start : self.end], self.kinds[name], whole=True)
-        document = bisect_right(self.documents, label.start()) - 1
-        inside = document >= 0 and label.start() < self.closing[self.documents[document]]
-        self.statements.append(Statement(name, value, self.documents[document] if inside else None, number))
+        return read_value(self.text[start : self.end], self.kinds[name], whole=True)
 
     @cached_property
     def closing(self) -> dict[int, int]:
@@ -223,8 +227,8 @@ class _Scan:
     def read_lines(self, start: int, end: int, kind: Kind, *, whole: bool) -> Value | None:
         """A value that stands on the rest of a line, and on those behind it that are a part of it.
 
-        Behind the line come lines that each hold cells and no more, as lists do; before the first of them one blank line
-        may stand, and each may be two lines long (``row: 0`` and ``column: 1``).
+        Behind the line come lines that each hold cells and no more, as lists do; before the first of them one blank
+        line may stand, and each may be two lines long (``row: 0`` and ``column: 1``).
         """
         position, closed = self.line_end(start, end)
         value = read_value(self.text[start:position], kind, whole=whole)

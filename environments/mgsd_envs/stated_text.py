@@ -8,7 +8,9 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _TABLE = str.maketrans(
     {
         **{chr(code): chr(ascii_code) for code, ascii_code in _FULL_WIDTH.items()},
-        **dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
+        **dict.fromkeys(
+            "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+        ),
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", ""),
         **dict.fromkeys("\x85\u2028\u2029", "\n"),
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
@@ -22,7 +24,7 @@ _TABLE = str.maketrans(
 _TAG = re.compile(r"</?[A-Za-z|][^<>\n]{0,60}>")
 _STRUCK = re.compile(r"</?(?:s|del|strike)>", re.IGNORECASE)
 _BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
-_TABLE_RULE = re.compile(r"^[ \t|:-]*-[ \t|:-]*$", re.MULTILINE)
+_TABLE_RULE = re.compile(r"^[ \t|:]*-[ \t|:-]*$", re.MULTILINE)
 _ROW_NAMES = frozenset(("row", "r"))
 _COLUMN_NAMES = frozenset(("column", "col", "c"))
 _OVER_TIME = re.compile(r"\b(?:step|move|action|turn|time|after|before|next|example)", re.IGNORECASE)
@@ -81,7 +83,7 @@ def _cells(line: str) -> list[str]:
 
 def _tell(header: list[str], rows: list[list[str]]) -> list[str]:
     """The lines ``field: value`` of a table; none for one that shows steps, or a form that is not known."""
-    if any(_OVER_TIME.match(name) for name in header) or any(len(row) != len(header) for row in rows):
+    if any(_OVER_TIME.search(name) for name in header) or any(len(row) != len(header) for row in rows):
         return []
     names = [name.lower() for name in header]
     row_at = [i for i, name in enumerate(names) if name in _ROW_NAMES]

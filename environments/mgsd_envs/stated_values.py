@@ -50,19 +50,24 @@ _DOUBT = re.compile(
 _CORRECTION = re.compile(
     r"\b(?:not?|or|wrong|correct\w*|actual\w*|should|instead|rather|wait|sorry|revised|updated|fixed)\b", re.IGNORECASE
 )
-_NAMING = frozenset("at cell cells position positions location coordinate coordinates".split())
-_PLACING = _NAMING | frozenset(
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NAMING = _words("at cell cells position positions location coordinate coordinates")
+_PLACING = _NAMING | _words(
     "a an the and in on of is are located standing square squares tile tiles top bottom upper lower left right middle "
-    "center centre corner edge row rows column columns side".split()
+    "center centre corner edge row rows column columns side"
 )
-_LENGTHS = frozenset("cols columns rows height width size".split())
-_MEASURING = _LENGTHS | frozenset(
-    "a and board by cell cells col column each grid in is lake map maze of per room row side square squares tall the tile tiles wide "
-    "high x".split()
+_LENGTHS = _words("cols columns rows height width size")
+_MEASURING = _LENGTHS | _words(
+    "a and board by cell cells each col column grid in is lake map maze of per room row side square squares tall the "
+    "tile tiles wide high x"
 )
-_OPENING = frozenset(
-    "a and are at cell direction directions exit exits in is open opening openings side sides the to toward "
-    "towards".split()
+_OPENING = _words(
+    "a and are at cell direction directions exit exits in is open opening openings side sides the to toward towards"
 )
 _KNOWN = {"number": _MEASURING, "cell": _PLACING, "cells": _PLACING, "sides": _OPENING}
 _BEFORE_COLON = {"number": _LENGTHS, "cell": _NAMING, "cells": _NAMING, "sides": _OPENING}
@@ -104,7 +109,7 @@ def read_value(text: str, kind: Kind, *, whole: bool = False) -> Value | None:
     """What a value says; None where a part of it is not known. Takes time linear in the text's length.
 
     Args:
-        text: the value, plain as :func:`mgsd_envs.statements.plain` makes it.
+        text: the value, plain as :func:`mgsd_envs.stated_text.plain` makes it.
         kind: what the field holds.
         whole: whether the value has to be all of the text. Else it ends at a sentence's end, at another label, and, for
             one cell, at an arrow: there a route starts.
@@ -258,6 +263,6 @@ def _sides(word: str) -> set[str]:
     """The sides that one lower-case word names."""
     if word in MOVES:
         return {word}
-    if len(set(word)) == len(word) and set(word) <= _BY_LETTER.keys():
+    if len(word) <= len(LETTERS) and set(word) <= _BY_LETTER.keys():
         return {_BY_LETTER[letter] for letter in word}
     return set()

@@ -33,7 +33,9 @@ _ASKED = {
     "cells": f"none|{_ONE}(?:, {_ONE})*",
     "sides": f"none|{_ONE} [LDRU]{{1,4}}(?:, {_ONE} [LDRU]{{1,4}})*",
 }
-_OTHER_ORDER = re.compile(r"[(\[]\s?(?:[xX]|[cC](?:ol(?:umn)?)?)\s?,\s?(?:[yY]|[rR](?:ow)?)\s?[)\]]")
+_OTHER_ORDER = re.compile(
+    r"[xX](?<![A-Za-z].)\s?,\s?[yY]\b|[cC]ol(?:umn)?s?\s?,\s?[rR]ows?\b|[(\[][cC]\s?,\s?[rR][)\]]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def read_facts(text: str, fields: tuple[Field, ...]) -> frozenset[Fact]:
     """Facts that a text states in these fields; never raises.
 
     Of statements of a field the last one counts, also if it takes back or cannot be read; but where one JSON object
-    states a field twice and differently, neither does, and ``hole 2: (3,0)`` adds to ``hole 1: (1,1)``. Two different cells or numbers where one is asked for are none.
+    states a field twice and differently, neither does, and ``hole 2: (3,0)`` adds to ``hole 1: (1,1)``. Where one
+    cell or number is asked for, two different ones are none.
 
     Args:
         text: untrusted text.

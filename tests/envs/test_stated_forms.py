@@ -34,9 +34,9 @@ LAKES = {
     '"holes": [{"x": 1, "y": 1}, {"x": 0, "y": 3}]}',
     "JSON, positions": JSON.replace("[0, 1]", '{"position": [0, 1]}').replace("[2, 2]", '{"position": [2, 2]}'),
     "JSON, cells as text": '{"size": "4x4", "player": "(0,1)", "goal": "2,2", "holes": "(1,1), (3,0)"}',
-    "JSON, long names": JSON.replace("size", "grid_size").replace("player", "player_position").replace(
-        "goal", "goalPosition"
-    ),
+    "JSON, long names": JSON.replace("size", "grid_size")
+    .replace("player", "player_position")
+    .replace("goal", "goalPosition"),
     "JSON, a comma too many": PRETTY.replace("\n}", ",\n}"),
     "JSON in a string": json.dumps({"state": PLAIN}),
     "JSON, a trailing note": JSON + " <- this is the state",
@@ -58,8 +58,10 @@ LAKES = {
     "table": "| size | 4 |\n| player | (0,1) |\n| goal | (2,2) |\n| holes | (1,1), (3,0) |",
     "table with a header": "| Field | Value |\n|---|---|\n| Size | 4x4 |\n| **Player** | (0,1) |\n"
     "| **Goal** | `(2,2)` |\n| Holes | (1,1), (3,0) |\n",
-    "table without outer bars": "field | value\n--- | ---\nsize | 4\nplayer | (0,1)\ngoal | (2,2)\nholes | (1,1), (3,0)",
-    "table, fields in columns": "| size | player | goal | holes |\n|:--:|---|---|---|\n| 4 | (0,1) | (2,2) | (1,1), (3,0) |",
+    "table without outer bars": "field | value\n--- | ---\nsize | 4\nplayer | (0,1)\ngoal | (2,2)\n"
+    "holes | (1,1), (3,0)",
+    "table, fields in columns": "| size | player | goal | holes |\n|:--:|---|---|---|\n"
+    "| 4 | (0,1) | (2,2) | (1,1), (3,0) |",
     "table of rows and columns": "size: 4\n\n| thing | row | column |\n| --- | --- | --- |\n| player | 0 | 1 |\n"
     "| goal | 2 | 2 |\n| hole | 1 | 1 |\n| hole | 3 | 0 |",
     "table of columns and rows": "size: 4\n| thing | col | row |\n|---|---|---|\n| player | 1 | 0 |\n"
@@ -89,9 +91,9 @@ LAKES = {
     "names say the order": PLAIN.replace("player:", "player (row, column):").replace("goal:", "goal (r, c):"),
     "names say the base": PLAIN.replace("player:", "player (0-indexed):"),
     "a count": PLAIN.replace("holes:", "holes (2):"),
-    "positions": PLAIN.replace("player", "Player position").replace("goal", "goal's location").replace(
-        "holes", "hole cells"
-    ),
+    "positions": PLAIN.replace("player", "Player position")
+    .replace("goal", "goal's location")
+    .replace("holes", "hole cells"),
     "positions of": PLAIN.replace("player", "Position of the player").replace("goal", "location of goal"),
     "articles": PLAIN.replace("player", "The player").replace("goal", "the goal").replace("holes", "The holes"),
     "starts": PLAIN.replace("player", "Player start position").replace("size", "Grid size"),
@@ -136,7 +138,8 @@ LAKES = {
     "number signs": PLAIN.replace("(0,1)", "row #0, column #1"),
     "dots": PLAIN + ", ...",
     "remarks behind a dash": PLAIN.replace("(0,1)", "(0,1) – the elf").replace("(2,2)", "(2,2) - the present"),
-    "lists of rows and columns": "size: 4\nplayer: [0, 1]\ngoal: [2, 2]\nholes:\n  - row: 1\n    col: 1\n  - row: 3\n    col: 0",
+    "lists of rows and columns": "size: 4\nplayer: [0, 1]\ngoal: [2, 2]\nholes:\n"
+    "  - row: 1\n    col: 1\n  - row: 3\n    col: 0",
     "a route of arrows": PLAIN.replace("(0,1)", "(0,1) → (0,2)"),
     "what is asked, echoed": "size: the number of rows\nplayer: (row,column)\nholes: the cells of all holes\n" + PLAIN,
 }
@@ -177,7 +180,8 @@ ROOMS = {
     "commas": "size: 5, agent: (0,2), printer: (2,0), table: (1,1), (1,2)",
     "bars": "size: 5 | agent: (0,2) | printer: (2,0) | table: (1,1), (1,2)",
     "JSON": '{"size": 5, "agent": [0, 2], "printer": [2, 0], "table": [[1, 1], [1, 2]]}',
-    "JSON, longer names": '{"grid_size": 5, "agent_pos": [0, 2], "printer_pos": [2, 0], "table_cells": [[1, 1], [1, 2]]}',
+    "JSON, longer names": '{"grid_size": 5, "agent_pos": [0, 2], "printer_pos": [2, 0], '
+    '"table_cells": [[1, 1], [1, 2]]}',
     "the questions' other answers": "size: 5\nagent: (0,2)\nprinter: (2,0)\ntable: (1,1), (1,2)\n"
     "beside printer: (1,0), (3,0)\nbeside table: (0,1)\nmoves: LR",
 }
@@ -187,7 +191,8 @@ NOTHING = {
     "no separators": PLAIN.replace(":", ""),
     "a name in prose": "The hole nearest to the goal: (1,2)\nI stand next to the player: (0,1)",
     "a name behind a comma in prose": "Looking at the picture, player: (0,1)",
-    "the templates": "size: the number of rows\nplayer: (row,column)\ngoal: (row,column)\nholes: the cells of all holes",
+    "the templates": "size: the number of rows\nplayer: (row,column)\ngoal: (row,column)\n"
+    "holes: the cells of all holes",
     "negated holes": "holes: no hole at (1,2)\nplayer: not (0,1)\ngoal: not at (2,2)",
     "none at a cell": "holes: none at (1,2)",
     "exceptions": "holes: all but (0,0)\ngoal: anywhere except (0,0)",
@@ -211,6 +216,7 @@ NOTHING = {
     "counted from one": "player (1-indexed): (1,2)",
     "other names": "hole_count: (0,1)\nmyholes: (0,1)\nnon-player x: (0,1)\nsafe holes: (0,0)\nholes avoided: (0,0)",
     "afterwards": "player after the move: (0,1)\nplayer (after moving): (0,2)\nplayer moves to: (0,2)",
+    "quoted in prose": 'So, "player": (0,1) it is, and "goal": (2,2) too',
     "steps": "Step 1: player: (0,2)\nAfter D: player: (1,2)",
     "suppose": "If I go down: player: (1,1)\nSuppose player: (0,1)",
     "a plan behind a name": "Player → (0,2) → (1,2) → (2,2)",
