@@ -232,7 +232,7 @@ class _Scan:
         """
         position, closed = self.line_end(start, end)
         value = read_value(self.text[start:position], kind, whole=whole)
-        if value is None or value.ended or closed:
+        if value is None or value.ended or closed or (kind in ("number", "cell") and (value.numbers or value.cells)):
             return value
         may_be_blank = not self.text[start:position].strip(_DECORATION)
         while position < end and not closed:

@@ -231,6 +231,8 @@ class _Reader:
         if label and not self.whole:
             self.value.ended = True
             return not _CORRECTION.search(label[0])
+        if word in ("is", "are") and self.value.cells and self.kind != "sides":  # what a cell is is another statement
+            return False
         return not label and word in _KNOWN[self.kind]
 
     def arrow(self, arrow: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,9 @@ def test_near_misses_open_nothing(form: str) -> None:
         ("holes: (1,1), (3,0). I avoid (2,2).", {("hole", 1, 1), ("hole", 3, 0)}),
         ("holes: (1,1) so I go over (2,2)", set()),
         ("holes: (1,1)\n(2,2) is free", {("hole", 1, 1)}),
+        ("holes: (1,1)\n(2,2) is the bottom right corner", {("hole", 1, 1)}),
+        ("holes: (1,1) is on the left", set()),
+        ("player: (0,1)\n(0,2)\n(0,3)", {("player", 0, 1)}),
         ("player: (0,1)\nThe player is at (0,2)", {("player", 0, 1)}),
         ('{"player": [0, 1], "player_before": [0, 2]}', {("player", 0, 1)}),
         ('{"player": [0, 1]} and then {"player": [0, 2]}', {("player", 0, 2)}),
@@ -313,3 +317,16 @@ def test_labelled_statements(data_root: Path) -> None:
     read = [(row, get_task(row["task"]).parse(row["text"]), {tuple(fact) for fact in row["facts"]}) for row in rows]
     assert [row["why"] for row, facts, true in read if facts - true] == []
     assert [row["why"] for row, facts, true in read if true - facts] == []
+
+
+def test_every_example_of_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "states.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```text\n# (\w+)\n(.*?)\n---\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
+    assert len(examples) == page.count("```text") > 20
+    for task, text, stated in examples:
+        facts = [fact.split() for fact in stated.split(" · ")] if stated != "nothing" else []
+        assert get_task(task).parse(text) == {(name, *map(_number, rest)) for name, *rest in facts}, text
+
+
+def _number(word: str) -> int | str:
+    return int(word) if word.isdigit() else word
