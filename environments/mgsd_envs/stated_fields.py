@@ -16,11 +16,15 @@ from functools import cached_property
 from mgsd_envs.stated_values import Kind, Value, read_value
 
 _MARKS = r"(?:[^\w\n;~!≠¬✗✘❌]|_)*"
+_INTRODUCTION = rf"""
+    (?:here(?:'s|[ ]is)[ ])?(?:(?:the|my|initial|observed|full)[ ])*
+    (?:state|observation|answer|perception|part[ ]1|i[ ]see)
+    (?:[ ](?:is|that[ ]i[ ]see|i[ ]see|as[ ]i[ ]see[ ]it|of[ ]the[ ][a-z]+))?["'*_` ]*[:=]{_MARKS}
+"""
 _LEAD = re.compile(
     rf"""
-    {_MARKS}(?:\(?(?:[0-9]{{1,2}}|[a-z])[.):]{_MARKS})?
-    (?P<words>(?:(?:the|my|initial|observed|full|start|starting)[ _-])*)
-    (?:(?:state|observation|answer)["'*_` ]*[:=]{_MARKS}(?:(?:the|initial|start|starting)[ _-])*)?
+    {_MARKS}(?:\(?(?:[0-9]{{1,2}}|[a-z])[.):]{_MARKS})?(?:{_INTRODUCTION})?
+    (?P<words>(?:(?:the|initial|start|starting)[ _-])*)
     (?P<of>(?:position|location|coordinates?|cells?)[ _]of[ _](?:the[ _])?)?["'*_`]*
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -68,9 +72,10 @@ class Labels:
                (?:positions?|pos|locations?|loc|coordinates?|coords?|cells?|squares?|tiles?))?
             (?:[ _-]?\#?(?P<number>[0-9]{{1,2}}))?
             (?![^\W_])[ \t*_`"']*
-            (?:\((?:(?:row|r),[ ]?(?:columns?|col|c)|0-(?:indexed|based)|[0-9]{{1,3}})\)[ \t*_`"']*)?
+            (?:\((?:(?:row|r),[ ]?(?:columns?|col|c)|0-(?:indexed|based)|[0-9]{{1,3}}|[a-z])\)[ \t*_`"']*)?
+            (?:(?:is[ ])?(?:located[ ])?at[ ]?(?=[:=]))?
             (?:(?P<hard>:=?|==?(?!>))
-               |(?P<soft>=>|-+>|[→⇒⟶➡]|-(?=[ \t])|(?<=[\s*_`"'])(?:is|are)(?=[ \t])|\||(?=\n)))
+               |(?P<soft>=>|-+>|[→⇒⟶➡]|-(?=[ \t])|(?<=[\s*_`"'])(?:is|are)(?=[ \t]+[*`]*[0-9(\[])|\||(?=\n)))
             """,
             re.VERBOSE | re.IGNORECASE,
         )

@@ -16,12 +16,16 @@ _TABLE = str.maketrans(
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
         **dict.fromkeys("“”„«»", '"'),
         **dict.fromkeys("‘’", "'"),
+        **dict.fromkeys("⟨〈《", "("),
+        **dict.fromkeys("⟩〉》", ")"),
         **dict.fromkeys("【〔「", "["),
         **dict.fromkeys("】〕」", "]"),
         **{"、": ",", "。": ". ", "×": "x", "İ": "I", "│": "|", "∶": ":"},
     }
 )
 _TAG = re.compile(r"</?[A-Za-z|][^<>\n]{0,60}>")
+_NAMED_TAG = re.compile(r"<(?!(?:strong|code|mark|small|span|font)>)([a-z]{4,12})>([^<>\n]*)</\1>")
+_LATEX = re.compile(r"\\(?:boxed|[()\[\]])")
 _STRUCK = re.compile(r"</?(?:s|del|strike)>", re.IGNORECASE)
 _BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _TABLE_RULE = re.compile(r"^[ \t|:]*-[ \t|:-]*$", re.MULTILINE)
@@ -32,23 +36,24 @@ _OVER_TIME = re.compile(r"\b(?:step|move|action|turn|time|after|before|next|exam
 
 def is_plain(text: str) -> bool:
     """Whether :func:`plain` has nothing to do; rather False."""
-    return text.isascii() and not any(mark in text for mark in ("<", "\\n", "\r", "|"))
+    return text.isascii() and not any(mark in text for mark in ("<", "\\", "\r", "|"))
 
 
 def plain(text: str) -> str:
     """The same text with ASCII marks and digits for full-width ones, with plain spaces and line ends and without tags.
 
-    What is struck out, by a tag, is marked by ``~``. A Markdown table with one row below its header, or with columns
-    for row and column, becomes one line a field.
+    What is struck out, by a tag, is marked by ``~``; ``<size>4</size>`` becomes ``size: 4``. A Markdown table with one row
+    below its header, or with columns for row and column, becomes one line a field.
     """
     if not text.isascii():
         text = text.translate(_TABLE)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\\n" in text:
-        text = text.replace("\\n", "\n")
+    if "\\" in text:
+        text = _LATEX.sub(" ", text.replace("\\n", "\n"))
     if "<" in text:
-        text = _TAG.sub(" ", _BREAK.sub("\n", _STRUCK.sub("~", text)))
+        text = _NAMED_TAG.sub(r"\n\1: \2\n", _BREAK.sub("\n", _STRUCK.sub("~", text)))
+        text = _TAG.sub(" ", text)
     return _with_tables_told(text) if "|" in text and "-" in text else text
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Literal
+from unicodedata import category
 
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.types import Cell
@@ -17,7 +18,7 @@ Kind = Literal["number", "cell", "cells", "sides"]
 """What a field holds: one number, one cell, any number of cells, or cells each with the sides that are open."""
 
 _N = r"[0-9]{1,4}(?![0-9]|\.[0-9])"
-_NAMED = rf"""["']?(row|r|y|column|col|c|x)["']?[ \t]*[:=#]?[ \t]*["']?({_N})["']?"""
+_NAMED = rf"""["']?(row|r|y|column|col|c|x)["']?[ \t]*(?:index[ \t]*)?[:=#]?[ \t]*["']?({_N})["']?"""
 _TOKEN = re.compile(
     rf"""
       [(\[{{]\s*(?P<row>{_N})\s*,\s*(?P<column>{_N})\s*(?:[)\]}}]|,(?=\s*["'A-Za-z\[(]))
@@ -31,7 +32,7 @@ _TOKEN = re.compile(
     | (?P<side>[←↓↑⬅⬇⬆])
     | (?P<colon>[:=])
     | (?P<stop>\.(?=\s|$))
-    | (?P<mark>\.\.\.|[\s,;"'*`_|&$+•·…\ufe0e\ufe0f]+|[()\[\]{{}}]|-(?![0-9])|/(?!/))
+    | (?P<mark>\.\.\.|[\s,;"'*`_|&$+•·…\ufe0e\ufe0f]+|[()\[\]{{}}]|-(?![0-9])|(?<=by)-|/(?!/))
     | (?P<other>.)
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
@@ -59,7 +60,7 @@ def _words(text: str) -> frozenset[str]:
 _NAMING = _words("at cell cells position positions location coordinate coordinates")
 _PLACING = _NAMING | _words(
     "a an the and in on of is are located standing square squares tile tiles top bottom upper lower left right middle "
-    "center centre corner edge row rows column columns side"
+    "center centre corner edge row rows column columns side only"
 )
 _LENGTHS = _words("cols columns rows height width size")
 _MEASURING = _LENGTHS | _words(
@@ -189,7 +190,7 @@ class _Reader:
                     known = True
                     self.value.ended = not self.whole and bool(self.text[self.position :].strip())
                 case _:
-                    known = name in ("mark", "order")
+                    known = name in ("mark", "order") or (category(text) == "So" and text not in "✗✘❌🚫⛔")
                     if text[0] in "(#/-" and (remark := self.remark()):
                         known = not _DOUBT.search(remark)
             if not known:

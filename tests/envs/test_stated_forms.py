@@ -120,6 +120,13 @@ LAKES = {
     "line ends": PLAIN.replace("\n", "\r\n"),
     "old line ends": PLAIN.replace("\n", "\r"),
     "line separators": PLAIN.replace("\n", "\u2028"),
+    "tags for fields": "<size>4</size>\n<player>(0,1)</player><goal>(2,2)</goal>\n<holes>(1,1), (3,0)</holes>",
+    "introduced by a sentence": "Here is the state that I see: " + PLAIN.replace("\n", "; "),
+    "at": PLAIN.replace("player:", "player is at:").replace("holes:", "holes at:"),
+    "indices": PLAIN.replace("(0,1)", "row index 0, column index 1"),
+    "LaTeX": PLAIN.replace("(0,1)", "$(0,1)$").replace("(2,2)", "\\boxed{(2,2)}"),
+    "angle brackets": PLAIN.replace("(0,1)", "⟨0,1⟩").replace("(2,2)", "《2，2》"),
+    "pictograms behind": PLAIN.replace("(0,1)", "(0,1) 🧝").replace("(2,2)", "(2,2)🎁"),
     "tags": f"<state>\n{PLAIN}\n</state><|im_end|>",
     "line breaks in HTML": PLAIN.replace("\n", "<br>"),
     "box tokens": PLAIN.replace("(0,1)", "<|box_start|>(0,1)<|box_end|>"),
@@ -189,6 +196,7 @@ ROOMS = {
 
 NOTHING = {
     "sentences": "The size is 4.\nThe player stands at (0,1).\nThe goal is at (2,2).\nThe holes are at (1,1).",
+    "sentences without articles": "Player is at (0,1).\nGoal is in the corner (2,2).\nHoles are at (1,1) and (3,0).",
     "no separators": PLAIN.replace(":", ""),
     "a name in prose": "The hole nearest to the goal: (1,2)\nI stand next to the player: (0,1)",
     "a name behind a comma in prose": "Looking at the picture, player: (0,1)",
