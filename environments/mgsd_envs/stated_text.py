@@ -42,8 +42,8 @@ def is_plain(text: str) -> bool:
 def plain(text: str) -> str:
     """The same text with ASCII marks and digits for full-width ones, with plain spaces and line ends and without tags.
 
-    What is struck out, by a tag, is marked by ``~``; ``<size>4</size>`` becomes ``size: 4``. A Markdown table with one row
-    below its header, or with columns for row and column, becomes one line a field.
+    What is struck out, by a tag, is marked by ``~``; ``<size>4</size>`` becomes ``size: 4``. A Markdown table with one
+    row below its header, or with columns for row and column, becomes one line a field.
     """
     if not text.isascii():
         text = text.translate(_TABLE)

@@ -123,17 +123,6 @@ def read_value(text: str, kind: Kind, *, whole: bool = False) -> Value | None:
     return reader.value if reader.read() else None
 
 
-def read_sides(label: str) -> set[str]:
-    """Directions that a label names, as words (``left down``) or as letters (``LD``, ``L/D``); none if it says more."""
-    sides: set[str] = set()
-    for word in re.findall("[a-z]+", label.lower()):
-        if named := _sides(word):
-            sides |= named
-        elif word not in _OPENING:
-            return set()
-    return sides
-
-
 def _usual(text: str, kind: Kind) -> Value | None:
     """What nearly every value says, read fast."""
     value = Value(by_position=True)

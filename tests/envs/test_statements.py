@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mgsd_envs import get_task
-from mgsd_envs.stated_values import read_sides, read_value
+from mgsd_envs.stated_values import read_value
 
 LAKE = {("size", 3), ("player", 0, 1), ("goal", 2, 2), ("hole", 1, 1), ("hole", 2, 0)}
 PLAIN = "size: 3\nplayer: (0,1)\ngoal: (2,2)\nholes: (1,1), (2,0)"
@@ -140,4 +140,4 @@ def test_what_is_no_cell_makes_the_value_unreadable(wrong: str) -> None:
     ],
 )
 def test_sides(label: str, sides: set[str]) -> None:
-    assert read_sides(label) == sides
+    assert get_task("maze").parse(f"open: (0,1) {label}") == {("open", 0, 1, side) for side in sides}
