@@ -33,9 +33,7 @@ _ASKED = {
     "cells": f"none|{_ONE}(?:, {_ONE})*",
     "sides": f"none|{_ONE} [LDRU]{{1,4}}(?:, {_ONE} [LDRU]{{1,4}})*",
 }
-_OTHER_ORDER = re.compile(
-    r"[xX](?<![A-Za-z].)\s?,\s?[yY]\b|[cC]ol(?:umn)?s?\s?,\s?[rR]ows?\b|[(\[][cC]\s?,\s?[rR][)\]]"
-)
+_OTHER_ORDER = re.compile(r"x(?<![a-z]x) ?, ?y\b|columns? ?, ?rows?\b|cols? ?, ?rows?\b|\(c ?, ?r\)|\[c ?, ?r\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +70,12 @@ def read_facts(text: str, fields: tuple[Field, ...]) -> frozenset[Fact]:
         fields: in the order in which prompts ask for them.
     """
     form = _form(fields)
-    if is_plain(text) and not _OTHER_ORDER.search(text):
-        asked = form.asked.match(text)
-        if asked and not any(form.labels.find(text, asked.end())):
-            return frozenset(form.read_asked(asked))
-    return frozenset(form.read(plain(text)))
+    if not is_plain(text):
+        text = plain(text)
+    positions = not _OTHER_ORDER.search(text.lower())
+    if positions and (asked := form.asked.match(text)) and not any(form.labels.find(text, asked.end())):
+        return frozenset(form.read_asked(asked))
+    return frozenset(form.read(text, positions=positions))
 
 
 class _Form:
@@ -104,10 +103,9 @@ class _Form:
                 else:
                     yield one.fact, int(row), int(column)
 
-    def read(self, text: str) -> Iterator[Fact]:
-        """Facts of any text."""
+    def read(self, text: str, *, positions: bool) -> Iterator[Fact]:
+        """Facts of any plain text; ``positions`` as in :func:`_facts`."""
         last: dict[str, tuple[Statement, frozenset[Fact]]] = {}
-        positions = not _OTHER_ORDER.search(text)
         for statement in read_statements(text, self.labels, self.kinds):
             one = self.by_name[statement.name]
             facts = frozenset(_facts(one, statement.value, positions=positions))
