@@ -17,6 +17,7 @@ import re
 import sys
 import time
 from collections import Counter
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -26,6 +27,8 @@ from mgsd_envs import Fact, get_task
 from mgsd_envs.stated_text import plain
 from state_forms import FIELDS, write
 
+STATES = 3000
+"""States drawn for each task; what is random beyond is how they are written."""
 NOISE = (
     "Route: I go from (0,1) over (0,2) to (2,2).",
     "I see the player next to a hole at (1,1), and the goal is at (2,2).",
@@ -107,10 +110,12 @@ PIECES = (
 )
 
 
-def state_of(task: str, rng: Random) -> Any:
-    """A random state of 2 to 9 cells a side, and rarely of 32."""
-    generator = np.random.default_rng(rng.randrange(2**32))
-    level = 32 if rng.random() < 0.002 else rng.randint(get_task(task).min_level, 9)
+@cache
+def state_of(task: str, number: int) -> Any:
+    """One of many random states, most of 2 to 9 cells a side, a few of 32."""
+    generator = np.random.default_rng(number)
+    smallest = get_task(task).min_level
+    level = 32 if number % 500 == 0 else smallest + number % (10 - smallest)
     while (state := get_task(task).sample(level, generator)) is None:
         pass
     return state
@@ -159,7 +164,7 @@ def check(task: str, seed: str) -> tuple[str, str | None, str]:
         Its kind, what is wrong if anything is, and the text.
     """
     rng = Random(seed)
-    state = state_of(task, rng)
+    state = state_of(task, rng.randrange(STATES))
     facts = get_task(task).facts(state)
     kind = rng.choice(("written", "among noise", "spoiled", "mutated"))
     spoiled = rng.choice(list(FIELDS[task])) if kind == "spoiled" else None
