@@ -19,10 +19,17 @@ from PIL import Image, ImageDraw
 from mgsd_envs import grid, statements
 from mgsd_envs.grid import MOVES, Graph
 from mgsd_envs.rendering import Atlas, Pen, Picture, check_look, quantized_atlas
+from mgsd_envs.statements import Field
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 ICE, HOLE, GOAL, PLAYER = range(4)
+_FIELDS = (
+    statements.SIZE,
+    Field("player", "cell", "player"),
+    Field("goal", "cell", "goal"),
+    Field("holes", "cells", "hole", ("hole",)),
+)
 _QUESTIONS = (
     "How many rows does the grid have?",
     "Which cell is the player on?",
@@ -179,8 +186,7 @@ class FrozenLake:
 
     def parse(self, text: str) -> frozenset[Fact]:
         """Facts stated as ``size``, ``player``, ``goal`` and ``holes``."""
-        facts, _ = statements.read_facts(text, single={"player": "player", "goal": "goal"}, many={"holes": "hole"})
-        return frozenset(facts)
+        return statements.read_facts(text, _FIELDS)
 
     def questions(self, state: LakeState) -> tuple[tuple[str, str], ...]:
         """Size, player, goal and holes: the four questions of the paper's first stage."""

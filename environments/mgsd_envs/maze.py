@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mgsd_envs import grid, statements
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
+from mgsd_envs.statements import Field
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
@@ -26,6 +27,12 @@ BLACK, WHITE, GREY, YELLOW, BLUE = range(5)
 FLAGS = {"left": 1, "down": 2, "right": 4, "up": 8}
 _DIGITS = {side: bytes(48 + bool(i & flag) for i in range(256)) for side, flag in FLAGS.items()}
 _PLAYER, _GOAL = 16, 32
+_FIELDS = (
+    statements.SIZE,
+    Field("player", "cell", "player"),
+    Field("goal", "cell", "goal"),
+    Field("open", "sides", "open", ("openings", "open sides", "open directions")),
+)
 _QUESTIONS = (
     "How many rows does the grid have?",
     "Which cell is the player in?",
@@ -192,11 +199,7 @@ class Maze:
 
     def parse(self, text: str) -> frozenset[Fact]:
         """Facts stated as ``size``, ``player``, ``goal`` and ``open``, sides as letters or words."""
-        facts, fields = statements.read_facts(text, single={"player": "player", "goal": "goal"}, other=("open",))
-        for cell, label in statements.read_labelled_cells(fields.get("open", "")):
-            for side in statements.read_sides(label):
-                facts.add(("open", *cell, side))
-        return frozenset(facts)
+        return statements.read_facts(text, _FIELDS)
 
     def questions(self, state: MazeState) -> tuple[tuple[str, str], ...]:
         """Size, player, goal, open sides and legal moves: the five questions of the paper's first stage."""

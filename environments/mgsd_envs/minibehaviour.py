@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mgsd_envs import grid, statements
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
+from mgsd_envs.statements import Field
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
@@ -28,6 +29,12 @@ FETCHING, CARRYING, DONE = range(3)
 BLACK, GRID, TABLE, RED, WHITE = range(5)
 FLOOR_TILE, TABLE_TILE, AGENT_TILE, PRINTER_TILE, CARRIER_TILE, INSTALLED_TILE = range(6)
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
+_FIELDS = (
+    statements.SIZE,
+    Field("agent", "cell", "agent"),
+    Field("printer", "cell", "printer"),
+    Field("table", "cells", "table"),
+)
 _QUESTIONS = (
     "How many rows does the grid have?",
     "Which cell is the agent in?",
@@ -221,8 +228,7 @@ class MiniBehaviour:
 
     def parse(self, text: str) -> frozenset[Fact]:
         """Facts stated as ``size``, ``agent``, ``printer`` and ``table``."""
-        facts, _ = statements.read_facts(text, single={"agent": "agent", "printer": "printer"}, many={"table": "table"})
-        return frozenset(facts)
+        return statements.read_facts(text, _FIELDS)
 
     def questions(self, state: OfficeState) -> tuple[tuple[str, str], ...]:
         """Size, agent, printer, table, the cells beside both, and legal moves: the paper's seven questions."""

@@ -7,90 +7,146 @@ The same form is what prompts ask for, what planners are given and what answers 
     goal: (2,3)
     holes: (1,2), (3,0)
 
-Reading is forgiving about case, list marks, bold marks, ``=`` for ``:``, several fields on one line when ``;``
-separates them, square brackets, and lists that go on after a line's end or a ``;`` with another cell. It takes one
-pass.
+A task declares its fields; reading is the same for all. It knows many other forms (JSON, lists, tables, all on one
+line), states nothing that the text does not, takes time linear in the text's length and never raises. Where labels are
+found is in :mod:`mgsd_envs.stated_fields`, what a value says in :mod:`mgsd_envs.stated_values`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 
-from mgsd_envs.grid import LETTERS, MAX_LEVEL, MOVES, inside
+from mgsd_envs.grid import LETTERS, MAX_LEVEL, inside
+from mgsd_envs.stated_fields import Labels, Statement, read_statements
+from mgsd_envs.stated_text import is_plain, plain
+from mgsd_envs.stated_values import Kind, Value
 from mgsd_envs.types import Cell, Fact
 
-_SIDE_LETTERS = {letter.lower() for letter in LETTERS}
-_WORD = re.compile(r"[a-z]+")
-_NUMBER = re.compile(r"\d{1,4}")
-_CELL = re.compile(r"[(\[]\s{0,4}(\d{1,4})\s{0,4},\s{0,4}(\d{1,4})\s{0,4}[)\]]")
-_VALUE = re.compile(r"[^\n;]*(?:[\n;][ \t*•-]*[(\[]\d[^\n;]*)*")
+_CELL = re.compile(r"\(([0-9]{1,4}),([0-9]{1,4})\)(?: ([LDRU]+))?")
+_ONE = r"\([0-9]{1,4},[0-9]{1,4}\)"
+_ASKED = {
+    "number": "[0-9]{1,4}",
+    "cell": _ONE,
+    "cells": f"none|{_ONE}(?:, {_ONE})*",
+    "sides": f"none|{_ONE} [LDRU]{{1,4}}(?:, {_ONE} [LDRU]{{1,4}})*",
+}
+_OTHER_ORDER = re.compile(r"x(?<![a-z]x) ?, ?y\b|columns? ?, ?rows?\b|cols? ?, ?rows?\b|\(c ?, ?r\)|\[c ?, ?r\]")
 
 
-@cache
-def _field_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    mark = r"(?:^|;)[^\w\n;]*(?:\d{1,2}[.)][^\w\n;]*)?"
-    return re.compile(rf"{mark}({'|'.join(names)})[^\w\n;(\[:=]*[:=]", re.IGNORECASE | re.MULTILINE)
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a task's states.
+
+    Attributes:
+        name: its name in the text, in lower case.
+        kind: what it holds: ``number``, ``cell``, ``cells``, or ``sides`` (cells with their open sides).
+        fact: the name of the facts that it states: ``(fact, number)``, ``(fact, row, column)`` or
+            ``(fact, row, column, side)``.
+        aliases: other names that are read as well; a space in them may be left out or be ``_`` or ``-``.
+    """
+
+    name: str
+    kind: Kind
+    fact: str
+    aliases: tuple[str, ...] = ()
 
 
-def read_fields(text: str, names: tuple[str, ...]) -> dict[str, str]:
-    """The value of each stated field by lower-case name; the last statement of a field counts."""
-    fields: dict[str, str] = {}
-    for match in _field_pattern(names).finditer(text):
-        value = _VALUE.match(text, match.end())
-        fields[match[1].lower()] = value[0] if value else ""
-    return fields
+SIZE = Field("size", "number", "size", ("grid size", "board size", "map size", "size of the grid"))
+"""Cells a side, for every task."""
 
 
-def read_cells(value: str) -> list[Cell]:
-    """Every cell written in a value, in order."""
-    return [(int(row), int(column)) for row, column in _CELL.findall(value)]
+def read_facts(text: str, fields: tuple[Field, ...]) -> frozenset[Fact]:
+    """Facts that a text states in these fields; never raises.
 
-
-def read_labelled_cells(value: str) -> list[tuple[Cell, str]]:
-    """Every cell written in a value with the text behind it, up to the next cell."""
-    marks = list(_CELL.finditer(value))
-    ends = [mark.start() for mark in marks[1:]] + [len(value)]
-    return [((int(mark[1]), int(mark[2])), value[mark.end() : end]) for mark, end in zip(marks, ends, strict=False)]
-
-
-def read_sides(label: str) -> set[str]:
-    """Directions named in a label, as words (``left down``) or as letters (``LD``, ``L/D``)."""
-    sides: set[str] = set()
-    for word in _WORD.findall(label.lower()):
-        if word in MOVES:
-            sides.add(word)
-        elif set(word) <= _SIDE_LETTERS:
-            sides.update(LETTERS[letter.upper()] for letter in word)
-    return sides
-
-
-def read_facts(
-    text: str, *, single: dict[str, str], many: dict[str, str] | None = None, other: tuple[str, ...] = ()
-) -> tuple[set[Fact], dict[str, str]]:
-    """Facts stated as ``size``, as fields with one cell and as fields with many.
+    Of statements of a field the last one counts, also if it takes back or cannot be read; but where one JSON object
+    states a field twice and differently, neither does, and ``hole 2: (3,0)`` adds to ``hole 1: (1,1)``. Where one
+    cell or number is asked for, two different ones are none.
 
     Args:
         text: untrusted text.
-        single: fact name by field name, for fields that hold one cell.
-        many: fact name by field name, for fields that hold any number of cells.
-        other: fields whose value the caller reads.
-
-    Returns:
-        The facts, and the raw value of every field.
+        fields: in the order in which prompts ask for them.
     """
-    many = many or {}
-    fields = read_fields(text, ("size", *single, *many, *other))
-    facts: set[Fact] = set()
-    if number := _NUMBER.search(fields.get("size", "")):
-        facts.add(("size", int(number[0])))
-    for field, name in single.items():
-        if cells := read_cells(fields.get(field, "")):
-            facts.add((name, *cells[0]))
-    for field, name in many.items():
-        facts.update((name, *cell) for cell in read_cells(fields.get(field, "")))
-    return facts, fields
+    form = _form(fields)
+    if not is_plain(text):
+        text = plain(text)
+    positions = not _OTHER_ORDER.search(text.lower())
+    if positions and (asked := form.asked.match(text)) and not any(form.labels.find(text, asked.end())):
+        return frozenset(form.read_asked(asked))
+    return frozenset(form.read(text, positions=positions))
+
+
+class _Form:
+    """How the states of a task are read."""
+
+    def __init__(self, fields: tuple[Field, ...]) -> None:
+        self.fields = fields
+        named = {name: one for one in fields for name in (one.name, *one.aliases)}
+        self.by_name = {re.sub("[ _-]", "", name): one for name, one in named.items()}
+        self.kinds = {name: one.kind for name, one in self.by_name.items()}
+        self.labels = Labels(named)
+        lines = (f"{one.name}: ({_ASKED[one.kind]})" for one in fields)
+        self.asked = re.compile(r"\n*" + "\n".join(lines) + r"(?=\n*\Z|\nRoute:)")
+
+    def read_asked(self, match: re.Match[str]) -> Iterator[Fact]:
+        """Facts of a text in exactly the form that prompts ask for."""
+        for one, value in zip(self.fields, match.groups(), strict=True):
+            if one.kind == "number":
+                yield one.fact, int(value)
+                continue
+            for row, column, sides in _CELL.findall(value):
+                if one.kind == "sides":
+                    for letter in sides:
+                        yield one.fact, int(row), int(column), LETTERS[letter]
+                else:
+                    yield one.fact, int(row), int(column)
+
+    def read(self, text: str, *, positions: bool) -> Iterator[Fact]:
+        """Facts of any plain text; ``positions`` as in :func:`_facts`."""
+        last: dict[str, tuple[Statement, frozenset[Fact]]] = {}
+        for statement in read_statements(text, self.labels, self.kinds):
+            one = self.by_name[statement.name]
+            facts = frozenset(_facts(one, statement.value, positions=positions))
+            before, stated = last.get(one.name, (None, facts))
+            if before and before.number is not None and statement.number == before.number + 1:
+                facts |= stated
+            elif before and before.document is not None and before.document == statement.document and stated != facts:
+                facts = frozenset()
+            last[one.name] = statement, facts
+        for _, facts in last.values():
+            yield from facts
+
+
+_form = cache(_Form)
+
+
+def _facts(one: Field, value: Value | None, *, positions: bool) -> Iterator[Fact]:
+    """The facts that a value of a field states.
+
+    Args:
+        one: the field.
+        value: what is stated; None if it cannot be read.
+        positions: whether two numbers are a row and a column.
+    """
+    if value is None:
+        return
+    if one.kind == "number":
+        if len(value.numbers) == 1:
+            yield one.fact, *value.numbers
+        return
+    lone = len(value.cells) == 1
+    if (value.by_position and not positions) or (one.kind == "cell" and not lone):
+        return
+    if one.kind == "cells" and lone and value.bare:  # two numbers may be the numbers of two cells as well
+        return
+    for cell, sides in value.cells.items():
+        if one.kind == "sides":
+            for side in sides:
+                yield one.fact, *cell, side
+        else:
+            yield one.fact, *cell
 
 
 def write_cells(cells: Iterable[Cell]) -> str:

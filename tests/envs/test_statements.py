@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mgsd_envs import get_task
-from mgsd_envs.statements import read_cells, read_fields, read_sides
+from mgsd_envs.stated_values import read_value
 
 LAKE = {("size", 3), ("player", 0, 1), ("goal", 2, 2), ("hole", 1, 1), ("hole", 2, 0)}
 PLAIN = "size: 3\nplayer: (0,1)\ngoal: (2,2)\nholes: (1,1), (2,0)"
@@ -109,15 +109,23 @@ def test_an_office() -> None:
     assert get_task("minibehaviour").parse(text) == table | {("size", 5), ("agent", 4, 4), ("printer", 0, 0)}
 
 
-def test_fields_are_kept_whole() -> None:
-    assert read_fields("size: 4\nopen: (0,0) L\n- (0,1) R\nend", ("size", "open")) == {
-        "size": " 4",
-        "open": " (0,0) L\n- (0,1) R",
+def test_a_value_ends_where_the_next_line_is_no_part_of_it() -> None:
+    assert get_task("maze").parse("size: 4\nopen: (0,0) L\n- (0,1) R\nend") == {
+        ("size", 4),
+        ("open", 0, 0, "left"),
+        ("open", 0, 1, "right"),
     }
 
 
 def test_cells() -> None:
-    assert read_cells("(0,1) [2, 3] ( 4 ,5 ) (6;7) (a,b) (-1,2) 8,9 (12,345)") == [(0, 1), (2, 3), (4, 5), (12, 345)]
+    value = read_value("(0,1) [2, 3] ( 4 ,5 ) (12,345)", "cells")
+    assert value is not None
+    assert [*value.cells] == [(0, 1), (2, 3), (4, 5), (12, 345)]
+
+
+@pytest.mark.parametrize("wrong", ["(6;7)", "(a,b)", "(-1,2)", "8,9,10", "(1,2,3)", "(0.5,1)", "(1,12345)", "(1,2"])
+def test_what_is_no_cell_makes_the_value_unreadable(wrong: str) -> None:
+    assert read_value(f"(0,1), {wrong}", "cells") is None
 
 
 @pytest.mark.parametrize(
@@ -132,4 +140,4 @@ def test_cells() -> None:
     ],
 )
 def test_sides(label: str, sides: set[str]) -> None:
-    assert read_sides(label) == sides
+    assert get_task("maze").parse(f"open: (0,1) {label}") == {("open", 0, 1, side) for side in sides}
