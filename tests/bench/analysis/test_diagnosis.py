@@ -17,7 +17,7 @@ from mgsd_bench.analysis.attribution import (
     count_by_kind,
     count_facts,
     diagnose_sample,
-    misread_cells,
+    fact_cells,
 )
 from mgsd_bench.analysis.diagnosis import Diagnosis
 from mgsd_bench.analysis.run import Run, load_run
@@ -106,14 +106,16 @@ def test_counts_of_facts(true: frozenset[Fact], stated: frozenset[Fact]) -> None
     assert counts.tp + counts.fn == len(true)
     assert counts.tp + counts.fp == len(stated)
     assert counts == tuple(map(sum, zip((0, 0, 0), *count_by_kind(true, stated).values(), strict=True)))
-    assert len(misread_cells(true, stated, 4)) == counts.fp + counts.fn
+    assert len(fact_cells(true - stated, 4)) == counts.fn
+    assert len(fact_cells(stated - true, 4)) == counts.fp
     assert count_facts(true, true) == (len(true), 0, 0)
 
 
 def test_contradictions_and_cells_outside_the_grid_are_false_facts() -> None:
     true = frozenset({("player", 0, 0), ("size", 3)})
     assert count_facts(true, frozenset({("player", 0, 0), ("player", 1, 1), ("size", 3)})) == (2, 1, 0)
-    assert misread_cells(true, frozenset({("player", 9, 9), ("size", 4)}), 3) == [(0, 0)]
+    assert fact_cells(true, 3) == [(0, 0)]
+    assert fact_cells(frozenset({("player", 9, 9), ("size", 4)}), 3) == []
 
 
 def diagnose(runs: list[Run]) -> dict[str, Any]:
