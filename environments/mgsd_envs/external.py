@@ -138,9 +138,10 @@ def lake_state(
     """
     if any(len(row) != len(rows) for row in rows):
         raise ValueError(f"the grid is not square: {len(rows)} rows of {sorted({len(row) for row in rows})} cells")
-    if unknown := {cell for row in rows for cell in row} - {player, goal, hole, *ice}:
+    if unknown := {cell for row in rows for cell in row} - {player, goal, hole, ice}:
+        found = ", ".join(sorted(map(repr, unknown)))
         raise ValueError(
-            f"unknown marks {', '.join(sorted(map(repr, unknown)))}; known are {player} {goal} {hole} {ice}"
+            f"unknown marks {found}; a map has {player} (player), {goal} (goal), {hole} (hole), {ice} (ice)"
         )
     cells = {mark: _cells_with(rows, mark) for mark in (player, goal, hole)}
     for mark in (player, goal):
@@ -358,6 +359,8 @@ def _number(match: re.Match[str] | re.Match[bytes] | None) -> int | None:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -46,7 +46,7 @@ def diagnose_command(
     from mgsd_bench.analysis.diagnose import diagnose
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.files import write_whole
-    from mgsd_bench.report.tables import attribution_table, diagnosis_table
+    from mgsd_bench.report.tables import attribution_table, diagnosis_table, facts_table
 
     if (settings is None) == (not runs):
         raise UserError("diagnose: give either run folders or --model")
@@ -62,6 +62,7 @@ def diagnose_command(
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
     console = Console(markup=False)
     console.print(diagnosis_table(result))
+    console.print(facts_table(result))
     console.print(attribution_table(result))
     console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
     if code:
