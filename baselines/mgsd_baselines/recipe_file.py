@@ -153,7 +153,7 @@ def find_recipe(path_or_name: str, beside: Path | None = None) -> Path:
     folders = [recipes_dir()] if beside is None and bare else [beside or Path(), recipes_dir()]
     for folder in folders:
         path = folder / (f"{path_or_name}.yaml" if bare else path_or_name)
-        if path.is_file():
+        if path.exists():
             return path
     close = suggest(path_or_name, shipped()) if bare else ""
     hint = close if close.startswith("did") else "see `mgsd-bench train recipes`"

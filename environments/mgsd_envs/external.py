@@ -24,6 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from mgsd_envs.files import open_regular, read_bytes, read_text
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.task import get_task, rollout
 from mgsd_envs.types import Plan
@@ -120,21 +121,28 @@ def find_sources(path: Path) -> list[Source]:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    paths = [path] if path.is_file() else _below(path)
+    paths = _below(path) if path.is_dir() else [path]
     sources = [Source(kind, place) for place in paths if (kind := _format(place))]
     if not sources:
         raise ValueError(f"{path}: neither a DiffThinker folder nor a VisualPlanning .jsonl file, nor holds one")
     return sources
 
 
-def lake_state(rows: Sequence[Sequence[str]], player: str = "S", goal: str = "G", hole: str = "H") -> Any:
+def lake_state(
+    rows: Sequence[Sequence[str]], player: str = "S", goal: str = "G", hole: str = "H", ice: str = "F"
+) -> Any:
     """A FrozenLake state from a grid of marks.
 
     Raises:
-        ValueError: the grid is not square, or does not have one player and one goal.
+        ValueError: the grid is not square, has another mark than these four, or not one player and one goal.
     """
     if any(len(row) != len(rows) for row in rows):
         raise ValueError(f"the grid is not square: {len(rows)} rows of {sorted({len(row) for row in rows})} cells")
+    if unknown := {cell for row in rows for cell in row} - {player, goal, hole, ice}:
+        found = ", ".join(sorted(map(repr, unknown)))
+        raise ValueError(
+            f"unknown marks {found}; a map has {player} (player), {goal} (goal), {hole} (hole), {ice} (ice)"
+        )
     cells = {mark: _cells_with(rows, mark) for mark in (player, goal, hole)}
     for mark in (player, goal):
         if len(cells[mark]) != 1:
@@ -200,15 +208,15 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _is_lakes(folder: Path) -> bool:
-    return (folder / "table").is_dir() and (folder / "metadata.json").is_file()
+    return (folder / "table").is_dir() and (folder / "metadata.json").exists()
 
 
 def _format(path: Path) -> Format | None:
-    if path.is_file():
+    if not path.is_dir():
         return "visualplanning" if path.suffix == ".jsonl" and _mentions_meta(path) else None
     if _is_lakes(path):
         return "diffthinker-lakes"
-    return "diffthinker-mazes" if (path / "path.json").is_file() and any(path.glob(_MAZES)) else None
+    return "diffthinker-mazes" if (path / "path.json").exists() and any(path.glob(_MAZES)) else None
 
 
 def _sorted(paths: Iterator[Path]) -> list[Path]:
@@ -216,7 +224,7 @@ def _sorted(paths: Iterator[Path]) -> list[Path]:
 
 
 def _mentions_meta(path: Path) -> bool:
-    with path.open("rb") as lines:
+    with open_regular(path) as lines:
         return any(b'"meta"' in line for line in lines)
 
 
@@ -230,9 +238,9 @@ def _diffthinker_lakes(folder: Path) -> Records:
 
 
 def _diffthinker_lake(file: Path, image: Path, plan: Any) -> ExternalRecord:
-    lines = file.read_text(encoding="utf-8").splitlines()[1:]
+    lines = read_text(file).splitlines()[1:]
     rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines if line.strip()]
-    return _record("frozenlake", lake_state(rows, "@", "*", "#"), _plan(plan), image, file)
+    return _record("frozenlake", lake_state(rows, "@", "*", "#", "_"), _plan(plan), image, file)
 
 
 def _diffthinker_mazes(folder: Path) -> Records:
@@ -244,7 +252,7 @@ def _diffthinker_mazes(folder: Path) -> Records:
 
 
 def _diffthinker_maze(file: Path, plan: Any) -> ExternalRecord:
-    size, *numbers = map(int, file.read_text(encoding="utf-8").split())
+    size, *numbers = map(int, read_text(file).split())
     if len(numbers) != 4 + size * size:
         raise ValueError(f"a maze of size {size} takes {5 + size * size} numbers, not {1 + len(numbers)}")
     masks = numbers[4:]
@@ -257,7 +265,7 @@ def _diffthinker_maze(file: Path, plan: Any) -> ExternalRecord:
 def _plans(file: Path) -> tuple[Mapping[str, Any], list[BadRecord]]:
     """Plans by name; none and what is wrong if the file is damaged."""
     try:
-        plans = json.loads(file.read_bytes())
+        plans = json.loads(read_bytes(file))
         if not isinstance(plans, dict):
             raise ValueError("not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
@@ -274,7 +282,7 @@ def _plan(letters: Any) -> Plan | None:
 
 
 def _visualplanning(file: Path) -> Records:
-    with file.open("rb") as lines:
+    with open_regular(file) as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 source = f"{file}:{number}"
@@ -351,6 +359,8 @@ def _number(match: re.Match[str] | re.Match[bytes] | None) -> int | None:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -61,15 +61,23 @@ def bfs_layers(graph: Graph, start: int, goal: int = 0) -> list[int]:
     return layers
 
 
-def shortest(graph: Graph, start: int, goal: int) -> tuple[Plan, int] | None:
-    """One shortest plan and the exact number of shortest plans; None where the goal is out of reach."""
+def shortest_layers(graph: Graph, start: int, goal: int) -> list[int] | None:
+    """The nodes on shortest plans: item k holds those that k actions lead to; None where the goal is out of reach."""
     layers = bfs_layers(graph, start, goal)
     ends = layers[-1] & goal
     if not ends:
         return None
-    for k in range(len(layers) - 1, 0, -1):  # keep only what lies on a shortest plan
+    for k in range(len(layers) - 1, 0, -1):
         layers[k] = ends
         ends = graph.before(ends) & layers[k - 1]
+    return layers
+
+
+def shortest(graph: Graph, start: int, goal: int) -> tuple[Plan, int] | None:
+    """One shortest plan and the exact number of shortest plans; None where the goal is out of reach."""
+    layers = shortest_layers(graph, start, goal)
+    if layers is None:
+        return None
     plan: list[str] = []
     node = start
     ways = {start: 1}

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mgsd_envs.files import open_regular
+
 MOST_PIXELS = 4096
 """Longest side of a picture that is read."""
 
@@ -52,7 +54,7 @@ def read_original(path: Path) -> Original:
 
 def _read(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as stream, Image.open(stream) as image:
             if image.width != image.height or image.width > MOST_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels; a square of at most {MOST_PIXELS} is needed")
             return image.convert("RGB")

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 from mgsd_bench.prompts import WITH_FACTS
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, Fact, Plan, Task, get_task, rollout
+from mgsd_envs.transfer import transfer
 
 
 class Counts(NamedTuple):
@@ -60,9 +62,9 @@ def count_by_kind(true: frozenset[Fact], stated: frozenset[Fact]) -> dict[str, C
     }
 
 
-def misread_cells(true: frozenset[Fact], stated: frozenset[Fact], size: int) -> list[tuple[int, int]]:
-    """The cell of every fact that was misread, a cell as often as facts about it were; outside the grid left out."""
-    cells = ((int(fact[1]), int(fact[2])) for fact in true ^ stated if len(fact) > 2)
+def fact_cells(facts: Iterable[Fact], size: int) -> list[tuple[int, int]]:
+    """The cell of every fact, a cell as often as there are facts about it; those outside the grid left out."""
+    cells = ((int(fact[1]), int(fact[2])) for fact in facts if len(fact) > 2)
     return [(row, column) for row, column in cells if row < size and column < size]
 
 
@@ -100,7 +102,8 @@ def attribute(episode: Episode, sample: Sample) -> Attribution:
     - ``planning``: the stated state is just the true one, and yet the plan fails.
     - ``perception``: the plan works in the world that was stated, or no plan would (no way leads to the goal there, or
       none is needed).
-    - ``both``: the stated state is not the true one, and the plan fails in it too.
+    - ``both``: the stated state is not the true one, and the plan fails in it too. Two faults were made; whether both
+      were needed for the failure is another question, see :mod:`mgsd_bench.analysis.overlap`.
     - ``unstated``: no complete state was stated, so that the two cannot be told apart.
     """
     task, stated = get_task(episode.task), stated_facts(sample)
@@ -126,6 +129,39 @@ def _misplanned(task: Task[Any], sample: Sample, belief: Belief) -> bool | None:
     return rollout(task, belief.state, sample.plan).outcome != "solved"
 
 
+def planned_well(episode: Episode, sample: Sample, belief: Belief, misplanned: bool | None) -> float:
+    """The chance that an answer would have solved its episode, had it been planned well in the world that it states.
+
+    Planning alone is put right, and only where it went wrong:
+
+    - A solved answer stays solved: 1.
+    - A plan that works in the stated world and fails in the true one is no fault of planning: 0. So is whatever was
+      answered where nothing complete is stated, no way leads to the stated goal, or none is needed.
+    - A plan that fails in the stated world, or is missing, is replaced by a shortest plan of the stated world, drawn
+      evenly from all of them: the exact share of those that solve the true world.
+
+    The mean over answers is never below the share solved. In expectation over which shortest plan is taken it is never
+    below the accuracy of the same model without faults of planning, nor above it by more than what plans that fail in
+    the stated world solved in the true one by luck.
+
+    Args:
+        episode: what was asked.
+        sample: the answer from the picture.
+        belief: the world that it states.
+        misplanned: whether its plan fails there; None where that cannot be said.
+    """
+    if sample.outcome == Outcome.SOLVED:
+        return 1.0
+    if misplanned is False or not belief.plan:
+        return 0.0
+    return _transfer(episode.task, belief.state, episode.state)
+
+
+@lru_cache(maxsize=65_536)
+def _transfer(task: str, believed: Any, true: Any) -> float:
+    return transfer(get_task(task), believed, true)
+
+
 @dataclass(frozen=True, slots=True)
 class SampleDiagnosis:
     """What comes of comparing one answer with its episode; None where that was not asked for or cannot be said.
@@ -140,8 +176,8 @@ class SampleDiagnosis:
         attribution: what an answer from the picture failed at.
         misplanned: whether the plan fails in the world that was stated; None without a plan, such a world, or a way in
             it; of answers from the picture.
-        if_planned_well: whether a shortest plan for the world that was stated works in the true one; of answers from
-            the picture.
+        if_planned_well: the chance from 0 to 1 that the answer would solve its episode had it been planned well in the
+            world that it states, see :func:`planned_well`; of answers from the picture.
     """
 
     state_tp: int | None = None
@@ -152,7 +188,7 @@ class SampleDiagnosis:
     misread_fn: int | None = None
     attribution: str | None = None
     misplanned: bool | None = None
-    if_planned_well: bool | None = None
+    if_planned_well: float | None = None
 
     @property
     def state_precision(self) -> float | None:
@@ -192,12 +228,13 @@ def diagnose_sample(episode: Episode, sample: Sample) -> SampleDiagnosis:
         return SampleDiagnosis(tp, fp, fn)
     misread = count_facts(*(frozenset(fact for fact in facts if fact[0] != "size") for facts in (true, stated)))
     belief = Belief.of(task, stated)
+    misplanned = _misplanned(task, sample, belief)
     return SampleDiagnosis(
         tp,
         fp,
         fn,
         *misread,
         attribution=_attribute(task, sample, stated == true, belief).value,
-        misplanned=_misplanned(task, sample, belief),
-        if_planned_well=bool(belief.plan) and rollout(task, episode.state, belief.plan).outcome == "solved",
+        misplanned=misplanned,
+        if_planned_well=planned_well(episode, sample, belief, misplanned),
     )

@@ -12,14 +12,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from mgsd_bench.analysis import comparable
-from mgsd_bench.analysis.attribution import Attribution, count_by_kind, misread_cells, stated_facts
+from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.diagnosis import (
     ByPath,
     Diagnosis,
-    FactCounts,
     FaultRates,
     Gap,
-    Grid,
     Joint,
     Length,
     Level,
@@ -28,12 +26,15 @@ from mgsd_bench.analysis.diagnosis import (
     StateScores,
     TaskDiagnosis,
 )
+from mgsd_bench.analysis.facts import read_facts
 from mgsd_bench.analysis.frame import concatenate
 from mgsd_bench.analysis.groups import Pairs, group, group_column
 from mgsd_bench.analysis.metrics import METRICS, Measure
+from mgsd_bench.analysis.overlap import attribution_bounds
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
-from mgsd_bench.statistics.intervals import Estimate
+from mgsd_bench.runs.sample import Sample
+from mgsd_bench.statistics.intervals import Estimate, complement
 from mgsd_envs import Episode, get_task, random_plan, rollout
 
 if TYPE_CHECKING:
@@ -60,14 +61,16 @@ def diagnose(runs: Sequence[Run], allow: Iterable[str] = ()) -> Diagnosis:
         raise UserError(f"{runs[0].path}: a diagnosis needs answers under the condition visual; run it first")
     first = runs[0]
     cases = Cases.of(concatenate([run.diagnostic_frame for run in runs]), first.episodes)
-    facts, misread = _facts(runs, first.episodes)
+    facts = read_facts(_visual(runs), first.episodes)
     tasks = {
         task: TaskDiagnosis(
             **cases.figures(task),
-            facts=facts[task],
+            facts=facts[task].kinds,
             levels=tuple(Level(**cases.figures(task, level), level=level) for level in cases.levels(task)),
             lengths=cases.lengths(task),
-            misread=misread[task],
+            misread=facts[task].misread,
+            missed=facts[task].missed,
+            invented=facts[task].invented,
         )
         for task in cases.tasks
     }
@@ -92,6 +95,7 @@ class Cases:
             **{m.name: group(by_condition[m.condition], m) for m in METRICS.values() if m.condition in by_condition},
             **{name: group_column(frame, name) for name in ("random", "unreadable", "misplanned", "if_planned_well")},
             "misread": group_column(frame, "misread", "recall"),
+            "invented": group_column(frame, "misread", "precision"),
         }
         for condition in ("visual", "perceive"):
             if condition in by_condition:
@@ -152,6 +156,7 @@ class Cases:
             "gap": self._gap(task, level) if "symbolic" in has else None,
             "faults": self.faults(task, level),
             "attribution": {kind.value: counts[kind] for kind in Attribution},
+            "attribution_bounds": attribution_bounds(rows, has.get("symbolic")),
             "if_planned_well": estimate("if_planned_well"),
             "joint": self._joint(task, level) if "symbolic" in has else None,
             "repeats": _repeats(rows),
@@ -181,12 +186,14 @@ class Cases:
 
     def faults(self, task: str | None = None, level: int | None = None) -> FaultRates:
         """How often what goes wrong, in one level, one task, or all tasks."""
-        recall = self._groups["misread"].at(task, level).estimate()
         planned, asked = self._groups["misplanned"].at(task, level), self._groups["e2e"].at(task, level)
+        stated = self._at(self._frame, task, level).groupby("task", observed=True)[["misread_tp", "misread_fp"]].sum()
+        precision = self._groups["invented"].at(task, level)
         return FaultRates(
-            misread=Estimate(1 - recall.value, 1 - recall.high, 1 - recall.low, recall.n),
+            misread=complement(self._groups["misread"].at(task, level).estimate()),
             misplanned=planned.estimate() if planned.tasks == asked.tasks else None,
             unreadable=self._groups["unreadable"].at(task, level).estimate(),
+            invented=complement(precision.estimate()) if (stated.sum(axis=1) > 0).all() else None,
         )
 
     def _joint(self, task: str | None, level: int | None) -> Joint:
@@ -236,36 +243,7 @@ def _random_share(episode: Episode) -> float:
     return sum(rollout(task, episode.state, plan).outcome == "solved" for plan in plans) / RANDOM_TRIES
 
 
-def _facts(
-    runs: Sequence[Run], episodes: Mapping[str, Episode]
-) -> tuple[dict[str, dict[str, FactCounts]], dict[str, dict[int, Grid]]]:
-    """By task the stated facts by kind, and by level the misread facts an answer, cell by cell."""
-    kinds: dict[str, dict[str, Counter[str]]] = {}
-    cells: dict[str, dict[int, Counter[tuple[int, int]]]] = {}
-    answers: Counter[tuple[str, int]] = Counter()
+def _visual(runs: Sequence[Run]) -> Iterable[Sample]:
+    """The last answer to each question from the picture."""
     read = (sample for run in runs for sample in run.read_samples(texts=False))
-    visual = {sample.key: sample for sample in read if sample.condition == "visual"}
-    for sample in visual.values():
-        episode = episodes[sample.episode]
-        true, stated = get_task(episode.task).facts(episode.state), stated_facts(sample)
-        for kind, counts in count_by_kind(true, stated).items():
-            kinds.setdefault(episode.task, {}).setdefault(kind, Counter()).update(counts._asdict())
-        answers[episode.task, episode.level] += 1
-        of_level = cells.setdefault(episode.task, {}).setdefault(episode.level, Counter())
-        of_level.update(misread_cells(true, stated, episode.level))
-    facts = {
-        task: {
-            kind: FactCounts(c["tp"], c["fp"], c["fn"], 2 * c["tp"] / (2 * c["tp"] + c["fp"] + c["fn"]))
-            for kind, c in sorted(of_task.items())
-        }
-        for task, of_task in kinds.items()
-    }
-    misread = {
-        task: {level: _grid(counts, level, answers[task, level]) for level, counts in sorted(of_task.items())}
-        for task, of_task in cells.items()
-    }
-    return facts, misread
-
-
-def _grid(counts: Counter[tuple[int, int]], size: int, answers: int) -> Grid:
-    return tuple(tuple(counts[row, column] / answers for column in range(size)) for row in range(size))
+    return {sample.key: sample for sample in read if sample.condition == "visual"}.values()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis.metrics import METRICS
+from mgsd_bench.analysis.overlap import Bounds
 from mgsd_bench.analysis.results import Place, Results
 from mgsd_bench.records import Stored
 from mgsd_bench.statistics.intervals import Estimate, proportion
@@ -59,18 +60,21 @@ class ByPath:
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """How often the model misreads a fact, misplans in the world that it believes in, and says no plan.
+    """How often the model misses or invents a fact, misplans in the world that it believes in, and says no plan.
 
     Attributes:
-        misread: share of true facts (the size left out) that are not stated.
+        misread: share of true facts (the size left out) that are not stated: what was missed.
         misplanned: share of plans that fail in the world that was stated, among those that have a way there; None where
             some task has no such plan.
         unreadable: share of answers without a plan.
+        invented: share of stated facts (the size left out) that are false, which a wholly right list with holes added
+            to it has too; None where in some task nothing is stated.
     """
 
     misread: Estimate
     misplanned: Estimate | None
     unreadable: Estimate
+    invented: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,12 @@ class Scope:
         gap: the modality gap.
         faults: how often what goes wrong.
         attribution: answers from the picture by what they failed at.
-        if_planned_well: solved by a shortest plan for the state that was stated.
+        if_planned_well: solved if planning alone were put right, wherever it went wrong; an upper bound of ``e2e``. See
+            :func:`mgsd_bench.analysis.attribution.planned_well`.
         joint: seen, planned and solved together.
         repeats: reliability; None where each question was asked once, or not all equally often.
+        attribution_bounds: for ``perception``, ``planning`` and ``both`` the share of answers that each accounts for
+            alone, as far as it can be known; see :mod:`mgsd_bench.analysis.overlap`. Empty in files of release 0.1.
     """
 
     n: int
@@ -149,6 +156,7 @@ class Scope:
     if_planned_well: Estimate
     joint: Joint | None
     repeats: Repeats | None
+    attribution_bounds: Mapping[str, Bounds] = field(default_factory=dict, kw_only=True)
 
     @property
     def failures(self) -> dict[str, Estimate]:
@@ -183,12 +191,23 @@ class Level(Scope):
 
 @dataclass(frozen=True, slots=True)
 class FactCounts:
-    """Facts of one kind: stated and true, stated but false, true but not stated, and their F1."""
+    """Facts of one kind.
+
+    Attributes:
+        tp: stated and true.
+        fp: stated but false: invented.
+        fn: true but not stated: missed.
+        f1: 2 tp / (2 tp + fp + fn).
+        missed: share of the true facts that are not stated; None where there is none.
+        invented: share of the stated facts that are false; None where none is stated.
+    """
 
     tp: int
     fp: int
     fn: int
     f1: float
+    missed: Estimate | None = None
+    invented: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +243,17 @@ class TaskDiagnosis(Scope):
         facts: stated facts by kind, over all answers from the picture.
         levels: its levels, smallest first.
         lengths: its episodes by the length of the shortest plan.
-        misread: by level, misread facts an answer by the cell that they are about.
+        misread: by level, misread facts an answer by the cell that they are about: missed and invented ones.
+        missed: likewise, true facts that are not stated.
+        invented: likewise, stated facts that are false; those outside the grid are left out.
     """
 
     facts: Mapping[str, FactCounts]
     levels: tuple[Level, ...]
     lengths: tuple[Length, ...]
     misread: Mapping[int, Grid]
+    missed: Mapping[int, Grid] = field(default_factory=dict)
+    invented: Mapping[int, Grid] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ DIAGNOSTICS: dict[str, Column] = {
     "misread_fp": Column("Int64", "facts", "as state_fp without the size"),
     "misread_fn": Column("Int64", "facts", "as state_fn without the size"),
     "misplanned": Column("boolean", "", "whether the plan fails in the stated world; missing where it has no way"),
-    "if_planned_well": Column("boolean", "", "whether a shortest plan for the stated world works in the true one"),
+    "if_planned_well": Column("float64", "chance", "that it were solved if planned well in the stated world"),
 }
 """What comes of comparing an answer with its episode; these columns need the episodes of the run."""
 

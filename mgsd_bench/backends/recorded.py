@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key
 from mgsd_bench.errors import UserError, option
+from mgsd_envs.files import read_bytes
 
 
 def open_backend(config: BackendConfig) -> RecordedBackend:
@@ -28,7 +29,7 @@ def open_backend(config: BackendConfig) -> RecordedBackend:
     """
     path = Path(config.model)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise UserError(f"{option('answers', path)}: cannot be read ({error.strerror or error})") from error
     answers: dict[str, tuple[int, Response]] = {}

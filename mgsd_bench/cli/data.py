@@ -87,9 +87,9 @@ def show_command(
     out: Annotated[Path | None, typer.Option("--out", help="Write a PNG instead of drawing in the terminal.")] = None,
     size: Annotated[int, typer.Option("--size", help="Side of the PNG in pixels.", min=128, max=4096)] = 512,
 ) -> None:
-    """Draw one episode, in our own look, with a plan over it."""
+    """Draw one episode, in our own look, with a plan over it; as a map of letters where no terminal reads it."""
     from mgsd_bench.answers.plans import read_plan, write_plan
-    from mgsd_bench.report.drawing import draw_plan, to_terminal
+    from mgsd_bench.report.drawing import draw_plan, to_terminal, to_text
     from mgsd_bench.suites.suite import find_episode
     from mgsd_bench.terminal import Terminal
     from mgsd_envs import get_task, rollout
@@ -108,7 +108,10 @@ def show_command(
             raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     else:
         console = Terminal()
-        console.print(to_terminal(image, columns=min(64, console.width)), end="")
+        if console.is_terminal:
+            console.print(to_terminal(image, columns=min(64, console.width)), end="")
+        else:
+            say(to_text(episode))
     broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
     say(get_task(episode.task).describe(episode.state))
     say(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")

@@ -74,7 +74,7 @@ def diagnose_command(
     from mgsd_bench.analysis.diagnose import diagnose
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.files import write_whole
-    from mgsd_bench.report.tables import attribution_table, diagnosis_table
+    from mgsd_bench.report.tables import attribution_table, diagnosis_table, facts_table
     from mgsd_bench.terminal import Terminal
 
     if (settings is None) == (not runs):
@@ -91,6 +91,7 @@ def diagnose_command(
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
     console = Terminal()
     console.print(diagnosis_table(result))
+    console.print(facts_table(result))
     console.print(attribution_table(result))
     console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
     if code:

@@ -134,7 +134,7 @@ def _layers(model: type, context: typer.Context, given: dict[str, Any]) -> Layer
 
 
 def _beside(name: str, folder: Path) -> Path:
-    if not (folder / name).is_file():
+    if not (folder / name).exists():
         raise UserError(f"{folder / name}: no such file; name it from the folder of the file that extends it")
     return folder / name
 

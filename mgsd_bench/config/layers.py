@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mgsd_bench.errors import UserError, option
+from mgsd_envs.files import read_text
 
 Key = tuple[str | int, ...]
 """A place in nested mappings and lists, from the outside in."""
@@ -106,7 +107,7 @@ def read_layer(path: Path) -> Layers:
         UserError: it cannot be read, is no YAML, repeats a key, or holds something else than a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     values = parse_yaml(text, str(path))

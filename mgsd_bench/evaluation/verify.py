@@ -23,6 +23,7 @@ from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
 from mgsd_bench.runs.stored import EPISODES, FINISHED, METRICS, SAMPLES, read_episodes, read_record, read_sample
 from mgsd_bench.suites.suite import digest
 from mgsd_envs import Episode
+from mgsd_envs.files import open_regular, read_bytes
 
 BLOCK = 10_000
 """Lines that one process checks at a time by default; a run of no more is checked in this process."""
@@ -98,7 +99,7 @@ def _checked(folder: Path, scorer: int, size: int, episodes: dict[str, Episode])
 
 def _starts(path: Path, size: int) -> list[tuple[int, int]]:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             starts, byte = [(1, 0)], 0
             for number, line in enumerate(stream, 1):
                 byte += len(line)
@@ -110,7 +111,7 @@ def _starts(path: Path, size: int) -> list[tuple[int, int]]:
 
 
 def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
-    with (part.folder / SAMPLES).open("rb") as stream:
+    with open_regular(part.folder / SAMPLES) as stream:
         stream.seek(part.byte)
         lines = list(islice(stream, part.size))
     found = _Block(sum(seal_of(line) is not None for line in lines), [], [])
@@ -171,7 +172,7 @@ def _figures(folder: Path, samples: list[Sample]) -> list[str]:
     if not path.is_file():
         return []
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         return [f"{METRICS}: cannot be read ({type(error).__name__}: {error})"]
     counted = json.loads(json.dumps(summarise(sample_frame(samples)).to_json()))

@@ -14,6 +14,7 @@ from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.gating.settings import FOLDER
 from mgsd_bench.runs.sample import ordered
 from mgsd_bench.runs.stored import EPISODES
+from mgsd_envs.files import read_text
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _KEPT = ("versions", "git", "backend")
@@ -102,7 +103,7 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
         raise UserError(f"{target}: exists; give another name, or {option('force', True)} to overwrite it")
     samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
     texts = {
-        EPISODES: (path / EPISODES).read_text(encoding="utf-8"),
+        EPISODES: read_text(path / EPISODES),
         "samples.jsonl": b"".join(sample.to_line() for sample in samples).decode(),
         "metrics.json": pretty_json(summarise(run.frame).to_json()),
         "run.json": pretty_json(_without_machine(run)),  # last: without it the folder is no run

@@ -17,6 +17,7 @@ import typer
 
 from mgsd_bench.errors import UserError, command_line, option
 from mgsd_bench.files import write_whole
+from mgsd_envs.files import open_regular
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
@@ -60,6 +61,7 @@ def _read(path: Path) -> tuple[EvalLog, str]:
     from inspect_ai.log import read_eval_log
 
     try:
+        open_regular(path).close()
         log = read_eval_log(str(path))
     except Exception as error:  # inspect and its file systems raise what they like
         raise UserError(f"{path}: cannot be read as a log of inspect ({type(error).__name__}: {error})") from error

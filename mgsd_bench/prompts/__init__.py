@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from mgsd_bench.errors import UserError, option
 from mgsd_envs import get_task
+from mgsd_envs.files import read_text
 
 if TYPE_CHECKING:
     from mgsd_envs import Episode
@@ -96,7 +97,7 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return read_text(path).strip()
     except FileNotFoundError as error:
         raise UserError(
             f"{option('prompts')}: {path} is missing; a prompt set needs it for this task and condition"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LINE = (220, 0, 120)
 HALO = (255, 255, 255)
+_MORE = "0123456789*"
 
 
 def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
@@ -44,6 +45,42 @@ def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
         pen.line((x - arm, y - arm, x + arm, y + arm), fill=LINE, width=width)
         pen.line((x - arm, y + arm, x + arm, y - arm), fill=LINE, width=width)
     return image
+
+
+def to_text(episode: Episode) -> str:
+    """The episode's state as a map of letters, row 0 at the top, and what they stand for in a line below it.
+
+    It is made of the state's facts: a thing in a cell is a letter, and where a task states which sides of cells are
+    open, all others are walls.
+    """
+    facts = get_task(episode.task).facts(episode.state)
+    cells: dict[tuple[int, int], str] = {}
+    letters: dict[str, str] = {}
+    sides: set[tuple[int, int, str]] = set()
+    for name, *place in sorted(facts, key=str):
+        match place:
+            case [int(row), int(column)]:
+                known = letters.values()
+                letter = letters.setdefault(str(name), next(c for c in f"{name}{_MORE}".upper() if c not in known))
+                cells[row, column] = cells.get((row, column), "") + letter
+            case [int(row), int(column), str(side)]:
+                sides.add((row, column, side))
+    n = range(episode.level)
+    wide = max(map(len, cells.values()), default=1)
+    shown = [[cells.get((row, column), ".").center(wide) for column in n] for row in n]
+    lines = _walled(shown, sides) if sides else [" ".join(row) for row in shown]
+    return "\n".join([*lines, ", ".join(f"{letter} {name}" for name, letter in letters.items())]) + "\n"
+
+
+def _walled(cells: list[list[str]], sides: set[tuple[int, int, str]]) -> list[str]:
+    """Rows of cells with a wall on every side that is not open."""
+    bar, gap = "-" * (len(cells[0][0]) + 2), " " * (len(cells[0][0]) + 2)
+    lines = []
+    for r, row in enumerate(cells):
+        lines.append("+" + "".join(f"{gap if (r, c, 'up') in sides else bar}+" for c in range(len(row))))
+        walls = [" " if (r, c, "right") in sides else "|" for c in range(len(row))]
+        lines.append("|" + "".join(f" {cell} {wall}" for cell, wall in zip(row, walls, strict=True)))
+    return [*lines, "+" + f"{bar}+" * len(cells)]
 
 
 def to_terminal(image: Image.Image, columns: int = 64) -> Text:

@@ -172,29 +172,33 @@ def reliability(diagnoses: Sequence[Diagnosis]) -> Figure:
 
 @style()
 def misread(diagnosis: Diagnosis) -> Figure:
-    """Where on the grid the facts that a model states are wrong: mean misread facts an episode, for each cell."""
-    grids = {name: task.misread for name, task in diagnosis.tasks.items() if task.misread}
-    columns = max(map(len, grids.values()), default=1)
+    """Where on the grid facts are missed and where they are invented: mean facts an answer, for each cell."""
+    grids = {name: task for name, task in diagnosis.tasks.items() if task.missed}
+    columns = max((len(task.missed) for task in grids.values()), default=1)
     width = min(WIDTH, 1.3 + 1.25 * columns)
     cell = (width - 1.3) / columns
-    figure, axes = plotting.new("misread", max(1, len(grids)), columns, 0.1 + (cell + 0.3) * max(1, len(grids)))
+    rows = max(1, 2 * len(grids))
+    figure, axes = plotting.new("misread", rows, columns, 0.1 + (cell + 0.2) * rows)
     figure.set_layout_engine("compressed")
     figure.set_figwidth(width)
     for ax in (ax for row in axes for ax in row):
         ax.set_axis_off()
-    for row, (name, of_task) in zip(axes, grids.items(), strict=False):
-        counts = {level.level: level.n for level in diagnosis.tasks[name].levels}
-        highest = max(x for grid in of_task.values() for line in grid for x in line) or 1
-        for i, (ax, level) in enumerate(zip(row, sorted(of_task), strict=False)):
-            ax.set_axis_on()
-            image = ax.imshow(of_task[level], cmap="Blues", vmin=0, vmax=highest, interpolation="nearest")
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            ax.spines[:].set_visible(True)
-            ax.set_title(f"level {level}, n = {counts.get(level, '?')}", fontsize=7, pad=2)
-            if i == 0:
-                ax.set_ylabel(one_line(name))
-        figure.colorbar(image, ax=row, label="misread facts\nan episode", fraction=0.04, pad=0.02)
+    for i, (name, task) in enumerate(grids.items()):
+        counts = {level.level: level.n for level in task.levels}
+        maps = {"missed": task.missed, "invented": task.invented}
+        highest = max(x for of_kind in maps.values() for grid in of_kind.values() for line in grid for x in line) or 1
+        for row, (kind, of_kind) in zip(axes[2 * i :], maps.items(), strict=False):
+            for j, (ax, level) in enumerate(zip(row, sorted(of_kind), strict=False)):
+                ax.set_axis_on()
+                image = ax.imshow(of_kind[level], cmap="Blues", vmin=0, vmax=highest, interpolation="nearest")
+                ax.set(xticks=[], yticks=[])
+                ax.grid(False)
+                ax.spines[:].set_visible(True)
+                if kind == "missed":
+                    ax.set_title(f"level {level}, n = {counts.get(level, '?')}", fontsize=7, pad=2)
+                if j == 0:
+                    ax.set_ylabel(f"{one_line(name)}\n{kind}")
+        figure.colorbar(image, ax=[ax for row in axes[2 * i : 2 * i + 2] for ax in row], label="facts an answer")
     return plotting.settle(figure)
 
 
@@ -208,7 +212,12 @@ def all_figures(diagnoses: Sequence[Diagnosis]) -> dict[str, Figure]:
             _any(diagnoses, *BARS),
             decomposition,
         ),
-        ("What the answers to all questions failed at.", True, attribution),
+        (
+            "What the answers to all questions failed at. Both: two faults were made, of which one alone may have been "
+            "enough.",
+            True,
+            attribution,
+        ),
         (
             "Modality gap: Plan-on-GT minus E2E on the same episodes, with 95 % intervals (Bonett and Price) and "
             "the mid-p value of McNemar's test.",
@@ -238,8 +247,9 @@ def all_figures(diagnoses: Sequence[Diagnosis]) -> dict[str, Figure]:
     )
     figures = {caption: make(diagnoses) for caption, wanted, make in makers if wanted}
     for i, (name, diagnosis) in enumerate(zip(model_names(diagnoses), diagnoses, strict=True), 1):
-        if any(task.misread for task in diagnosis.tasks.values()):
-            figure = figures[f"{name}: misread facts an episode about each cell of the grid."] = misread(diagnosis)
+        if any(task.missed for task in diagnosis.tasks.values()):
+            caption = f"{name}: facts about each cell of the grid that are missed, and that are invented, an answer."
+            figure = figures[caption] = misread(diagnosis)
             if len(diagnoses) > 1:
                 figure.set_label(f"misread-{i}")
     return figures

@@ -19,6 +19,7 @@ from mgsd_bench.report.text import as_csv, csv_text, latex_text, markdown_text, 
 
 if TYPE_CHECKING:
     from mgsd_bench.analysis.diagnosis import Diagnosis, Scope
+    from mgsd_bench.analysis.overlap import Bounds
     from mgsd_bench.analysis.results import Results
     from mgsd_bench.analysis.summary import ConditionSummary, Row, Summary
     from mgsd_bench.statistics.intervals import Estimate
@@ -30,9 +31,11 @@ LEGEND = (
     "with an effective n); asked: solved by an answer in the form that was asked for; opt.: solved with as few "
     "actions as possible; wrong: ends short of the goal; none: no answer; cut: ran out of tokens"
 )
-INTERVALS = (
-    "Intervals: 95 %, Wilson score with an effective number of episodes and a t quantile.",
-    "macro: equal-weight mean of the tasks. n: episodes.",
+INTERVALS = "Intervals: 95 %, Wilson score with an effective number of episodes and a t quantile."
+OVERLAP = (
+    "both: two faults were made, of which one alone may have been enough, so that it counts too many where faults go "
+    "together. In brackets: the shares once what one fault alone accounts for is given to it, whatever the two have to "
+    "do with each other"
 )
 BASELINES = {"straight": "blind: straight plan", "random": "blind: random plan"}
 CSV_COLUMNS = ("model", "suite", "measure", "scope", "task", "level", "value", "low", "high", "n")
@@ -61,7 +64,8 @@ class PaperTable:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is shown and how the intervals were made."""
-        return (METRICS[self.metric].about, *INTERVALS, *self.remarks)
+        tasks = dict.fromkeys(task for task, _ in self.columns if task)
+        return (METRICS[self.metric].about, INTERVALS, f"{macro_note(tasks)}. n: episodes.", *self.remarks)
 
     @property
     def counts(self) -> list[str]:
@@ -167,6 +171,12 @@ def paper_table(
     )
 
 
+def macro_note(tasks: Iterable[str]) -> str:
+    """What a macro average is over."""
+    names = list(map(one_line, tasks))
+    return f"macro: {'equal-weight mean of ' if len(names) > 1 else ''}{', '.join(names)}"
+
+
 def task_names(results: Iterable[Results | Diagnosis]) -> list[str]:
     """The tasks of all results, in the order in which they first occur."""
     return list(dict.fromkeys(task for of_run in results for task in of_run.tasks))
@@ -191,7 +201,7 @@ def results_table(condition: str, summary: ConditionSummary, model: str) -> Tabl
         summary: its figures.
         model: name of the model, for the title.
     """
-    table = plain_table(f"{model} · {condition}", LEGEND)
+    table = plain_table(f"{model} · {condition}", f"{LEGEND}; {macro_note(summary.macro.tasks)}")
     table.add_column("task", no_wrap=True)
     for name in ("level", "n", "acc.", "95 %", "asked", "opt.", *OTHER_OUTCOMES.values()):
         table.add_column(name, justify="right", no_wrap=True)
@@ -221,7 +231,8 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
     note = (
         "\n%, below it the 95 % interval. State F1: facts stated from the image; Plan-on-GT: solved from the state "
         "as text; E2E: solved from the image; gap: Plan-on-GT − E2E on the same episodes, in points (interval of "
-        "Bonett and Price); straight, random: what blind plans solve. " + " ".join((*INTERVALS, *diagnosis.notes))
+        "Bonett and Price); straight, random: what blind plans solve. "
+        + " ".join((INTERVALS, f"{macro_note(diagnosis.tasks)}. n: episodes.", *diagnosis.notes))
     )
     columns = ("task", "n", "State F1", "Plan-on-GT", "E2E", "gap", "straight", "random")
     table = plain_table(f"{diagnosis.model} · diagnosis", note, columns)
@@ -238,14 +249,36 @@ def attribution_table(diagnosis: Diagnosis) -> Table:
         "\n% of all questions asked from the image, below it the 95 % Wilson interval. perception: the plan fits the "
         "state that was stated, which is wrong; planning: the state is right, the plan is not; both: neither; "
         "unstated: no complete state; format: no plan. n: episodes. all: every question of the run, not the macro "
-        "average"
+        f"average. {OVERLAP}"
     )
     table = plain_table(f"{diagnosis.model} · what the answers failed at", note, ("task", "n", *ATTRIBUTIONS))
 
     def cells(scope: Scope) -> list[str]:
-        return [_stacked(scope.failures[key], scope.n) for key in ATTRIBUTIONS]
+        failures = scope.failures
+        return [_stacked(failures[key], scope.n) + _range(scope.attribution_bounds.get(key)) for key in ATTRIBUTIONS]
 
     return _add_scopes(table, diagnosis, "all", cells)
+
+
+def facts_table(diagnosis: Diagnosis) -> Table:
+    """Task by kind of fact: how many there are, and which shares are missed and invented."""
+    note = (
+        "\n%, below it the 95 % interval. missed: of the true facts, those not stated; invented: of the stated facts, "
+        "those that are false. all: every kind but the size"
+    )
+    columns = ("task", "fact", "true", "stated", "missed", "invented")
+    table = plain_table(f"{diagnosis.model} · what was seen", note, columns)
+    for name, task in diagnosis.tasks.items():
+        label = Text(one_line(name))
+        for kind, facts in task.facts.items():
+            counts = f"{facts.tp + facts.fn:,}", f"{facts.tp + facts.fp:,}"
+            shares = (_stacked(share, task.n) for share in (facts.missed, facts.invented))
+            table.add_row(label, Text(one_line(kind)), *counts, *shares)
+            label = Text()
+        shares = (_stacked(share, task.n) for share in (task.faults.misread, task.faults.invented))
+        table.add_row(label, "all", "", "", *shares, style="bold")
+        table.add_row()
+    return table
 
 
 def comparison(summaries: Sequence[tuple[str, Summary]], condition: str) -> list[list[str]]:
@@ -297,6 +330,14 @@ def plain_table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
     return table
+
+
+def _range(bounds: Bounds | None) -> str:
+    """The bounds of a share in a line of their own; nothing where it is known."""
+    if bounds is None:
+        return ""
+    low, high = (f"{100 * end:.0f}" for end in (bounds.low, bounds.high))
+    return "" if low == high else f"\n[{low}–{high}]"
 
 
 def _add_scopes(table: Table, diagnosis: Diagnosis, last: str, cells: Callable[[Scope], Iterable[str]]) -> Table:

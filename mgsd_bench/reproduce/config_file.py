@@ -161,7 +161,7 @@ def find_config(path_or_name: str) -> Path:
         UserError: there is none.
     """
     if Path(path_or_name).suffix in (".yaml", ".yml"):
-        if Path(path_or_name).is_file():
+        if Path(path_or_name).exists():
             return Path(path_or_name)
         raise UserError(f"{path_or_name}: no such file; name a YAML file, or one of {', '.join(SHIPPED)}")
     if path_or_name not in SHIPPED:
@@ -172,9 +172,9 @@ def find_config(path_or_name: str) -> Path:
 def _below(name: str, folder: Path) -> Path:
     """The file that a configuration extends: one beside it, or a shipped one."""
     beside, shipped = folder / name, find_config(SHIPPED[0]).parent / name
-    if not beside.is_file() and not shipped.is_file():
+    if not beside.exists() and not shipped.is_file():
         raise UserError(f"{beside} is not there; name a file beside this one")
-    return beside if beside.is_file() else shipped
+    return beside if beside.exists() else shipped
 
 
 def _paragraphs(about: str | tuple[str, ...]) -> tuple[str, ...]:

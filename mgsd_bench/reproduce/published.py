@@ -7,6 +7,7 @@ should, and is not known here.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Literal
 
 from mgsd_bench.errors import UserError
 from mgsd_bench.package_data import shipped_folder
+from mgsd_envs.files import read_bytes
 
 METRICS = ("accuracy", "optimal accuracy", "exact match", "symbolic gap")
 """``exact match`` counts plans of the shortest length; ``symbolic gap`` is accuracy from the state as text minus
@@ -98,11 +100,10 @@ def load_published(folder: Path | None = None) -> tuple[Published, ...]:
 def _rows(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Each row with the place to name in a message."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise UserError(f"{path}: the first line must be {','.join(COLUMNS)}")
-            return [(f"{path}:{reader.line_num}", dict(row)) for row in reader]
+        reader = csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8"), newline=""), strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise UserError(f"{path}: the first line must be {','.join(COLUMNS)}")
+        return [(f"{path}:{reader.line_num}", dict(row)) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
 

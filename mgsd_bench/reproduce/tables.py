@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, csv_row
+from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, csv_row, macro_note
 from mgsd_bench.report.text import as_csv, csv_text, latex_text
 from mgsd_bench.reproduce.published_comparison import PublishedComparison
 from mgsd_bench.reproduce.results import TableResult
@@ -86,7 +86,9 @@ def measures_table(table: TableResult) -> TextTable:
             runs = (str(len(row.runs)),) if several else ()
             cells = (brief(row.results.estimate(m, task), signed=m == "gap") for m in measures)
             rows.append((*name, *runs, str(row.results.counts[task, None]), *cells))
-    return TextTable(tuple(rows), (_MEASURES_NOTE, *((_RUNS_NOTE,) if several else ()), *INTERVALS, *remarks))
+    tasks = dict.fromkeys(task for row in table.shown if row.results is not None for task in row.results.tasks)
+    notes = (_MEASURES_NOTE, *((_RUNS_NOTE,) if several else ()), INTERVALS, f"{macro_note(tasks)}. n: episodes.")
+    return TextTable(tuple(rows), (*notes, *remarks))
 
 
 def comparison_table(lines: Sequence[PublishedComparison]) -> TextTable:

@@ -26,6 +26,7 @@ from mgsd_bench.files import pretty_json, remove_leftovers, write_whole
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import EPISODES, FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_envs import Episode
+from mgsd_envs.files import open_regular
 
 _BLOCK = 65_536
 
@@ -68,6 +69,8 @@ class RunFolder:
                 raise UserError(
                     f"{option('out', path)}: the folder holds something that is not a run; name another folder"
                 )
+            if samples_path.exists():
+                open_regular(samples_path).close()
             stream = samples_path.open("a+b", buffering=0)
         except OSError as error:
             raise _write_error(path, error) from error

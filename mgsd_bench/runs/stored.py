@@ -15,6 +15,7 @@ from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, episode_from_json
+from mgsd_envs.files import open_regular, read_bytes, read_text
 
 FORMAT = 1
 RECORD = "run.json"
@@ -36,10 +37,12 @@ def read_record(folder: Path) -> dict[str, Any]:
         UserError: there is no run, or its record is damaged or of another version.
     """
     path = folder / RECORD
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{folder}: no run here (no {RECORD})")
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_bytes(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); move the folder away and start the run anew") from error
     match record:
@@ -82,7 +85,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
     episodes: dict[str, Episode] = {}
     answered: set[int] = set()
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             for number, line in enumerate(stream, 1):
                 if not line.endswith(b"\n"):
                     return
@@ -133,7 +136,7 @@ def read_episodes(folder: Path) -> dict[str, Episode]:
     """
     path = folder / EPISODES
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     episodes = {}

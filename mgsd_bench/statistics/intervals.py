@@ -153,6 +153,11 @@ def f1(tasks: Counts, measure: Measure = "f1") -> Estimate:
     return macro(fact_values(tasks, measure))
 
 
+def complement(estimate: Estimate) -> Estimate:
+    """The share of what is left: one minus a share, and its interval turned round."""
+    return Estimate(1 - estimate.value, 1 - estimate.high, 1 - estimate.low, estimate.n)
+
+
 def fact_values(tasks: Counts, measure: Measure = "f1") -> list[list[NDArray[np.float64]]]:
     """One value an episode, whose mean over a task is the task's micro average and whose variance is the right one.
 

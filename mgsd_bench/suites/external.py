@@ -84,6 +84,9 @@ def refuse(bad: Sequence[Finding]) -> None:
 def notes(suite: Suite, loaded: Sequence[Loaded]) -> list[str]:
     """What a user should know before the answers come: what is missing, damaged, there twice or trained on."""
     lines = [_counts(each) for each in loaded]
+    if missing := [each.test_set.task for each in loaded if not each.episodes]:
+        there = ", ".join(each.test_set.task for each in loaded if each.episodes)
+        lines.append(f"nothing of {', '.join(missing)} here: averages over tasks are over {there} alone")
     bad = [finding for each in loaded for finding in each.findings if finding.kind == "bad"]
     lines += [f"left out: {finding.source}: {finding.why}" for finding in bad[:MOST_NOTES]]
     if len(bad) > MOST_NOTES:

@@ -174,7 +174,8 @@ class Shelf:
         try:
             self._sources = [s for s in find_sources(root) if s.path == root or _is_test(s)]
         except (OSError, ValueError) as error:
-            raise UserError(f"{error}; point at a folder with DiffThinker or VisualPlanning data") from error
+            where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
+            raise UserError(f"{where}; point at a folder with DiffThinker or VisualPlanning data") from error
         self._read: dict[Source, list[ExternalRecord | BadRecord]] = {}
 
     def load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -300,6 +301,8 @@ class TestBadRecords:
             ({"meta": {**LAKE, "start_pos": 2}, "input_state": [0, 2, 3]}, "not where the layout has S and G"),
             ({"meta": {**LAKE, "level": 3}, "input_state": [0, 2, 3]}, "but the layout has 2 rows"),
             ({"meta": {**LAKE, "layout": "SHFG"}, "input_state": [0, 2, 3]}, "no record of VisualPlanning"),
+            ({"meta": {**LAKE, "layout": [["S", "H"], ["?", "G"]]}, "input_state": [0, 2, 3]}, "unknown marks '?'"),
+            ({"meta": {**LAKE, "layout": [["S", "h"], ["F", "G"]]}, "input_state": [0, 2, 3]}, "unknown marks 'h'"),
             ({"meta": {**ROOM, "printer_pos": [0, 9]}, "input_state": FETCH}, "not a cell of a 5x5 grid"),
             ({"meta": ROOM, "input_state": FETCH[:-1]}, "plan does not end at the goal: wrong after 3"),
             ({"meta": []}, "no record of VisualPlanning"),
@@ -319,6 +322,25 @@ class TestBadRecords:
         bad, record = read_external(tmp_path)
         assert bad.source == str(tmp_path / "metadata.json")
         assert record.plan is None
+
+    def test_special_files(self, tmp_path: Path) -> None:
+        """A pipe that nobody writes to would be waited for for ever."""
+        folder = lakes(tmp_path / "level2")
+        os.mkfifo(folder / "table" / "1.txt")
+        (folder / "table" / "2.txt").mkdir()
+        (folder / "metadata.json").unlink()
+        os.mkfifo(folder / "metadata.json")
+        plans, record, *bad = read_external(folder)
+        assert "a pipe, not a file" in plans.why
+        assert isinstance(record, ExternalRecord)
+        assert [Path(each.source).name for each in bad] == ["1.txt", "2.txt"]
+        assert ["a pipe" in bad[0].why, "directory" in bad[1].why] == [True, True]
+        os.mkfifo(tmp_path / "test_dataset.jsonl")
+        for path in (tmp_path, tmp_path / "test_dataset.jsonl"):
+            with pytest.raises(OSError, match="a pipe, not a file"):
+                list(read_external(path))
+        with pytest.raises(ValueError, match="neither"):
+            list(read_external(Path("/dev/zero")))
 
     def test_path_of_non_neighbours(self) -> None:
         with pytest.raises(ValueError, match="no move leads"):

@@ -12,6 +12,7 @@ from mgsd_bench.analysis.diagnosis import (
     FactCounts,
     FaultRates,
     Gap,
+    Grid,
     Joint,
     Length,
     Level,
@@ -19,6 +20,7 @@ from mgsd_bench.analysis.diagnosis import (
     StateScores,
     TaskDiagnosis,
 )
+from mgsd_bench.analysis.overlap import Bounds
 from mgsd_bench.analysis.results import Results
 from mgsd_bench.statistics.intervals import Estimate
 
@@ -61,11 +63,20 @@ def figures(skill: float, n: int) -> dict[str, Any]:
         "state": state, "perceive": state, "plan_on_gt": est(0.25 + skill * 0.7, n),
         "plan_on_gt_asked": est(0.25 + skill * 0.65, n), "direct": est(skill * 0.8, n),
         "gap": Gap(Estimate(difference, difference - margin, difference + margin, n), n // 20, n // 4, 0.0012),
-        "faults": FaultRates(est(0.1, n), est(0.2, n), est(0.05, n)),
+        "faults": FaultRates(est(0.1, n), est(0.2, n), est(0.05, n), est(0.08, n)),
         "attribution": {"solved": solved, "perception": perception, "planning": rest // 2, "both": rest - rest // 2,
                         "unstated": 0, "format": 0},
+        "attribution_bounds": {
+            "perception": Bounds(perception / n, perception / n, (perception + rest - rest // 2) / n),
+            "planning": Bounds(rest // 2 / n, rest // 2 / n, rest / n),
+            "both": Bounds(0.0, 0.0, (rest - rest // 2) / n),
+        },
         "if_planned_well": est(skill * 0.8 + 0.1, n), "joint": Joint(counts, skill, skill**2), "repeats": None,
     }  # fmt: skip
+
+
+def _scaled(grid: Grid, by: float) -> Grid:
+    return tuple(tuple(by * value for value in row) for row in grid)
 
 
 def diagnosis(model: str = "small-4b", skill: float = 0.6, n: int = 40) -> Diagnosis:
@@ -83,10 +94,12 @@ def diagnosis(model: str = "small-4b", skill: float = 0.6, n: int = 40) -> Diagn
         }
         tasks[task] = TaskDiagnosis(
             **figures(skill - 0.1 * i, n * len(levels)),
-            facts={"player": FactCounts(30, 10, 10, 0.75)},
+            facts={"player": FactCounts(30, 10, 10, 0.75, est(0.25, n), est(0.25, n))},
             levels=tuple(of_task),
             lengths=tuple(lengths),
             misread=misread,
+            missed={level: _scaled(grid, 0.75) for level, grid in misread.items()},
+            invented={level: _scaled(grid, 0.25) for level, grid in misread.items()},
         )
     conditions = ("direct", "perceive", "symbolic", "visual")
     return Diagnosis(model, "mgsd-v1", "0" * 64, conditions, Scope(**figures(skill - 0.1, n * 7)), tasks)
@@ -104,6 +117,8 @@ def bare(model: str = "bare") -> Diagnosis:
             facts={},
             lengths=(),
             misread={},
+            missed={},
+            invented={},
         )
         for name, task in full.tasks.items()
     }

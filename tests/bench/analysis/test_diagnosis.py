@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,18 @@ from mgsd_bench.analysis.attribution import (
     count_by_kind,
     count_facts,
     diagnose_sample,
-    misread_cells,
+    fact_cells,
 )
 from mgsd_bench.analysis.diagnosis import Diagnosis
+from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.run import Run, load_run
-from mgsd_bench.backends import BackendConfig, Response
-from mgsd_bench.backends.scripted import Faults
+from mgsd_bench.backends import BackendConfig, Request, Response
+from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.records import to_json
-from mgsd_bench.runs.runner import Question, score_response
+from mgsd_bench.runs.runner import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from mgsd_envs import Episode, Fact, get_task, make_episode
 from mgsd_envs.episodes import generate
 
@@ -89,12 +91,88 @@ def test_failed_requests_and_cut_answers_are_format(episode: Episode) -> None:
         ("size: 3\nplayer: (0,0)\ngoal: (2,0)\nholes: (1,0), (2,2)\n<answer>DD</answer>", True, True),
         ("<answer>DD</answer>", False, None),
         (TRUE, True, None),
+        (BLIND + "<answer>RDDL</answer>", True, False),
+        (THERE + "<answer>RDDL</answer>", True, None),
+        (THERE + "<answer>R</answer>", False, None),
+        ("size: 3\nplayer: (0,0)\ngoal: (2,2)\nholes: none\n<answer>RRDD</answer>", False, False),
+        ("size: 3\nplayer: (0,0)\ngoal: (2,1)\nholes: none\n<answer>U</answer>", False, True),
     ],
 )
 def test_counterfactuals(episode: Episode, text: str, planned_well: bool, fails_there: bool | None) -> None:
     found = diagnose_sample(episode, say(episode, text))
     assert found.if_planned_well == planned_well
     assert found.misplanned == fails_there
+
+
+def test_a_failed_plan_is_worth_the_share_of_shortest_plans_that_would_have_worked() -> None:
+    """The hole is not seen: of the two shortest plans to the goal one leads into it."""
+    state = LAKE.from_json({"size": 2, "player": [0, 0], "goal": [1, 1], "holes": [[1, 0]]})
+    asked = make_episode(LAKE, 2, "frozenlake/2/0000", state)
+    seen = "size: 2\nplayer: (0,0)\ngoal: (1,1)\nholes: none\n"
+    worth = {
+        plan: diagnose_sample(asked, say(asked, f"{seen}<answer>{plan}</answer>")).if_planned_well
+        for plan in ("RD", "DR", "UU", "go")
+    }
+    assert worth == {"RD": 1.0, "DR": 0.0, "UU": 0.5, "go": 0.5}
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(0.05), Faults(0.3), Faults(0.1, 0.1), Faults(0.1, 0.4, 0.1), Faults(0.3, 0.3)]
+)
+def test_planning_well_never_solves_less_than_was_solved(faults: Faults) -> None:
+    asked = subsample(episodes(get_suite("mgsd-v1")), 2)
+    by_id = {each.id: each for each in asked}
+    gained = 0.0
+    for seed in range(20):
+        questions = {question.key: question for question in (Question(each, "visual", 0) for each in asked)}
+        requests = (Request(k, "", None, request_seed(seed, k), "visual", q.episode) for k, q in questions.items())
+        answers = ScriptedBackend("faulty", faults).generate(requests)
+        frame = sample_frame([score_response(questions[answer.key], "", answer) for answer in answers], by_id)
+        assert (frame["if_planned_well"] >= frame["solved"]).all()
+        gained += float((frame["if_planned_well"] - frame["solved"]).sum())
+        sound = (frame["misplanned"] == False) & frame["misplanned"].notna()  # noqa: E712
+        assert (frame["if_planned_well"] == frame["solved"])[sound].all()
+    assert (gained > 0) == (faults.planning > 0)
+
+
+def test_invented_facts_are_reported_though_none_is_missed(tmp_path: Path) -> None:
+    """A list of holes that is right and has two more in it."""
+    folder = run(tmp_path / "run", "oracle", conditions=["visual"], limit=3).path
+    samples = folder / "samples.jsonl"
+    rows = [json.loads(line) for line in samples.read_text().splitlines()]
+    for row in (row for row in rows if row["task"] == "frozenlake"):
+        cells = ([r, c] for r in range(row["level"]) for c in range(row["level"]))
+        row["facts"] += [["hole", *next(c for c in cells if ["hole", *c] not in row["facts"])], ["hole", 31, 31]]
+    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = diagnose([load_run(folder)])
+    lakes, rooms = found["tasks"]["frozenlake"], found["tasks"]["minibehaviour"]
+    assert lakes["faults"]["misread"]["value"] == 0 < lakes["faults"]["invented"]["value"]
+    assert lakes["facts"]["hole"]["missed"]["value"] == 0
+    assert lakes["facts"]["hole"]["fp"] == 2 * lakes["n"]
+    of_all = 2 * lakes["n"] / (2 * lakes["n"] + lakes["facts"]["hole"]["tp"])
+    assert lakes["facts"]["hole"]["invented"]["value"] == pytest.approx(of_all, abs=1e-6)
+    for level, grid in lakes["invented"].items():
+        assert sum(map(sum, grid)) == pytest.approx(1)  # of two a lake, one off the grid
+        assert lakes["misread"][level] == grid
+        assert not any(map(any, lakes["missed"][level]))
+    assert rooms["faults"]["invented"]["value"] == 0
+
+
+def test_a_diagnosis_of_the_first_release_can_be_read(tmp_path: Path) -> None:
+    """It has neither invented facts nor bounds."""
+    new = diagnosing.diagnose([run(tmp_path / "run", "faulty:0.1,0.2,0.1", limit=2)]).to_json()
+    old = json.loads(json.dumps(new))
+    for task in old["tasks"].values():
+        del task["missed"], task["invented"]
+        for kind in task["facts"].values():
+            del kind["missed"], kind["invented"]
+        for scope in (task, *task["levels"]):
+            del scope["attribution_bounds"], scope["faults"]["invented"]
+    del old["macro"]["attribution_bounds"], old["macro"]["faults"]["invented"]
+    read = Diagnosis.from_json(old)
+    assert read.macro.attribution_bounds == {}
+    assert read.macro.faults.invented is read.tasks["maze"].facts["open"].missed is None
+    assert read.macro.if_planned_well == Diagnosis.from_json(new).macro.if_planned_well
 
 
 FACTS = st.frozensets(st.tuples(st.sampled_from(["hole", "player"]), st.integers(0, 3), st.integers(0, 3)), max_size=12)
@@ -106,14 +184,16 @@ def test_counts_of_facts(true: frozenset[Fact], stated: frozenset[Fact]) -> None
     assert counts.tp + counts.fn == len(true)
     assert counts.tp + counts.fp == len(stated)
     assert counts == tuple(map(sum, zip((0, 0, 0), *count_by_kind(true, stated).values(), strict=True)))
-    assert len(misread_cells(true, stated, 4)) == counts.fp + counts.fn
+    assert len(fact_cells(true - stated, 4)) == counts.fn
+    assert len(fact_cells(stated - true, 4)) == counts.fp
     assert count_facts(true, true) == (len(true), 0, 0)
 
 
 def test_contradictions_and_cells_outside_the_grid_are_false_facts() -> None:
     true = frozenset({("player", 0, 0), ("size", 3)})
     assert count_facts(true, frozenset({("player", 0, 0), ("player", 1, 1), ("size", 3)})) == (2, 1, 0)
-    assert misread_cells(true, frozenset({("player", 9, 9), ("size", 4)}), 3) == [(0, 0)]
+    assert fact_cells(true, 3) == [(0, 0)]
+    assert fact_cells(frozenset({("player", 9, 9), ("size", 4)}), 3) == []
 
 
 def diagnose(runs: list[Run]) -> dict[str, Any]:
@@ -150,6 +230,7 @@ def test_planted_rates_are_recovered(tmp_path: Path, planted: Faults) -> None:
     model = f"faulty:{planted.perception},{planted.planning},{planted.format}"
     found = diagnose([run(tmp_path / "run", model)])["macro"]["faults"]
     assert found["misread"]["value"] == pytest.approx(planted.perception, abs=0.02)
+    assert found["invented"]["value"] == pytest.approx(planted.perception, abs=0.03)
     assert found["misplanned"]["value"] == pytest.approx(planted.planning, abs=0.08)
     assert found["unreadable"]["value"] == pytest.approx(planted.format, abs=0.06)
 
@@ -204,6 +285,8 @@ def test_a_model_that_says_nothing(tmp_path: Path) -> None:
     found = diagnose([run(tmp_path / "run", "faulty:0,0,1", limit=2)])["macro"]
     assert found["attribution"]["format"] == found["n"] == 24
     assert found["faults"]["misplanned"] is None
+    assert found["faults"]["misread"]["value"] == 1 - found["state"]["recall"]["value"]
+    assert all(each["low"] == each["high"] == 0 for each in found["attribution_bounds"].values())
 
 
 @pytest.mark.slow

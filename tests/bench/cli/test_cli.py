@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mgsd_bench.prompts
 from mgsd_envs import get_task
 from support.commands import error, mgsd
 
@@ -175,7 +178,9 @@ MAZE = ("show", "maze/3/0000", "--suite", "smoke")
 
 def test_show(tmp_path: Path) -> None:
     shown = mgsd("show", "frozenlake/4/0001", "--suite", "smoke")
-    assert "▀" in shown
+    assert "▀" not in shown
+    assert "H H H H\n. . . P\n. H H H\nG H . .\nG goal, H hole, P player\n" in shown
+    assert "+---+---+---+\n| .   .   . |\n+   +---+   +\n| . | . | G |\n+---+   +   +\n" in mgsd(*MAZE)
     assert re.search(r"plan: [LDRU]+, solved; shortest: \d+ actions", shown)
     mgsd("show", "minibehaviour/5/0001", "--suite", "smoke", "--out", str(tmp_path / "a.png"))
     with Image.open(tmp_path / "a.png") as image:
@@ -184,6 +189,13 @@ def test_show(tmp_path: Path) -> None:
     assert "--plan ?" in error(*MAZE, "--plan", "?")
     assert "no such episode" in error("show", "maze/3/xyz", "--suite", "smoke")
     assert "--out" in error(*MAZE, "--out", str(tmp_path / "none" / "a.png"))
+
+
+def test_show_draws_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = mgsd(*MAZE)
+    assert shown.count("▀") > 1000
+    assert "+---+" not in shown
 
 
 def test_lists() -> None:
@@ -310,3 +322,33 @@ def test_answers_to_unknown_episodes_are_refused(tmp_path: Path) -> None:
     lines = (run / "episodes.jsonl").read_text().splitlines(keepends=True)
     (run / "episodes.jsonl").write_text("".join(lines[1:]))
     assert "do not agree on 'maze/3/0000'" in error("diagnose", str(run))
+
+
+def test_special_files_are_one_line_at_once(tmp_path: Path) -> None:
+    """A pipe that nobody writes to is never waited for, wherever a file or a folder is named."""
+    pipe, run = tmp_path / "pipe.yaml", tmp_path / "run"
+    os.mkfifo(pipe)
+    model = ("--backend", "scripted", "--model", "oracle", "--suite", "smoke")
+    mgsd("eval", *model, "--out", str(run))
+    for name in ("run.json", "episodes.jsonl", "samples.jsonl"):
+        broken = tmp_path / f"no-{name.partition('.')[0]}"
+        shutil.copytree(run, broken)
+        (broken / name).unlink()
+        os.mkfifo(broken / name)
+    prompts = tmp_path / "prompts"
+    shutil.copytree(Path(mgsd_bench.prompts.__file__).parent / "compact", prompts)
+    (prompts / "maze" / "visual.txt").unlink()
+    os.mkfifo(prompts / "maze" / "visual.txt")
+    new = ("--out", str(tmp_path / "new"))
+    for words in (
+        ("eval", *model, *new, "--config", str(pipe)),
+        ("eval", *model, *new, "--prompts", str(prompts)),
+        ("score", "--answers", str(pipe), "--suite", "smoke", *new),
+        ("gate", "--candidate", str(run), "--baseline", str(run), "--policy", str(pipe)),
+        ("table1", "--config", str(pipe)),
+        ("train", "run", str(pipe), "--dry-run"),
+        *(("diagnose", str(tmp_path / f"no-{name}")) for name in ("run", "episodes", "samples")),
+        *(("eval", *model, "--out", str(tmp_path / f"no-{name}")) for name in ("run", "samples")),
+    ):
+        shown = error(*words)
+        assert "a pipe, not a file" in shown, words

@@ -130,9 +130,13 @@ def test_gap_is_in_points_with_interval_n_and_p() -> None:
 def test_heat_maps_of_a_task_share_one_scale() -> None:
     figure = figures.misread(diagnosis())
     images = [ax.images[0] for ax in figure.axes if ax.images]
-    assert [image.get_array().shape for image in images] == [(k, k) for k in (3, 5, 8, 3, 6, 5, 6)]
-    assert [len({image.get_clim() for image in images[a:b]}) for a, b in ((0, 3), (3, 5), (5, 7))] == [1, 1, 1]
-    assert words(figure).count("misread facts") == 3
+    levels = (3, 5, 8, 3, 5, 8, 3, 6, 3, 6, 5, 6, 5, 6)
+    assert [image.get_array().shape for image in images] == [(k, k) for k in levels]
+    assert [len({image.get_clim() for image in images[a:b]}) for a, b in ((0, 6), (6, 10), (10, 14))] == [1, 1, 1]
+    text = words(figure)
+    assert [text.count(word) for word in ("facts an answer", "missed", "invented")] == [3, 3, 3]
+    missed, invented = images[1].get_array(), images[4].get_array()
+    assert missed.sum() == pytest.approx(3 * invented.sum())
 
 
 def test_names_are_text() -> None:

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from mgsd_bench.analysis.attribution import Attribution
-from mgsd_bench.analysis.diagnosis import Diagnosis
+from mgsd_bench.analysis.diagnosis import Diagnosis, FactCounts
 from mgsd_bench.analysis.metrics import GATED
+from mgsd_bench.analysis.overlap import Bounds
 from mgsd_bench.analysis.results import Results
 from mgsd_bench.analysis.summary import ConditionSummary, Macro, Row
 from mgsd_bench.report.tables import (
@@ -21,6 +22,7 @@ from mgsd_bench.report.tables import (
     as_terminal,
     attribution_table,
     diagnosis_table,
+    facts_table,
     model_names,
     paper_table,
     results_table,
@@ -120,7 +122,7 @@ def test_a_name_cannot_break_out_of_its_cell() -> None:
     assert {line.replace("\\\\", "").replace("\\|", "").count("|") for line in markdown} == {13}
 
 
-@pytest.mark.parametrize("table", [diagnosis_table, attribution_table])
+@pytest.mark.parametrize("table", [diagnosis_table, attribution_table, facts_table])
 @pytest.mark.parametrize(
     "value", [diagnosis(n=1500), diagnosis(skill=0.0, n=2), bare(), diagnosis("[/x] \x1b[31m" * 9)]
 )
@@ -129,8 +131,12 @@ def test_terminal_tables_fit_80_columns(table: Any, value: Diagnosis) -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     assert "\x1b" not in text
-    heading = "State F1" if table is diagnosis_table else "perception"
-    assert all(word in text for word in (heading, "minibehaviour", "Wilson"))
+    words = {
+        diagnosis_table: ("State F1", "Wilson", "equal-weight mean of frozenlake, maze,"),
+        attribution_table: ("perception", "Wilson", "counts too many where faults go"),
+        facts_table: ("invented", "95 % interval", "true", "stated"),
+    }
+    assert all(word in " ".join(text.split()) for word in (*words[table], "minibehaviour"))
 
 
 def test_diagnosis_table_shows_figure_interval_and_another_n() -> None:
@@ -151,6 +157,26 @@ def test_shares_of_the_attribution_rest_on_episodes_not_repeats() -> None:
     last = next(line.split() for line in lines if line.startswith("all "))
     assert last == ["all", "10", "50.0", "50.0", "0.0", "0.0", "0.0", "0.0"]
     assert "24–76" in show(attribution_table(value))  # Wilson of 5 in 10
+
+
+def test_the_attribution_shows_how_far_it_can_be_known() -> None:
+    value = diagnosis()
+    known, open_ = Bounds(0.25, 0.25, 0.25), Bounds(0.3, 0.251, 0.349)
+    bounds = {"perception": open_, "planning": known, "both": Bounds(0.05, 0.0, 0.1)}
+    value = replace(value, macro=replace(value.macro, attribution_bounds=bounds), tasks={})
+    (line,) = [line for line in show(attribution_table(value)).splitlines() if "[" in line]
+    assert line.split() == ["[25–35]", "[0–10]"]
+    assert "[" not in show(attribution_table(replace(value, macro=replace(value.macro, attribution_bounds={}))))
+
+
+def test_facts_are_missed_and_invented_apart() -> None:
+    maze = diagnosis().tasks["maze"]
+    kinds = {"open": FactCounts(90, 30, 10, 0.8, est(0.1, 80), est(0.25, 80)), "size": FactCounts(0, 0, 0, 1.0)}
+    text = show(facts_table(replace(diagnosis(), tasks={"maze": replace(maze, facts=kinds)})))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["maze", "open", "100", "120", "10.0", "25.0"] in rows
+    assert ["size", "0", "0", "–", "–"] in rows
+    assert ["all", "10.0", "8.0"] in rows
 
 
 def test_text_of_a_run_is_never_markup() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -34,6 +35,17 @@ OTHER = LAKE.replace("# | _ |\n| Row 2", "_ | _ |\n| Row 2")
 RECORD = {
     "meta": {"level": 3, "start_pos": 0, "target_pos": 8, "layout": [list("SHF"), list("FFF"), list("FHG")]},
     "input_state": [0, 3, 4, 5, 8],
+}
+
+
+ROOM = {
+    "meta": {
+        "level": 5,
+        "start_pos": [0, 0],
+        "printer_pos": [0, 2],
+        "table_pos": [[r, c] for r in (2, 3) for c in (1, 2, 3)],
+    },
+    "input_state": [[[0, 0], False], [[0, 1], False], [[0, 1], True], [[1, 1], True], [[1, 1], False]],
 }
 
 
@@ -383,3 +395,38 @@ class TestCommandLine:
         (tmp_path / "sets" / "level3" / "table" / "0.txt").write_text("")
         assert "no usable record" in mgsd("suites", "verify", str(tmp_path / "sets"), code=2)
         assert bad not in error(*ask, *read).removesuffix(bad)
+
+    def test_unknown_marks_are_damage(self, tmp_path: Path) -> None:
+        """A mark that is not known may be anything, and was never ice."""
+        write_lakes(tmp_path / "sets", LAKE, LAKE.replace("| # | *", "| X | *"), plans={})
+        bad = str(tmp_path / "sets" / "level3" / "table" / "1.txt")
+        ask = ("eval", "--backend", "scripted", "--model", "oracle", "--suite", "paper")
+        read = ("--data-root", str(tmp_path / "sets"), "--out", str(tmp_path / "run"))
+        assert f"--strict: {bad}: unknown marks 'X'" in error(*ask, *read, "--strict")
+        shown = mgsd(*ask, *read)
+        assert f"left out: {bad}: unknown marks 'X'" in shown
+        assert "(by level 3: 1/100" in shown
+
+    def test_special_files_are_one_line_at_once(self, tmp_path: Path) -> None:
+        ask = ("eval", "--backend", "scripted", "--model", "oracle", "--suite", "paper", "--data-root")
+        os.mkfifo(tmp_path / "test_dataset.jsonl")
+        for path in (tmp_path, tmp_path / "test_dataset.jsonl"):
+            assert "test_dataset.jsonl: a pipe, not a file" in error(*ask, str(path))
+        assert "/dev/zero: neither" in error(*ask, "/dev/zero")
+
+    def test_an_average_says_over_which_tasks_it_is(self, tmp_path: Path) -> None:
+        """The paper's suite without its mazes."""
+        write_lakes(tmp_path / "sets", LAKE)
+        write_records(tmp_path / "sets", ROOM, task="minibehaviour")
+        run = str(tmp_path / "run")
+        ask = ("diagnose", "--backend", "scripted", "--model", "oracle", "--suite", "paper")
+        shown = " ".join(mgsd(*ask, "--data-root", str(tmp_path / "sets"), "--out", run).split())
+        missing = "nothing of maze here: averages over tasks are over frozenlake, minibehaviour alone"
+        assert missing in shown
+        over = "macro: equal-weight mean of frozenlake, minibehaviour"
+        assert over in shown
+        assert over in mgsd("report", run, "--format", "md")
+        ask = ("eval", *ask[1:])
+        shown = " ".join(mgsd(*ask, "--data-root", str(tmp_path / "sets"), "--out", str(tmp_path / "other")).split())
+        assert missing in shown
+        assert over in shown
