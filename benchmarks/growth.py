@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from mgsd_baselines.data.spans import label
 from rich.console import Console
 
-from mgsd_bench.analysis.run import Run, read_run
+from mgsd_baselines.training.rollouts import label
+from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.html import write_html
@@ -77,7 +77,7 @@ def pages(folder: Path) -> None:
     config = BackendConfig("faulty:0.1,0.2,0.1")
     job = Evaluation(get_suite("smoke"), None, ["visual"], 1, "compact", "scripted", config, folder / "run")
     evaluate(job, Console(quiet=True))
-    run = read_run(folder / "run")
+    run = load_run(folder / "run")
     runs = [copies(run, folder / str(ANSWERS * k), ANSWERS * k) for k in (1, 10)]
     written = [written_by(run) for run in runs]
     row(f"HTML report of {ANSWERS:,} answers", *written)
@@ -105,7 +105,7 @@ def copies(run: Run, folder: Path, count: int) -> Run:
 
 def written_by(run: Run) -> Callable[[], object]:
     """Write the report of a run beside it."""
-    return lambda: write_html(run.path / "report.html", title="Answers", diagnosis=None, runs=[run], figures={})
+    return lambda: write_html(run.path / "report.html", title="Answers", verdict=None, runs=[run], figures={})
 
 
 def milliseconds_until_ready(chromium: str, page: Path) -> int:

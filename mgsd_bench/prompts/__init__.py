@@ -47,6 +47,17 @@ class PromptSet:
             text = text.replace("{state}", get_task(episode.task).describe(episode.state))
         return text
 
+    def by_question(self) -> dict[str, str]:
+        """The texts by ``task/condition``, with the look in its place if there is but one; what a run records."""
+        looks: dict[str, list[str]] = {}
+        for (task, stem), text in self.texts.items():
+            looks.setdefault(task, []).extend([text] if stem.startswith("look.") else [])
+        return {
+            f"{task}/{stem}": text.replace("{look}", looks[task][0]) if len(looks[task]) == 1 else text
+            for (task, stem), text in sorted(self.texts.items())
+            if not stem.startswith("look.")
+        }
+
     def canonical(self) -> list[str]:
         """The texts with their names, sorted; what run digests are taken over."""
         return [f"{task}/{stem}\n{text}" for (task, stem), text in sorted(self.texts.items())]
