@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FIRST = 35
+LEFT_OUT = frozenset({"bump", "error", "tokens", "seconds"})
+"""Fields that are not written where they are None: the page takes as long as it has characters to be ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +177,5 @@ def in_script(value: Any) -> str:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}
+    fields = ((name, getattr(value, name)) for name in value.__slots__)
+    return {name: content for name, content in fields if content is not None or name not in LEFT_OUT}

@@ -22,10 +22,18 @@ function keep(step) {
   else addressTimer = setTimeout(() => history.replaceState(null, "", address()), 400); // not at every key that is held
 }
 
+function decoded(text) {
+  try {
+    return decodeURI(text);
+  } catch {
+    return ""; // not written by this page
+  }
+}
+
 /** Show what the address says; what it does not name is as at first. */
 function followAddress() {
   const said = location.hash.slice(1);
-  const parts = new URLSearchParams(said.includes("=") ? said : { show: decodeURI(said) });
+  const parts = new URLSearchParams(said.includes("=") ? said : { show: decoded(said) });
   for (const box of selects()) {
     const code = facets[box.name].values.indexOf(parts.get(box.name));
     box.value = code < 0 ? "" : String(code);

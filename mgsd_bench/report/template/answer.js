@@ -53,8 +53,8 @@ function show(answer) {
   $("about-text").textContent = [
     sample.error && `request failed: ${sample.error}`,
     `ended by ${sample.finish}`,
-    sample.tokens !== null && `${sample.tokens} tokens`,
-    sample.seconds !== null && `${sample.seconds.toFixed(2)} s`,
+    sample.tokens !== undefined && `${sample.tokens} tokens`,
+    sample.seconds !== undefined && `${sample.seconds.toFixed(2)} s`,
   ].filter(Boolean).join(" \u00b7 ");
   $("text").textContent = sample.text;
   $("text").scrollTop = 0;
@@ -88,7 +88,8 @@ function modelCard(answer, episode, chosen) {
   const [right, stated, all] = sample.facts || [];
   const facts = sample.facts ? `${right} of ${all} facts stated, ${stated - right} false` : "state not asked for";
   const tags = [tag(value("outcome", answer), true), ...(cause ? [tag(cause, true)] : [])];
-  const box = element("article", { className: "model" }, pick, canvas, element("p", { className: "tags" }, ...tags), way, element("p", { className: "note" }, facts));
+  const box = element("article", { className: "model" }, pick, canvas, element("p", { className: "tags" }, ...tags), way,
+    element("p", { className: "note" }, facts));
   if (chosen) box.dataset.chosen = "";
   box.addEventListener("click", () => { show(answer); keep(true); });
   return {
