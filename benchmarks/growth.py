@@ -32,7 +32,7 @@ from mgsd_bench.suites.suite import get_suite
 UNITS = ("\n", " ", "1.", "*", "<answer>", "Route:\n", "\nroute ", "<")
 TOKENS, EPISODES, ANSWERS = 10_000, 1_200, 1_000
 LEVELS = (6, 4, 2)  # of the three tasks, as in mgsd-v1
-ROUNDS = 5
+MODELS, ROUNDS = 5, 5
 
 
 def main() -> None:
@@ -87,10 +87,15 @@ def pages(folder: Path) -> None:
         return
     ready = [[milliseconds_until_ready(chromium, run.path / "report.html") for _ in range(ROUNDS)] for run in runs]
     one, ten = map(median, ready)
-    sizes = " and ".join(f"{(run.path / 'report.html').stat().st_size / 2**20:.1f} MiB" for run in runs)
+    sizes = " and ".join(megabytes(run.path / "report.html") for run in runs)
     print(
         f"{'... ready in Chromium':40} {one:9.2f} ms, ten times as much {ten:9.2f} ms, ratio {ten / one:5.1f} ({sizes})"
     )
+    several = [copies(run, folder / f"model{i}", 10 * ANSWERS // MODELS) for i in range(MODELS)]
+    page = folder / "several.html"
+    write_html(page, title="Answers", verdict=None, runs=several, figures={})
+    shown = median(milliseconds_until_ready(chromium, page) for _ in range(ROUNDS))
+    print(f"{f'... ten times as much of {MODELS} models':40} {shown:9.2f} ms ({megabytes(page)})")
 
 
 def copies(run: Run, folder: Path, count: int) -> Run:
@@ -101,6 +106,11 @@ def copies(run: Run, folder: Path, count: int) -> Run:
     chosen = [(rows[i % len(rows)], f"{rows[i % len(rows)]['id']}/{i}") for i in range(count)]
     (folder / "episodes.jsonl").write_text("".join(json.dumps({**row, "id": name}) + "\n" for row, name in chosen))
     return Run(folder, run.record, [replace(answers[row["id"]], episode=name) for row, name in chosen])
+
+
+def megabytes(page: Path) -> str:
+    """The size of a file, in words."""
+    return f"{page.stat().st_size / 2**20:.1f} MiB"
 
 
 def written_by(run: Run) -> Callable[[], object]:

@@ -126,7 +126,7 @@ function showPrompt(answer) {
   const text = number === undefined ? "" : data.prompts[number];
   $("prompt-text").textContent = text;
   $("prompt-text").hidden = !text;
-  $("prompt-note").textContent = !text ? "Not recorded: the run was made before runs kept their prompts."
+  $("prompt-note").textContent = !text ? "Not recorded: the run's run.json holds no prompt texts."
     : text.includes("{state}") ? "{state} stands for the state as text."
     : "The picture follows the text.";
 }

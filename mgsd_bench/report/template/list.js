@@ -53,7 +53,7 @@ function signs(answers, head) {
   if (answers.length > MOST_SIGNS) return element("span", {}, `${solved} of ${answers.length} solved`);
   const box = element("span", { className: "signs" }, ...answers.map((answer) => {
     const outcome = value("outcome", answer);
-    const sign = element("i", { title: `${value("model", answer)}: ${outcome}` }, SIGNS[outcome] || "?");
+    const sign = element("i", { title: `${value("model", answer)}: ${outcome}` }, SIGNS[outcome] || "\u00b7");
     sign.dataset.value = outcome;
     if (answer === head) sign.dataset.head = ""; // the one that is shown in full when the row is chosen
     return sign;

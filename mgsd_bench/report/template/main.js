@@ -9,8 +9,8 @@ for (const facet of Object.values(facets)) {
   choice.addEventListener("change", () => { filter(); keep(true); });
   $("filters").insertBefore(element("label", {}, facet.name, choice), $("reset"));
 }
-$("who").hidden = !withMarks;
-$("who").append("In each row: ", ...facets.model.values.slice(0, MOST_SIGNS).flatMap((name, i) => [element("b", {}, `${i + 1} `), `${name} `]));
+$("who").hidden = !withMarks || facets.model.values.length > MOST_SIGNS;
+$("who").append("In each row: ", ...facets.model.values.flatMap((name, i) => [element("b", {}, `${i + 1} `), `${name} `]));
 $("keys-models").hidden = !withMarks;
 $("skip").addEventListener("click", () => list.focus());
 $("filters").addEventListener("submit", (event) => event.preventDefault());
