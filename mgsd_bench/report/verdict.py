@@ -116,7 +116,9 @@ def _brief(cell: Estimate) -> str:
 
 def as_html(verdict: Verdict, names: Sequence[str]) -> str:
     """The verdict in words, with its tables where there are several runs."""
-    words = "".join(f"<li>{_emphasised(line, names)}</li>" for line in sentences(verdict, names))
+    lines, ranked = [_emphasised(line, names) for line in sentences(verdict, names)], len(verdict.ranking)
+    words = "".join(f"<li>{line}</li>" for line in lines[:ranked])
+    words += "".join(f'<li class="note">{line}</li>' for line in lines[ranked:])
     parts = ["<h2>Verdict</h2>", f'<ul class="verdict">{words}</ul>']
     parts += [f'<p class="note">{text(note)}</p>' for note in verdict.notes]
     if len(verdict.runs) > 1:

@@ -7,7 +7,7 @@ for (const facet of Object.values(facets)) {
   if (["level", "repeat"].includes(facet.name)) options.sort((a, b) => parseInt(a.text, 10) - parseInt(b.text, 10));
   const choice = element("select", { name: facet.name }, element("option", { value: "" }, "all"), ...options);
   choice.addEventListener("change", () => { filter(); keep(true); });
-  $("filters").insertBefore(element("label", {}, facet.name, choice), $("reset"));
+  $("filters").append(element("label", {}, facet.name, choice));
 }
 $("who").hidden = !withMarks || facets.model.values.length > MOST_SIGNS;
 $("who").append("In each row: ", ...facets.model.values.flatMap((name, i) => [element("b", {}, `${i + 1} `), `${name} `]));
