@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from mgsd_baselines.data.spans import label
 from rich.console import Console
 
-from mgsd_bench.analysis.run import Run, read_run
+from mgsd_baselines.training.rollouts import label
+from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.html import write_html
@@ -32,7 +32,7 @@ from mgsd_bench.suites.suite import get_suite
 UNITS = ("\n", " ", "1.", "*", "<answer>", "Route:\n", "\nroute ", "<")
 TOKENS, EPISODES, ANSWERS = 10_000, 1_200, 1_000
 LEVELS = (6, 4, 2)  # of the three tasks, as in mgsd-v1
-ROUNDS = 5
+MODELS, ROUNDS = 5, 5
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def pages(folder: Path) -> None:
     config = BackendConfig("faulty:0.1,0.2,0.1")
     job = Evaluation(get_suite("smoke"), None, ["visual"], 1, "compact", "scripted", config, folder / "run")
     evaluate(job, Console(quiet=True))
-    run = read_run(folder / "run")
+    run = load_run(folder / "run")
     runs = [copies(run, folder / str(ANSWERS * k), ANSWERS * k) for k in (1, 10)]
     written = [written_by(run) for run in runs]
     row(f"HTML report of {ANSWERS:,} answers", *written)
@@ -87,10 +87,15 @@ def pages(folder: Path) -> None:
         return
     ready = [[milliseconds_until_ready(chromium, run.path / "report.html") for _ in range(ROUNDS)] for run in runs]
     one, ten = map(median, ready)
-    sizes = " and ".join(f"{(run.path / 'report.html').stat().st_size / 2**20:.1f} MiB" for run in runs)
+    sizes = " and ".join(megabytes(run.path / "report.html") for run in runs)
     print(
         f"{'... ready in Chromium':40} {one:9.2f} ms, ten times as much {ten:9.2f} ms, ratio {ten / one:5.1f} ({sizes})"
     )
+    several = [copies(run, folder / f"model{i}", 10 * ANSWERS // MODELS) for i in range(MODELS)]
+    page = folder / "several.html"
+    write_html(page, title="Answers", verdict=None, runs=several, figures={})
+    shown = median(milliseconds_until_ready(chromium, page) for _ in range(ROUNDS))
+    print(f"{f'... ten times as much of {MODELS} models':40} {shown:9.2f} ms ({megabytes(page)})")
 
 
 def copies(run: Run, folder: Path, count: int) -> Run:
@@ -103,9 +108,14 @@ def copies(run: Run, folder: Path, count: int) -> Run:
     return Run(folder, run.record, [replace(answers[row["id"]], episode=name) for row, name in chosen])
 
 
+def megabytes(page: Path) -> str:
+    """The size of a file, in words."""
+    return f"{page.stat().st_size / 2**20:.1f} MiB"
+
+
 def written_by(run: Run) -> Callable[[], object]:
     """Write the report of a run beside it."""
-    return lambda: write_html(run.path / "report.html", title="Answers", diagnosis=None, runs=[run], figures={})
+    return lambda: write_html(run.path / "report.html", title="Answers", verdict=None, runs=[run], figures={})
 
 
 def milliseconds_until_ready(chromium: str, page: Path) -> int:

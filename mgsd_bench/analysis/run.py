@@ -57,6 +57,13 @@ class Run:
         image = self.identity.get("image")
         return str(image if image == "original" else self.identity.get("theme", "classic"))
 
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The texts that were asked with, by ``task/condition``; empty where the record does not hold them."""
+        found = self.record.get("prompts")
+        texts = found.items() if isinstance(found, dict) else ()
+        return {key: text for key, text in texts if isinstance(text, str)}
+
     def read_samples(self, *, texts: bool = True) -> Iterator[Sample]:
         """The samples, one after another; of a question that was asked again the last one counts."""
         return iter(self.given) if self.given is not None else read_samples(self.path, texts=texts)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgsd_bench.cli import options
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import Exit, UserError, command_line, spell
 from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
-    from mgsd_bench.analysis.diagnosis import Diagnosis
+    from matplotlib.figure import Figure
+
     from mgsd_bench.analysis.run import Run
+    from mgsd_bench.prompts import Condition
 
 app = typer.Typer()
 
@@ -37,7 +39,11 @@ def report_command(
     totals: Annotated[bool, typer.Option("--totals", help="Tasks and their average alone, no levels.")] = False,
     allow: options.Allow = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Put the results of several runs side by side, as a table or as a whole report."""
+    """Put the results of several runs side by side, as a table or as a whole report.
+
+    A report in HTML is also written of runs that may not be set side by side: it then says in what they differ instead
+    of by how much.
+    """
     from dataclasses import replace
 
     from mgsd_bench.analysis.comparable import Question, check
@@ -45,6 +51,7 @@ def report_command(
     from mgsd_bench.analysis.metrics import GATED, HEADLINE, OTHER_NAMES
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.analysis.summary import summarise
+    from mgsd_bench.report.figures import all_figures
     from mgsd_bench.report.tables import as_terminal, comparison, paper_table, write_tables
     from mgsd_bench.terminal import Terminal
 
@@ -59,21 +66,21 @@ def report_command(
         if name not in GATED:
             raise UserError(f"--measure {given}: choose from {', '.join((*GATED, *OTHER_NAMES))}")
     found = load_runs(runs)
+    if chosen == "html" and out is not None:
+        _write_html(found, asked, options.split(allow), out, figures)
+        return
     notes = check(found, Question.MODELS, [asked], options.split(allow))
     if chosen == "text":
         if figures is not None:
-            _save_figures([diagnose([run]) for run in found], figures)
+            _save_figures(all_figures([diagnose([run]) for run in found]), figures)
         Terminal().print(as_terminal(comparison([(r.model, summarise(r.frame)) for r in found], asked)))
         say("\nsolved, % of all questions asked, with 95 % intervals")
-        for note in notes:
+        for note in (*notes, *_unread(found)):
             say(note)
         return
     diagnoses = [replace(diagnosis, notes=tuple(notes)) for diagnosis in (diagnose([run]) for run in found)]
     if figures is not None:
-        _save_figures(diagnoses, figures)
-    if chosen == "html" and out is not None:
-        _write_html(found, diagnoses, out, notes)
-        return
+        _save_figures(all_figures(diagnoses), figures)
     results = [diagnosis.results((*shown, "straight", "random")) for diagnosis in diagnoses]
     text = write_tables([paper_table(results, name, levels=not totals) for name in shown], chosen)
     if out:
@@ -82,28 +89,57 @@ def report_command(
         say(text, end="")
 
 
-def _save_figures(diagnoses: list[Diagnosis], folder: Path) -> None:
-    from mgsd_bench.report.figures import all_figures, save
+def _unread(runs: list[Run]) -> list[str]:
+    """A line on each run of which many answers could not be read or were cut off."""
+    from mgsd_bench.analysis.unread import Unread
+
+    counted = ((run.model, Unread.of(run.read_samples())) for run in runs)
+    return [f"{model}: {spell(unread.line(), command_line)}" for model, unread in counted if unread.many]
+
+
+def _save_figures(drawn: dict[str, Figure], folder: Path) -> None:
+    from mgsd_bench.report.figures import save
 
     try:
-        for figure in all_figures(diagnoses).values():
+        for figure in drawn.values():
             save(figure, folder / str(figure.get_label()))
     except OSError as error:
         raise UserError(f"--figures {folder}: cannot be written ({error.strerror or error})") from error
 
 
-def _write_html(runs: list[Run], diagnoses: list[Diagnosis], out: Path, notes: list[str]) -> None:
+def _write_html(runs: list[Run], condition: Condition, allow: list[str], out: Path, figures: Path | None) -> None:
+    """Write the whole report, and then say if its runs may not be set side by side."""
+    from dataclasses import replace
+
+    from mgsd_bench.analysis.comparable import Question, check
+    from mgsd_bench.analysis.verdict import judge
     from mgsd_bench.report.figures import all_figures, to_svg
     from mgsd_bench.report.html import write_html
+    from mgsd_bench.report.tables import run_names
+    from mgsd_bench.runs.stored import FINISHED
 
-    svgs = {caption: to_svg(figure) for caption, figure in all_figures(diagnoses).items()}
-    title = " · ".join(dict.fromkeys(run.model for run in runs))
+    refused = None
+    try:
+        check(runs, Question.MODELS, [condition], allow)
+    except UserError as error:
+        if error.code != Exit.NOT_COMPARABLE or any(run.status not in FINISHED for run in runs):
+            raise
+        refused = error
+    verdict, names = judge(runs, condition, allow), run_names(runs)
+    verdict = replace(verdict, notes=(*verdict.notes, *_unread(runs)))
+    diagnoses = [v.diagnosis.renamed(name) for v, name in zip(verdict.runs, names, strict=True) if v.diagnosis]
+    drawn = all_figures(diagnoses) if diagnoses else {}
+    if figures is not None:
+        _save_figures(drawn, figures)
+    svgs = {caption: to_svg(figure) for caption, figure in drawn.items()}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        one = diagnoses[0] if len(runs) == 1 else None
-        write_html(out, title=title, diagnosis=one, runs=runs, figures=svgs, notes=notes)
+        write_html(out, title=" · ".join(dict.fromkeys(names)), verdict=verdict, runs=runs, figures=svgs)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+    if refused:
+        say(f"{out}: written all the same, without differences between these runs", err=True)
+        raise refused
 
 
 @app.command("compare")

@@ -151,7 +151,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     prompts = load_prompts(job.prompts, asked, job.conditions)
     to_ask = questions(asked, job.conditions, job.repeats)
     with RunFolder.open(job.out, _identity(job, asked, prompts), asked) as run:
-        run.write_record(prompts=prompts.templates(job.suite.theme))
+        run.write_record(prompts=prompts.by_question())
         stages, stopped = _stages(to_ask, blocks), False
         while stages and not stopped and all(question.key in run.samples for question in stages[0]):
             stages = stages[1:]

@@ -48,10 +48,13 @@ class PromptSet:
             text = text.replace("{state}", get_task(episode.task).describe(episode.state))
         return text
 
-    def templates(self, theme: str) -> dict[str, str]:
-        """What is asked with, by ``task/condition``: the whole text, with ``{state}`` where a state as text comes."""
+    def by_question(self) -> dict[str, str]:
+        """The texts by ``task/condition``, with the look in its place if there is but one; what a run records."""
+        looks: dict[str, list[str]] = {}
+        for (task, stem), text in self.texts.items():
+            looks.setdefault(task, []).extend([text] if stem.startswith("look.") else [])
         return {
-            f"{task}/{stem}": text.replace("{look}", self.texts.get((task, f"look.{theme}"), ""))
+            f"{task}/{stem}": text.replace("{look}", looks[task][0]) if len(looks[task]) == 1 else text
             for (task, stem), text in sorted(self.texts.items())
             if not stem.startswith("look.")
         }

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: figures, tables and an explorer of every answer.
+"""The report as one HTML file that needs nothing else: a verdict, tables, figures and an explorer of every answer.
 
 What models wrote is data of an untrusted party: it is in the file only as JSON without ``<``, the page shows it only as
 text, and the page's content security policy lets no other script run and nothing be fetched.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from html import escape
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -19,12 +18,19 @@ from typing import TYPE_CHECKING
 from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.files import write_whole
-from mgsd_bench.report.explorer import Explorer, data_uri
+from mgsd_bench.report.explorer import Explorer
+from mgsd_bench.report.markup import number, percent, stacked_bar, table, text, whisker
+from mgsd_bench.report.tables import run_names
+from mgsd_bench.report.verdict import CAUSES, as_html
+from mgsd_bench.report.worlds import data_uri
 
 if TYPE_CHECKING:
     from mgsd_bench.analysis.diagnosis import Diagnosis, Scope, TaskDiagnosis
+    from mgsd_bench.analysis.verdict import Verdict
     from mgsd_bench.statistics.intervals import Estimate
 
+SCRIPTS = ("data", "address", "boards", "list", "answer", "download", "main")
+"""Parts of the page's one script, in their order: files of the template that share one scope."""
 _CARDS = {
     "State F1": "facts of the state read from the picture",
     "Plan-on-GT": "solved when the true state is given as text",
@@ -32,14 +38,6 @@ _CARDS = {
     "Modality gap": "Plan-on-GT minus E2E, in points",
 }
 _COLUMNS = ("n", "State F1", "Plan-on-GT", "E2E", "E2E, blocked", "straight", "random")
-_CAUSES = {
-    Attribution.SOLVED: "the plan works",
-    Attribution.PERCEPTION: "the plan works in the world that was stated, not in the true one",
-    Attribution.PLANNING: "the true state was stated, and the plan fails",
-    Attribution.BOTH: "a false state was stated, and the plan fails in it too",
-    Attribution.UNSTATED: "no complete state was stated",
-    Attribution.FORMAT: "no plan could be read",
-}
 _JOINT = tuple("".join(key) for key in product("10", repeat=3))
 _COSTS_NOTE = (
     '<p class="note">In %, with 95 % intervals. <b>if planned well</b>: solved by a shortest plan for the state that '
@@ -51,34 +49,34 @@ def write_html(
     out: Path,
     *,
     title: str,
-    diagnosis: Diagnosis | None,
+    verdict: Verdict | None,
     runs: Sequence[Run],
     figures: Mapping[str, str],
     tables: Mapping[str, Sequence[Sequence[str]]] | None = None,
-    notes: Sequence[str] = (),
 ) -> None:
     """Write the report.
 
     Args:
         out: the file.
         title: its heading.
-        diagnosis: of the one run, for the summary.
-        runs: the runs whose answers can be looked at, one by one.
+        verdict: of the runs, for the summary; None leaves it out.
+        runs: the runs whose answers can be looked at, side by side.
         figures: SVG files by caption.
         tables: further tables by caption; cells are text, the first row of each is its heading.
-        notes: what must be said beside the figures of several runs.
 
     Raises:
         UserError: a run is damaged.
         OSError: the file cannot be written.
     """
-    explorer = Explorer(runs)
-    style, script = (_template(name) for name in ("report.css", "report.js"))
+    explorer, names = Explorer(runs), run_names(runs)
+    style, script = _template("report.css"), _script()
+    notes = verdict.notes if verdict else ()
     parts = {
-        "title": _text(title),
-        "about": _about(diagnosis, runs),
-        "summary": (_summary(diagnosis) if diagnosis else "") + _tables(tables or {}),
-        "figures": "".join(f'<p class="note">{_text(note)}</p>' for note in notes if not diagnosis) + _figures(figures),
+        "title": text(title),
+        "about": _about(names, runs),
+        "summary": (_summary(verdict, names) if verdict else "") + _tables(tables or {}),
+        "details": _details(verdict, names) if verdict else "",
+        "figures": _figures(figures, notes),
         "style": style,
         "script": script,
         "style_hash": _hash(style),
@@ -94,40 +92,56 @@ def _template(name: str) -> str:
     return (files("mgsd_bench.report") / "template" / name).read_text(encoding="utf-8")
 
 
+def _script() -> str:
+    """The page's script; its parts see each other, and nothing else sees them."""
+    return '"use strict";\n(() => {\n' + "\n".join(_template(f"{name}.js") for name in SCRIPTS) + "})();\n"
+
+
 def _hash(text: str) -> str:
     """A script or style as a content security policy names it."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _text(value: object) -> str:
-    """A value as HTML text; what UTF-8 cannot hold becomes a question mark."""
-    return escape(str(value).encode("utf-8", "replace").decode())
-
-
-def _about(diagnosis: Diagnosis | None, runs: Sequence[Run]) -> str:
+def _about(names: Sequence[str], runs: Sequence[Run]) -> str:
     """Model, suite, digest and the number of answers."""
     identities = [run.identity for run in runs]
     rows = {
-        "model": [diagnosis.model] if diagnosis else [run.model for run in runs],
+        "model": names,
         "suite": [identity["suite"] for identity in identities],
         "digest": [identity["episodes_digest"][:12] for identity in identities],
         "conditions": list(dict.fromkeys(sample.condition for run in runs for sample in run.samples)),
         "answers": [f"{sum(len(run.samples) for run in runs):,}"],
     }
     return "".join(
-        f"<div><dt>{name}</dt><dd>{_text(', '.join(dict.fromkeys(values)))}</dd></div>"
+        f"<div><dt>{name}</dt><dd>{text(', '.join(dict.fromkeys(values)))}</dd></div>"
         for name, values in rows.items()
         if values
     )
 
 
-def _summary(diagnosis: Diagnosis) -> str:
+def _summary(verdict: Verdict, names: Sequence[str]) -> str:
+    """The verdict, and of one run its diagnosis."""
+    only = verdict.runs[0].diagnosis if len(verdict.runs) == 1 else None
+    return as_html(verdict, names) + (f'<section id="summary">{_diagnosis(only)}</section>' if only else "")
+
+
+def _details(verdict: Verdict, names: Sequence[str]) -> str:
+    """The diagnosis of each of several runs, to be opened."""
+    shown = "".join(
+        f"<details><summary>{text(name)}</summary>{_diagnosis(run.diagnosis)}</details>"
+        for name, run in zip(names, verdict.runs, strict=True)
+        if run.diagnosis and len(names) > 1
+    )
+    return f'<section id="details"><h2>Each model in detail</h2>{shown}</section>' if shown else ""
+
+
+def _diagnosis(diagnosis: Diagnosis) -> str:
     total, tasks = diagnosis.macro, diagnosis.tasks
     scopes: dict[str, Scope] = {**tasks, "macro average": total} if len(tasks) > 1 else {**tasks}
     levels = {f"{name} {level.level}": level for name, task in tasks.items() for level in task.levels}
     parts = [
         f'<div class="cards">{_cards(total)}</div>',
-        "".join(f'<p class="note">{_text(note)}</p>' for note in diagnosis.notes),
+        "".join(f'<p class="note">{text(note)}</p>' for note in diagnosis.notes),
         "<h2>Results by task</h2>",
         _results(scopes),
         '<p class="note">In % of episodes, with 95 % intervals; State F1 × 100. <b>straight</b> and <b>random</b> are '
@@ -142,7 +156,7 @@ def _summary(diagnosis: Diagnosis) -> str:
     ]
     if total.joint:
         parts.append(f"<details><summary>Seen × planned × solved</summary>{_joint(scopes)}</details>")
-    return f'<section id="summary">{"".join(parts)}</section>'
+    return "".join(parts)
 
 
 def _headline(scope: Scope) -> list[Estimate | None]:
@@ -162,56 +176,32 @@ def _card(about: tuple[str, str], estimate: Estimate | None) -> str:
     else:
         value, low, high = 100 * estimate.value, 100 * estimate.low, 100 * estimate.high
         figure = (
-            f'<p class="figure">{_number(value)}</p>{_whisker(value, low, high)}'
-            f'<p class="interval">95 %: {_number(low)} to {_number(high)} · n&nbsp;=&nbsp;{estimate.n:,}</p>'
+            f'<p class="figure">{number(value)}</p>{whisker(value, low, high)}'
+            f'<p class="interval">95 %: {number(low)} to {number(high)} · n&nbsp;=&nbsp;{estimate.n:,}</p>'
         )
     return f'<article class="card"><h3>{name}</h3>{figure}<p class="note">{note}</p></article>'
-
-
-def _whisker(value: float, low: float, high: float) -> str:
-    """An estimate and its interval on a line from 0 to 100, or from -100 where one of them is negative."""
-    left, width = (-100, 200) if low < 0 else (0, 100)
-    at, start, end = (100 * (v - left) / width for v in (value, low, high))
-    return (
-        '<svg class="whisker" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="track" y="2" width="100" height="2"/>'
-        f'<rect class="range" x="{start:.2f}" y="1" width="{max(end - start, 0.5):.2f}" height="4"/>'
-        f'<rect class="value" x="{min(max(at - 0.5, 0), 99):.2f}" width="1" height="6"/></svg>'
-    )
 
 
 def _results(scopes: Mapping[str, Scope]) -> str:
     rows = []
     for name, scope in scopes.items():
         estimates = [*_headline(scope), scope.by_path.blocked, scope.straight, scope.random]
-        rows.append([_text(name), f"{scope.n:,}", *map(_estimate, estimates)])
-    return _table(("", *_COLUMNS), rows)
+        rows.append([text(name), f"{scope.n:,}", *map(percent, estimates)])
+    return table(("", *_COLUMNS), rows)
 
 
 def _causes(scopes: Mapping[str, Scope]) -> str:
     """Counts and shares of every attribution, and the shares as a bar."""
     rows = []
     for name, scope in scopes.items():
-        shares = {cause: 100 * scope.failures[cause].value for cause in Attribution}
-        cells = [f"{scope.attribution[cause]:,} <small>{_number(share)} %</small>" for cause, share in shares.items()]
-        rows.append([_text("all" if name == "macro average" else name), *cells, _bar(shares)])
+        shares = {cause.value: 100 * scope.failures[cause].value for cause in Attribution}
+        cells = [f"{scope.attribution[cause]:,} <small>{number(share)} %</small>" for cause, share in shares.items()]
+        rows.append([text("all" if name == "macro average" else name), *cells, stacked_bar(shares)])
     legend = "".join(
         f'<li><span class="swatch" data-value="{cause}"></span><b>{cause}</b>: {note}</li>'
-        for cause, note in _CAUSES.items()
+        for cause, note in CAUSES.items()
     )
-    return _table(("", *Attribution, ""), rows) + f'<ul class="legend">{legend}</ul>'
-
-
-def _bar(shares: Mapping[Attribution, float]) -> str:
-    parts, start = [], 0.0
-    for cause, width in shares.items():
-        parts.append(f'<rect data-value="{cause}" x="{start:.3f}" width="{width:.3f}" height="10"/>')
-        start += width
-    return (
-        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    return table(("", *Attribution, ""), rows) + f'<ul class="legend">{legend}</ul>'
 
 
 def _costs(scopes: Mapping[str, Scope]) -> str:
@@ -219,9 +209,9 @@ def _costs(scopes: Mapping[str, Scope]) -> str:
     rows = []
     for name, scope in scopes.items():
         faults = [scope.faults.misread, scope.faults.misplanned, scope.faults.unreadable]
-        rows.append([_text(name), *map(_estimate, [*faults, scope.if_planned_well, scope.plan_on_gt])])
+        rows.append([text(name), *map(percent, [*faults, scope.if_planned_well, scope.plan_on_gt])])
     heading = ("facts misread", "plans that fail in the stated world", "no plan", "if planned well", "if seen well")
-    return _table(("", *heading), rows)
+    return table(("", *heading), rows)
 
 
 def _joint(scopes: Mapping[str, Scope]) -> str:
@@ -229,10 +219,10 @@ def _joint(scopes: Mapping[str, Scope]) -> str:
     rows, signs = [], [" ".join("✓" if right == "1" else "✗" for right in key) for key in _JOINT]
     for name, scope in scopes.items():
         if joint := scope.joint:
-            shares = (f"{_number(100 * share)} %" for share in (joint.observed, joint.independent))
+            shares = (f"{number(100 * share)} %" for share in (joint.observed, joint.independent))
             counts = (str(joint.counts[key]) for key in _JOINT)
-            rows.append([_text("all" if name == "macro average" else name), *counts, *shares])
-    return _table(("state exact, Plan-on-GT, E2E", *signs, "E2E", "exact × Plan-on-GT"), rows)
+            rows.append([text("all" if name == "macro average" else name), *counts, *shares])
+    return table(("state exact, Plan-on-GT, E2E", *signs, "E2E", "exact × Plan-on-GT"), rows)
 
 
 def _facts(tasks: Mapping[str, TaskDiagnosis]) -> str:
@@ -240,48 +230,28 @@ def _facts(tasks: Mapping[str, TaskDiagnosis]) -> str:
     for name, task in tasks.items():
         for kind, row in task.facts.items():
             counts = [f"{count:,}" for count in (row.tp, row.fp, row.fn)]
-            rows.append([_text(f"{name}: {kind}"), *counts, _number(100 * row.f1)])
-    return _table(("", "right", "false", "missing", "F1"), rows)
+            rows.append([text(f"{name}: {kind}"), *counts, number(100 * row.f1)])
+    return table(("", "right", "false", "missing", "F1"), rows)
 
 
 def _tables(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
     """Tables of text, each with its caption below it."""
     shown = "".join(
-        _table([_text(cell) for cell in heading], [[_text(cell) for cell in row] for row in rows])
-        + f'<p class="note">{_text(caption)}</p>'
+        table([text(cell) for cell in heading], [[text(cell) for cell in row] for row in rows])
+        + f'<p class="note">{text(caption)}</p>'
         for caption, (heading, *rows) in tables.items()
     )
     return f'<section id="tables"><h2>Tables</h2>{shown}</section>' if shown else ""
 
 
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of HTML cells, the first of each row a heading."""
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in heading)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for first, *cells in rows
-    )
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    value, low, high = (_number(100 * end) for end in (estimate.value, estimate.low, estimate.high))
-    return f"{value} <small>{low} to {high}</small>"
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _figures(figures: Mapping[str, str]) -> str:
-    """SVG files as images, in which no script of theirs could run."""
+def _figures(figures: Mapping[str, str], notes: Sequence[str]) -> str:
+    """SVG files as images, in which no script of theirs could run, with what must be said beside them."""
     if not figures:
         return ""
     shown = "".join(
-        f'<figure><img src="{data_uri("image/svg+xml", svg.encode("utf-8", "replace"))}" alt="{_text(caption)}">'
-        f"<figcaption>{_text(caption)}</figcaption></figure>"
+        f'<figure><img src="{data_uri("image/svg+xml", svg.encode("utf-8", "replace"))}" alt="{text(caption)}">'
+        f"<figcaption>{text(caption)}</figcaption></figure>"
         for caption, svg in figures.items()
     )
-    return f'<section id="figures"><h2>Figures</h2><div class="figures">{shown}</div></section>'
+    said = "".join(f'<p class="note">{text(note)}</p>' for note in notes)
+    return f'<section id="figures"><h2>Figures</h2>{said}<div class="figures">{shown}</div></section>'

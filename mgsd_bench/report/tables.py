@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mgsd_bench.analysis.diagnosis import Diagnosis, Scope
     from mgsd_bench.analysis.overlap import Bounds
     from mgsd_bench.analysis.results import Results
+    from mgsd_bench.analysis.run import Run
     from mgsd_bench.analysis.summary import ConditionSummary, Row, Summary
     from mgsd_bench.statistics.intervals import Estimate
 
@@ -184,13 +185,26 @@ def task_names(results: Iterable[Results | Diagnosis]) -> list[str]:
 
 def model_names(results: Iterable[Results | Diagnosis]) -> list[str]:
     """One name each, printable and in one line; a name that occurs again gets a number."""
+    return _numbered([one_line(of_run.model) for of_run in results])
+
+
+def run_names(runs: Sequence[Run]) -> list[str]:
+    """One name each, as :func:`model_names`; runs of one model share it if no condition is in two of them."""
+    names = [one_line(run.model) for run in runs]
+    asked: dict[str, list[str]] = {}
+    for name, run in zip(names, runs, strict=True):
+        asked.setdefault(name, []).extend(run.conditions())
+    shared = {name for name, conditions in asked.items() if len(set(conditions)) == len(conditions)}
+    return [name if name in shared else numbered for name, numbered in zip(names, _numbered(names), strict=True)]
+
+
+def _numbered(names: Iterable[str]) -> list[str]:
     seen: dict[str, int] = {}
-    names = []
-    for of_run in results:
-        name = one_line(of_run.model)
+    found = []
+    for name in names:
         seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return names
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def results_table(condition: str, summary: ConditionSummary, model: str) -> Table:

@@ -177,5 +177,5 @@ def _html(
         grid = comparison_table(compared)
         tables["Beside published figures. " + " ".join(grid.notes)] = grid.rows
     title, answered = outcome.table.title, list(runs.values())
-    write_html(path, title=title, diagnosis=None, runs=answered, figures=svgs, tables=tables)
+    write_html(path, title=title, verdict=None, runs=answered, figures=svgs, tables=tables)
     return path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mgsd_bench.analysis.diagnose import diagnose
 from mgsd_bench.analysis.run import Run
+from mgsd_bench.analysis.verdict import judge
 from mgsd_bench.report.html import write_html
 
 FIGURES = {"Fig. <1>": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 5"><rect width="8" height="5"/></svg>'}
@@ -16,6 +16,6 @@ HOSTILE = (
 
 
 def write(out: Path, run: Run, *, diagnosed: bool = True, figures: dict[str, str] | None = None) -> Path:
-    diagnosis = diagnose([run]) if diagnosed else None
-    write_html(out, title="A <b>bold</b> title", diagnosis=diagnosis, runs=[run], figures=figures or {})
+    verdict = judge([run]) if diagnosed else None
+    write_html(out, title="A <b>bold</b> title", verdict=verdict, runs=[run], figures=figures or {})
     return out

@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import mgsd_bench.prompts
+from mgsd_bench.report.figures import all_figures
 from mgsd_envs import get_task
 from support.commands import error, mgsd
 
@@ -232,6 +234,44 @@ def test_report(tmp_path: Path) -> None:
     assert "other prompts" in error("report", runs[0], str(tmp_path / "c"), code=3)
     (tmp_path / "oracle/run.json").write_text(json.dumps({**record, "status": "running"}))
     assert "not finished" in error("report", runs[0], code=3)
+
+
+@pytest.mark.slow
+def test_report_as_a_page(tmp_path: Path) -> None:
+    ask = ("eval", "--backend", "scripted", "--suite", "smoke", "--tasks", "maze", "--levels", "3,4")
+    runs = [str(tmp_path / model) for model in ("oracle", "straight")]
+    for run in runs:
+        mgsd(*ask, "--model", Path(run).name, "--out", run)
+    out, figures = tmp_path / "report.html", tmp_path / "figures"
+    with patch("mgsd_bench.report.figures.all_figures", wraps=all_figures) as draw:
+        mgsd("report", *runs, "--out", str(out), "--figures", str(figures))
+    assert draw.call_count == 1
+    page = out.read_text()
+    assert re.search(r"<b>oracle</b> solves 100 % .* points above straight \(\d+–\d+\), paired", page)
+    assert (figures / "attribution.png").exists()
+
+    other = str(tmp_path / "compact")
+    mgsd(*ask, "--model", "straight", "--prompts", "compact", "--out", other)
+    out.unlink()
+    shown = mgsd("report", runs[0], other, "--out", str(out), code=3)
+    assert "written all the same" in shown
+    assert "other prompts" in shown
+    page = out.read_text()
+    assert "not comparable with straight (prompts)" in page
+    assert " points above " not in page
+
+    text = str(tmp_path / "text")
+    mgsd(*ask, "--model", "oracle", "--condition", "symbolic", "--out", text)
+    mgsd("report", text, "--condition", "symbolic", "--out", str(out))
+    assert "<b>oracle</b> solves 100 %" in out.read_text()
+    shown = mgsd("report", runs[1], text, "--out", str(out), code=3)
+    assert "oracle</b> was not asked under the condition visual (it has symbolic)." in out.read_text()
+
+    out.unlink()
+    record = json.loads((tmp_path / "straight/run.json").read_text())
+    (tmp_path / "straight/run.json").write_text(json.dumps({**record, "status": "running"}))
+    assert "not finished" in error("report", *runs, "--out", str(out), code=3)
+    assert not out.exists()
 
 
 def test_diagnose_a_model_and_then_its_run(tmp_path: Path) -> None:

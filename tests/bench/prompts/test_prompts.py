@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,6 @@ SMOKE = episodes(get_suite("smoke"))
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("theme", ["classic", "plain"])
 def test_every_task_condition_and_theme_renders(name: str, theme: str) -> None:
-    from dataclasses import replace
-
     themed = [replace(e, theme=theme) for e in SMOKE]
     prompts = load_prompts(name, themed, CONDITIONS)
     for episode in themed[::6]:
@@ -31,6 +30,24 @@ def test_every_task_condition_and_theme_renders(name: str, theme: str) -> None:
             assert ("<answer>" in text) == (condition in WITH_PLAN)
             stated = get_task(episode.task).describe(episode.state)
             assert (stated in text) == (condition == "symbolic")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_texts_by_question_are_what_is_asked_without_the_state(name: str) -> None:
+    prompts = load_prompts(name, SMOKE, CONDITIONS)
+    texts = prompts.by_question()
+    assert set(texts) == {f"{task}/{condition}" for task in {e.task for e in SMOKE} for condition in CONDITIONS}
+    for episode in SMOKE[::6]:
+        stated = get_task(episode.task).describe(episode.state)
+        for condition in CONDITIONS:
+            asked = texts[f"{episode.task}/{condition}"]
+            assert asked.replace("{state}", stated) == prompts.render(episode, condition)
+
+
+def test_of_several_looks_none_is_put_into_the_texts_by_question() -> None:
+    both = [*SMOKE, *(replace(episode, theme="plain") for episode in SMOKE)]
+    texts = load_prompts("default", both, ["visual"]).by_question()
+    assert all("{look}" in text for text in texts.values())
 
 
 def test_compact_visual_prompts_have_at_most_60_words() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +14,7 @@ from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.suites.suite import get_suite
+from support.browsing import chromium, opened_page
 from support.pages import FIGURES, HOSTILE, write
 
 
@@ -32,3 +35,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def page(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("html") / "report.html", run, figures=FIGURES)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as driven:
+        yield driven
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Iterator[Any]:
+    """The report, just opened; at the end, nothing may have been asked of the network or complained about."""
+    with opened_page(browser, page) as driven:
+        yield driven

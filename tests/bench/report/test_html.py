@@ -13,7 +13,8 @@ import pytest
 from mgsd_bench.analysis.diagnose import diagnose
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
-from mgsd_bench.report.explorer import FIRST, MOST_ACTIONS, MOST_TEXT, Explorer, in_script, pack
+from mgsd_bench.report.explorer import MOST_ACTIONS, MOST_TEXT, Explorer
+from mgsd_bench.report.page import FIRST, in_script, pack
 from mgsd_envs import get_task, task_names, trace
 from support.pages import FIGURES, HOSTILE, write
 

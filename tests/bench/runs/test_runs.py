@@ -69,6 +69,24 @@ def test_folder_of_a_finished_run(finished: Path) -> None:
     assert {sample.outcome for sample in samples} <= {"solved", "wrong", "illegal"}
 
 
+def test_prompts_are_recorded_outside_the_identity(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text())
+    assert set(record["prompts"]) == {"frozenlake/visual", "maze/visual"}
+    assert record["identity"]["prompts"] == "default"
+    del record["prompts"]  # as older runs are
+    (finished / "run.json").write_text(json.dumps(record))
+    assert load_run(finished).prompts == {}
+    run(job(finished))
+    assert set(load_run(finished).prompts) == {"frozenlake/visual", "maze/visual"}
+
+
+@pytest.mark.parametrize("prompts", [None, 3, ["x"], {"maze/visual": 3}])
+def test_damaged_prompts_are_as_good_as_none(finished: Path, prompts: Any) -> None:
+    record = json.loads((finished / "run.json").read_text())
+    (finished / "run.json").write_text(json.dumps({**record, "prompts": prompts}))
+    assert load_run(finished).prompts == {}
+
+
 def test_same_command_again_asks_nothing(finished: Path) -> None:
     before = (finished / "samples.jsonl").read_bytes(), (finished / "metrics.json").read_bytes()
     run(job(finished))
