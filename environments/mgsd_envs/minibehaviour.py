@@ -76,6 +76,7 @@ class MiniBehaviour:
     levels = range(5, 7)
     min_level = 4
     actions: Plan = (*MOVES, "pick", "drop")
+    action_words = {"pick": ("pick_up",)}
     themes = ("classic", "plain")
 
     def sample(

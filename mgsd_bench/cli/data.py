@@ -89,14 +89,15 @@ def show_command(
     """Draw one episode, in our own look, with a plan over it."""
     from rich.console import Console
 
-    from mgsd_bench.answers.plans import read_plan, write_plan
+    from mgsd_bench.answers.plans import write_plan
+    from mgsd_bench.answers.reader import parse_answer
     from mgsd_bench.report.drawing import draw_plan, to_terminal
     from mgsd_bench.suites.suite import find_episode
     from mgsd_envs import get_task, rollout
 
     settings = SuiteSettings(suite=suite, theme=theme, data_root=data_root)
     episode = find_episode(options.suite_of(settings), episode_id)
-    actions = episode.plan if plan is None else read_plan(plan)
+    actions = episode.plan if plan is None else parse_answer(f"<answer>{plan}</answer>", episode.task).plan
     if actions is None:
         raise UserError(f"--plan {plan}: not a plan; write letters such as RDD, or U,PICK,DROP")
     image = draw_plan(episode, actions, size)
