@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from mgsd_bench.answers.tokens import Token
 from mgsd_envs.grid import MOVES
 
+_RIGHT = ("right",)
 _BETWEEN = Token("hard", "→")
+_ALSO_SEPARATE = frozenset("-_:")
 _BEFORE_ITEM = frozenset({"soft", "line", "open", "number", "step", "verb", "each"})
 _BEHIND_ITEM = frozenset({"soft", "line", "close"})
 
@@ -15,6 +17,7 @@ _BEHIND_ITEM = frozenset({"soft", "line", "close"})
 def settle(tokens: Sequence[Token]) -> tuple[Sequence[Token], bool] | None:
     """The tokens with their arrows settled; None where an arrow can be read in two ways.
 
+    - Of two kinds of arrows one may stand between the others ("⬇ → ⬇"): unclear.
     - Without words all arrows are moves. So is an arrow alone in brackets.
     - Among names or letters of moves, other arrows than → must each stand at their own name: pairs.
     - Else → separates wherever it stands between two words; at the start, or alone with "right" between separators, it
@@ -24,18 +27,23 @@ def settle(tokens: Sequence[Token]) -> tuple[Sequence[Token], bool] | None:
     Returns:
         The tokens, arrows that separate being separators, and whether arrows and names come in pairs.
     """
+    kinds = {token.family for token in tokens if token.kind == "arrow"}
+    if len(kinds) > 1 and any(token.kind == "arrow" and token.actions != _RIGHT for token in tokens):
+        return None
     if not any(token.kind == "word" for token in tokens):
-        return tokens, False
+        return (tokens, False) if len(kinds) == 1 else None
     arrows = [k for k, token in enumerate(tokens) if token.kind == "arrow" and not _bracketed(tokens, k)]
-    right = [k for k in arrows if tokens[k].text == "→"]
+    right = [k for k in arrows if tokens[k].actions == _RIGHT]
     names_moves = any(token.kind == "word" and token.actions[0] in MOVES for token in tokens)
     if len(right) < len(arrows) and names_moves:
         return None if any(_joins(tokens, k) for k in right) else (tokens, True)
     between = {k for k in arrows if _between(tokens, k)}
     if len(right) < len(arrows):
-        flow = [k for k in arrows if tokens[k].text == "↓"]
+        flow = [k for k in arrows if tokens[k].actions == ("down",)]
         drawn = bool(flow) and all(k in between and _on_own_line(tokens, k) for k in flow)
         return None if drawn or any(k in between for k in right) else (tokens, False)
+    if any(_on_own_line(tokens, k) for k in between):
+        return None
     settled = list(tokens)
     for k in right:
         if k in between:
@@ -60,6 +68,9 @@ def _beside(tokens: Sequence[Token], k: int, step: int, skipped: frozenset[str] 
 
 
 def _between(tokens: Sequence[Token], k: int) -> bool:
+    """Whether an arrow stands between two words, without a mark beside it that would part items too."""
+    if any(0 <= side < len(tokens) and set(tokens[side].text) & _ALSO_SEPARATE for side in (k - 1, k + 1)):
+        return False
     before, behind = _beside(tokens, k, -1, _BEHIND_ITEM), _beside(tokens, k, 1, _BEFORE_ITEM)
     return bool(before and behind and before.kind in ("word", "times") and behind.kind == "word")
 
@@ -85,11 +96,11 @@ def _stands_alone(tokens: Sequence[Token], k: int) -> bool:
 def _repeats(tokens: Sequence[Token], k: int) -> bool:
     """Whether → only repeats "right": before the whole list, or alone with it between separators."""
     before, behind = _beside(tokens, k, -1), _beside(tokens, k, 1)
-    if behind is not None and behind.kind == "word" and behind.actions == ("right",):
+    if behind is not None and behind.kind == "word" and behind.actions == _RIGHT:
         if _beside(tokens, k, -1, frozenset({"soft", "line", "open"})) is None:
             return True
         word, far = 1, before
-    elif before is not None and before.kind == "word" and before.actions == ("right",):
+    elif before is not None and before.kind == "word" and before.actions == _RIGHT:
         word, far = -1, behind
     else:
         return False

@@ -39,10 +39,16 @@ def _table() -> dict[int, str]:
         plain = unicodedata.normalize("NFKC", chr(code))
         table[code] = f"({plain})" if plain.isdigit() and code < 0x2474 else plain
     groups = {
-        "←": "⬅⇐⟵⟸⭠🡐🡄🠐",
-        "↓": "⬇⇓⭣🡓🡇🠓",
-        "→": "➡⇒⟶⟹⭢➔➜➝➞➙➤⮕🡒🡆🠒",
-        "↑": "⬆⇑⭡🡑🡅🠑",
+        "←": "⟵⭠🡐🠐",
+        "↓": "⭣🡓🠓",
+        "→": "⟶⭢🡒🠒",
+        "↑": "⭡🡑🠑",
+        "⬅": "🡄",
+        "⬇": "🡇",
+        "➡": "⮕🡆",
+        "⬆": "🡅",
+        "⇐": "⟸",
+        "⇒": "⟹➔➜➝➞➙➤",
         " ": "".join(
             map(chr, (*range(0x1C, 0x20), 0xA0, 0x1680, *range(0x2000, 0x200C), 0x202F, 0x205F, 0x2063, 0x3000))
         ),

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from mgsd_bench.answers.vocabulary import MOVE_ARROWS, Vocabulary
 from mgsd_envs.types import Plan
 
-_ARROW = {arrows[0]: move for move, arrows in MOVE_ARROWS.items()}
+_DOUBLE_ARROWS = {"left": "⇐", "down": "⇓", "right": "⇒", "up": "⇑"}
+_ARROW = {arrow: move for some in (MOVE_ARROWS, _DOUBLE_ARROWS) for move, arrows in some.items() for arrow in arrows}
 _KINDS = {"then": "link", "and": "link", "move": "verb", "go": "verb"}
 
 
@@ -37,6 +38,11 @@ class Token(NamedTuple):
             return "arrow"
         return "letter" if len(self.actions) > 1 or len(self.text) == 1 else "word"
 
+    @property
+    def family(self) -> str:
+        """Which arrows an arrow is one of: plain, heavy or double."""
+        return next(family for family in ("←↓→↑", "⬅⬇➡⬆", "⇐⇓⇒⇑") if self.text in family)
+
 
 @lru_cache(maxsize=64)
 def _pattern(known: Vocabulary) -> re.Pattern[str]:
@@ -44,18 +50,18 @@ def _pattern(known: Vocabulary) -> re.Pattern[str]:
     phrases = "|".join(r"[ \t_-]".join(map(re.escape, parts)) for parts in known.phrases) or "(?!)"
     mark = r"[*_`]{0,3}[ ]?(?:[.:)]|[-–][ ]"
     return re.compile(
-        rf"(?P<step>(?:step|move|action)[ _]?#?(?P<of_step>\d{{1,4}})(?!\d|[.:]\d){mark}|(?=\n|→|[-=]>)))"
+        rf"(?P<step>(?:step|move|action)[ _]?#?(?P<of_step>\d{{1,4}})(?!\d|[.:]\d){mark}|(?=\n|[→➡⇒]|[-=]>)))"
         rf"|(?P<phrase>(?:{phrases})(?![a-z]))"
         r"|(?P<times>(?:[x×]|(?<!\*)\*(?!\*))[ ]{0,2}(?P<of_times>\d{1,4})(?![\d*]|\.\d))"
         r"|(?P<each>(?P<of_each>\d{1,4})[ ]?[x×](?![a-z0-9×]))"
         rf"|(?P<number>(?P<of_number>\d{{1,4}})(?!\d|[.:]\d){mark})|[(\[](?P<in_number>\d{{1,4}})[)\]])"
         r"|(?P<word>[a-z]+?(?=x[ ]?\d)|[a-z]+)"
-        r"|(?P<arrow>[←↓→↑])"
-        r"|(?P<hard>[,;|/•–>]|\.(?!\.)|!(?!\S))"
+        r"|(?P<arrow>[←↓→↑⬅⬇➡⬆⇐⇓⇒⇑])"
+        r"|(?P<hard>[,;|/•–>+]|(?<=\s)-(?=\s)|\.(?!\.)|!(?!\S))"
         r"|(?P<dash>-+>*)|(?P<equals>=+>*)"
         r"|(?P<line>\n\s*)"
         r"|(?P<open>[(\[])|(?P<close>[)\]])"
-        r"|(?P<soft>[ \t\r\f\v\x1c-\x1f_*`'\"+:{}]+)"
+        r"|(?P<soft>[ \t\r\f\v\x1c-\x1f_*`'\":{}]+)"
         r"|(?P<other>.)",
         re.DOTALL,
     )
