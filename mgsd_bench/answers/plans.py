@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from mgsd_bench.answers.vocabulary import MOVE_ARROWS, Vocabulary
 from mgsd_envs.grid import LETTERS
@@ -38,15 +39,23 @@ _ARROWS = {ord(arrow): f" {move} " for move, arrows in MOVE_ARROWS.items() for a
 _ARROWS_BUT_RIGHT = {**_ARROWS, **dict.fromkeys(map(ord, MOVE_ARROWS["right"]), " ")}
 
 
-def spoken(text: str) -> str:
-    """The text without its thinking."""
-    if "<" not in text:
-        return text
+class Thinking(NamedTuple):
+    """A text and its thinking: what is said outside, all tags, and where what is never closed was opened, else None."""
+
+    said: str
+    tags: list[re.Match[str]]
+    unclosed: int | None
+
+
+def thinking(text: str) -> Thinking:
+    """Part a text from what stands between ``<think>`` and ``</think>``."""
     kept: list[str] = []
-    depth = position = 0
-    for tag in _THINK_TAG.finditer(text):
+    tags = list(_THINK_TAG.finditer(text)) if "<" in text else []
+    depth = position = first = 0
+    for tag in tags:
         if depth == 0:
             kept.append(text[position : tag.start()])
+            first = tag.start()
         if not tag[1]:
             depth += 1
         elif depth:
@@ -56,7 +65,12 @@ def spoken(text: str) -> str:
         position = tag.end()
     if depth == 0:
         kept.append(text[position:])
-    return "\n".join(kept)
+    return Thinking("\n".join(kept), tags, first if depth else None)
+
+
+def spoken(text: str) -> str:
+    """The text without its thinking."""
+    return thinking(text).said
 
 
 def last_block(text: str) -> str | None:

@@ -70,6 +70,8 @@ def _read(text: str, known: Vocabulary, whole: bool) -> tuple[Plan | None, Form,
         return simple
     read = partial(read_moves, known=known)
     said, unclosed, mentioned = speech(text)
+    if unclosed is None and len(said) < len(text) and (simple := _simple(said, known)) is not None:
+        return simple
     found = candidates.find(said, read, whole and unclosed is None)
     if unclosed is not None and whole:
         late = _after_unclosed(unclosed, read)
@@ -88,7 +90,10 @@ def _read(text: str, known: Vocabulary, whole: bool) -> tuple[Plan | None, Form,
 
 
 def _simple(text: str, known: Vocabulary) -> tuple[Plan, Form, str] | None:
-    """An answer that ends in the text's only tags, with letters or a comma list between them; most are."""
+    """An answer that ends in the text's only tags, with letters or a comma list between them; most are.
+
+    It has no other reading by any rule of the grammar, and it is in the form asked for.
+    """
     end = text.rstrip()
     if not end.endswith(_CLOSE) or text.count("<") != 2:
         return None

@@ -11,14 +11,25 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from mgsd_bench.answers.plans import spoken
+from mgsd_bench.answers.plans import thinking
 
 _OTHER = re.compile(
     r"<\s?(/?)\s?(thinking|thoughts?|reasoning|reflection|scratchpad|seed:think|think(?=\s))\s?>|(◁)(/?)think▷"
     r"|(\[)(/?)THINK\]",
     re.IGNORECASE,
 )
-_THINK = re.compile(r"<(/?)think>", re.IGNORECASE)
+_MARKS = (
+    "<thinking",
+    "<thought",
+    "<reasoning",
+    "<reflection",
+    "<scratchpad",
+    "<seed:",
+    "< ",
+    "<think ",
+    "◁",
+    "[think]",
+)
 
 
 class Speech(NamedTuple):
@@ -37,22 +48,18 @@ class Speech(NamedTuple):
 
 def speech(text: str) -> Speech:
     """Part a text into what is said and what may be."""
-    if "<" not in text and "◁" not in text and "[" not in text:
-        return Speech(text)
-    text = _without_pairs(text)
-    tags = list(_THINK.finditer(text))
-    depth, first = 0, 0
-    for tag in tags:
-        if not tag[1]:
-            first = tag.start() if depth == 0 else first
-            depth += 1
-        elif depth:
-            depth -= 1
-    said = spoken(text)
-    if not depth:
-        return Speech(said)
-    line = text[text.rfind("\n", 0, first) + 1 : first]
-    return Speech(said, text[tags[-1].end() :], depth == 1 and not tags[-1][1] and bool(line.strip()))
+    parts = thinking(text)
+    usual = len(parts.tags) + 2  # and the two tags of the answer
+    if text.count("<") > usual or "◁" in text or "[THINK]" in text:
+        lowered = text.lower()
+        if any(mark in lowered for mark in _MARKS):
+            text = _without_pairs(text)
+            parts = thinking(text)
+    if parts.unclosed is None:
+        return Speech(parts.said)
+    last = parts.tags[-1]
+    line = text[text.rfind("\n", 0, parts.unclosed) + 1 : parts.unclosed]
+    return Speech(parts.said, text[last.end() :], last.start() == parts.unclosed and bool(line.strip()))
 
 
 def _without_pairs(text: str) -> str:
