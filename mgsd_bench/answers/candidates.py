@@ -35,14 +35,15 @@ _BETWEEN = " \t\r\n,;.|>→$\\"
 _BRACE = re.compile(r"[{}]")
 _BRACKET = re.compile(r"[{}\[\]]")
 _CLOSING = frozenset(" \t\r\n.$*`_)\\]\"'。")
-_ADJECTIVE = r"(?:final|shortest|optimal|best|correct|my|the)[ ]"
+_ADJECTIVE = r"(?:final|shortest|optimal|best|correct|my|your|the)[ ]"
 _NAMES = (
     rf"(?:{_ADJECTIVE}){{0,3}}(?:answer|plan|solution)|final (?:path|moves?|actions?|(?:action |move )?sequence)"
     r"|最终答案|答案"
 )
+_LINE = r"^[\s>*_#`\"-]{0,8}(?:\d[.)][ ])?[*_]{0,2}"
+_HEADING = rf"^(?:#{{1,6}}[ ]{{0,3}}|\*\*|__)[*_]{{0,2}}(?:{_NAMES})[*_]{{0,4}}[ ]{{0,3}}$"
 _ANNOUNCED = re.compile(
-    rf"(?:^[\s>*_#`\"-]{{0,8}}|(?<=[.!?][ ])[*_]{{0,3}})(?:{_NAMES})[*_`\"]{{0,4}}[ ]{{0,3}}[:：=](?![=>])"
-    rf"|^(?:#{{1,6}}[ ]{{0,3}}|\*\*|__)[*_]{{0,2}}(?:{_NAMES})[*_]{{0,4}}[ ]{{0,3}}$",
+    rf"(?:{_LINE}|(?<=[.!?][ ])[*_]{{0,3}})(?:{_NAMES})[*_`\"]{{0,4}}[ ]{{0,3}}[:：=](?![=>])|{_HEADING}",
     re.IGNORECASE | re.MULTILINE,
 )
 

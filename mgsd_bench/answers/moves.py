@@ -4,7 +4,7 @@ Grammar, of text in the notation of :mod:`mgsd_bench.answers.notation`::
 
     list    = [label (":" | "=")] item (separator item)*
     label   = up to three words such as "Final answer", "Moves", "Action sequence"
-    item    = [number] ["move" | "go"] [count "x"] action ["x" count] ["(" the same action ")"]
+    item    = [number] ["move" | "go"] [count "x"] action ["x" count] ["(" the same ")"]
     action  = a word, a run of letters or an arrow of the task's vocabulary
     number  = "1." | "1)" | "1:" | "(1)" | "1 -" | "Step 1:", counting from 0 or 1
     count   = 1 to 64, as in "x2", "× 2", "*2" or "(x2)", of the one action that it stands at
@@ -18,7 +18,7 @@ Two readings are none. That is so for
   (are they counts?), list numbers that do not count, a count behind several actions;
 - an arrow beside a name, unless they agree and stand as pairs; → where it may be a move or a separator;
 - brackets behind an action that say another one; the same move beside itself in another style; one list given twice, as
-  letters and as words, or on two lines;
+  letters and as words; several moves on each of two lines, or sides of "/" or "|";
 - "pick up" where spaces separate other moves, for it may be two actions;
 - two plans in letters, "RDD, DRD".
 
@@ -148,7 +148,7 @@ class _Reader:
             return False
         wrapped = self.last is not None and self.last.kind == "hard"
         self.segment += 1
-        self.line += token.kind == "line" and not wrapped
+        self.line += (token.kind == "line" and not wrapped) or token.text in ("/", "|")
         if token.kind == "link":
             self.linked = True
             return bool(self.items) or token.text == "then"
@@ -188,11 +188,13 @@ class _Reader:
         return True
 
     def _gloss(self, inside: Sequence[Token], behind: int) -> bool:
-        """Whether brackets right behind an action hold its count, the same action, or the whole list anew."""
+        """Whether brackets right behind an action hold nothing, its count, the same action, or the whole list anew."""
         said = [token for token in inside if token.kind != "soft"]
+        if not said:
+            return True
         if len(said) == 1 and said[0].kind in ("times", "each"):
             return self._repeat(said[0].number)
-        if not said or not all(token.kind in _INSIDE for token in said) or self.each:
+        if not all(token.kind in _INSIDE for token in said) or self.each:
             return False
         actions = tuple(action for token in said for action in token.actions)
         if self.items[-1].style == "pair" or any(token.text == self.items[-1].text for token in said):
@@ -232,7 +234,10 @@ def _closing(pieces: Sequence[Token]) -> dict[int, int]:
 
 
 def _given_twice(items: Sequence[_Item]) -> bool:
-    """Whether the list may be one plan given twice, or two plans."""
+    """Whether the list may be one plan given twice, or two plans.
+
+    A line that ends in a separator goes on in the next one.
+    """
     runs = [item for item in items if item.style == "letter" and len(item.text) > 1]
     letters = [a for item in items if item.style == "letter" for a in item.actions if a in MOVES]
     words = [a for item in items if item.style == "word" for a in item.actions if a in MOVES]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SPECIAL = r"<[|｜][^<>|｜\n]{1,40}[|｜]>|</?s>|<(?:bos|eos|pad|endoftext|(?:start|end)_of_(?:turn|utterance|text))>"
+SPECIAL = r"<[|｜][^<>|｜\n]{1,40}[|｜]>|</?s>|<(?:bos|eos|pad|unk|endoftext|(?:start|end)_of_(?:turn|utterance|text))>"
 """A special token of a chat template, as a pattern."""
 
 _TRAILING = re.compile(SPECIAL, re.IGNORECASE)
