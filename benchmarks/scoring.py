@@ -1,4 +1,4 @@
-"""Plans scored a second on one core: rollout alone, and with reading the answer; and what twice as long a text costs."""
+"""Plans scored a second on one core, by rollout alone and with reading the answer; what twice as long a text costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from mgsd_envs import get_task, rollout
 
 ROUNDS = 7
-GROWTH_ROUNDS = 5
+GROWTH_ROUNDS = 3
 SHAPES = ("{}", "<answer>{}</answer>", "<answer>{}", "Answer: {}", "\\boxed{{}}", "[{}]", "<think>{}<answer>R</answer>")
 UNITS = (
     *("<think>", "</think>", "<answer>", "</answer>", "<answer>R</answer>", "<thinking>", "<thinking></thinking>", "<"),
@@ -104,7 +104,7 @@ def main() -> None:
 
 def _growth(shape: str, unit: str) -> float:
     """How many times longer twice as long a text takes, texts long enough to be timed."""
-    count = 40_000 // len(unit)
+    count = 20_000 // len(unit)
     first, second = (
         min(_once(shape.replace("{}", unit * n)) for _ in range(GROWTH_ROUNDS)) for n in (count, 2 * count)
     )
@@ -112,9 +112,9 @@ def _growth(shape: str, unit: str) -> float:
 
 
 def _once(text: str) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     parse_answer(text, "minibehaviour")
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _seconds(work: object) -> float:

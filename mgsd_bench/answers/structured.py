@@ -7,9 +7,9 @@ Grammar::
     value    = text that lists moves | a list of such texts | a list of steps | an object again
     step     = {"action": text}, with its number, a count and whatever explains it
 
-Keys, in groups: ``answer`` | ``plan``, ``actions``, ``moves``, ... | ``path``, ``route``, ``steps``, ...
-A key given twice, readable values that differ, and steps that do not count up are no plan. Values under other keys are
-never searched.
+Keys, in groups: ``answer`` | ``plan``, ``actions``, ``moves``, ... | ``path``, ``steps``, ``output``, ...
+The last group is only looked at where no other gives a plan. A key given twice, readable values that differ, and steps
+that do not count up are no plan. Values under other keys are never searched.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Read = Callable[[str], Plan | None]
 _GROUPS = (
     ("answer", "finalanswer"),
     ("plan", "finalplan", "actions", "moves", "actionsequence", "movesequence", "actionplan", "sequence", "solution"),
-    ("path", "route", "steps", "shortestpath", "directions", "output", "result", "response"),
+    ("path", "steps", "shortestpath", "directions", "output", "result", "response"),
 )
 _ACTION = ("action", "move", "direction")
 _ORDER = ("step", "index", "number", "order", "id", "stepnumber")
@@ -77,6 +77,8 @@ def _chosen(value: dict[str, Any], read: Read, depth: int) -> Plan | None:
     keys = {key: _plain(key) for key in value}
     plan: Plan | None = None
     for group in _GROUPS:
+        if plan is not None and group is _GROUPS[-1]:
+            break
         found = [value[key] for key, plain in keys.items() if plain in group]
         for one in found:
             other = plan_of(one, read, depth + 1)
