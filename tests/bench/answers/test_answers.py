@@ -126,6 +126,13 @@ def test_a_state_in_thinking_that_is_never_closed(text: str, state: set[Any]) ->
     assert (answer(text).plan, answer(text).form, answer(text).facts) == ((R,), "loose", state)
 
 
+@given(st.lists(st.sampled_from(["R", "u", "Up", "right", "PICK", "pick up", "RD", "drop", "x", ""]), max_size=6))
+def test_the_short_cut_reads_as_the_grammar_does(items: list[str]) -> None:
+    """A mark behind the block, which says nothing, is enough to leave it."""
+    for text in (f"<answer>{', '.join(items)}</answer>", f"<think>L</think><answer>{','.join(items)}</answer>"):
+        assert answer(text) == answer(f"{text} <")
+
+
 def test_a_text_that_was_cut_off_gives_no_half_plan() -> None:
     for text in ("<answer>RD", "Answer: RD", "\\boxed{RD}", '{"answer": "RD"}', "<think>so <answer>RD</answer>"):
         assert answer(text).plan == (R, D)
