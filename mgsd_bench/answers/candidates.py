@@ -149,10 +149,10 @@ def _json_in(text: str) -> Any:
     return structured.load(text.strip().removeprefix("```json").strip("`\n\r\t "))
 
 
-def at_end(said: str, read: Callable[[str], Plan | None]) -> Found | None:
+def at_end(said: str, read: Callable[[str], Plan | None], boxes_only: bool = False) -> Found | None:
     """The plan in a box, in JSON or announced that ends what is said."""
     end = end_of_speech(said)
-    for find_one in (_boxed, _document, _announced):
+    for find_one in (_boxed,) if boxes_only else (_boxed, _document, _announced):
         found = find_one(said, end, read)
         if found is not None and found.plan is not None:
             return found

@@ -74,7 +74,7 @@ def _read(text: str, known: Vocabulary, whole: bool) -> tuple[Plan | None, Form,
         return simple
     found = candidates.find(said, read, whole and unclosed is None)
     if unclosed is not None and whole:
-        late = _after_unclosed(unclosed, read)
+        late = _after_unclosed(unclosed, mentioned, read)
         if late is not None and late.plan is not None:
             if found is None or found.plan is None:
                 part = said + "\n" + unclosed[: late.start] if mentioned else said
@@ -121,9 +121,11 @@ def _listed(block: str, known: Vocabulary) -> Plan | None:
     return tuple(plan) if len(styles) < 2 else None
 
 
-def _after_unclosed(unclosed: str, read: Callable[[str], Plan | None]) -> candidates.Found | None:
-    """The closed block that ends a thinking which was never closed."""
+def _after_unclosed(unclosed: str, mentioned: bool, read: Callable[[str], Plan | None]) -> candidates.Found | None:
+    """The closed block or box that ends a thinking which was never closed; where it is only mentioned, any plan."""
     complete, opened = candidates.blocks(unclosed)
+    if not complete and opened is None:
+        return candidates.at_end(unclosed, read, boxes_only=not mentioned)
     if not complete or opened is not None or end_of_speech(unclosed) > complete[-1].end:
         return None
     return candidates.find(unclosed, read, True)

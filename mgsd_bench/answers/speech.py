@@ -2,8 +2,8 @@
 
 Thinking is what stands between ``<think>`` and ``</think>``, and before a ``</think>`` that was never opened; so it is
 with the tags ``thinking``, ``thought``, ``reasoning``, ``reflection`` and ``scratchpad`` where both stand there. A
-``<think>`` that is never closed may be only mentioned, or never left: what comes behind counts only if an answer in a
-closed block ends it.
+``<think>`` that is never closed may be never left: what comes behind counts only if a closed block or box ends it. Or
+it is only mentioned, within a line: then any answer that ends the text counts.
 """
 
 from __future__ import annotations

@@ -50,10 +50,11 @@ def _pattern(known: Vocabulary) -> re.Pattern[str]:
     phrases = "|".join(r"[ \t_-]".join(map(re.escape, parts)) for parts in known.phrases) or "(?!)"
     mark = r"[*_`]{0,3}[ ]?(?:[.:)]|[-–][ ]"
     return re.compile(
-        rf"(?P<step>(?:step|move|action)[ _]?#?(?P<of_step>\d{{1,4}})(?!\d|[.:]\d){mark}|(?=\n|[→➡⇒]|[-=]>)))"
+        rf"(?P<step>(?:(?P<plain>step)|move|action)[ _]?#?(?P<of_step>\d{{1,4}})(?!\d|[.:]\d)"
+        rf"{mark}|(?=\n|[→➡⇒]|[-=]>)|(?(plain)(?=[ ])|(?!))))"
         rf"|(?P<phrase>(?:{phrases})(?![a-z]))"
         r"|(?P<times>(?:[x×]|(?<!\*)\*(?!\*))[ ]{0,2}(?P<of_times>\d{1,4})(?![\d*]|\.\d))"
-        r"|(?P<each>(?P<of_each>\d{1,4})[ ]?[x×](?![a-z0-9×]))"
+        r"|(?P<each>(?P<of_each>\d{1,4})[ ]?[x×](?![x0-9×]))"
         rf"|(?P<number>(?P<of_number>\d{{1,4}})(?!\d|[.:]\d){mark})|[(\[](?P<in_number>\d{{1,4}})[)\]])"
         r"|(?P<word>[a-z]+?(?=x[ ]?\d)|[a-z]+)"
         r"|(?P<arrow>[←↓→↑⬅⬇➡⬆⇐⇓⇒⇑])"
