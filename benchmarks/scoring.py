@@ -1,17 +1,70 @@
-"""Plans scored a second on one core: rollout alone, and with reading the answer."""
+"""Plans scored a second on one core, by rollout alone and with reading the answer; what twice as long a text costs."""
 
 from __future__ import annotations
 
 import time
 from statistics import median
 
-from mgsd_bench.answers.plans import parse_plan, write_plan
+from mgsd_bench.answers.plans import write_plan
+from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import Response
 from mgsd_bench.runs.scoring import score
 from mgsd_bench.suites.suite import episodes, get_suite, subsample
 from mgsd_envs import get_task, rollout
 
 ROUNDS = 7
+GROWTH_ROUNDS = 3
+SHAPES = ("{}", "<answer>{}</answer>", "<answer>{}", "Answer: {}", "\\boxed{{}}", "[{}]", "<think>{}<answer>R</answer>")
+UNITS = (
+    *("<think>", "</think>", "<answer>", "</answer>", "<answer>R</answer>", "<thinking>", "<thinking></thinking>", "<"),
+    *(
+        "R ",
+        "R, ",
+        "pick up ",
+        "->",
+        "-",
+        "=",
+        "1. ",
+        "1. R\n",
+        "step 1: R ",
+        "(",
+        "(R",
+        "R(right)",
+        "[{",
+        "{'a':",
+        '"',
+    ),
+    *(
+        "→ ",
+        "→ ↓ right ",
+        "x2",
+        "R x2 ",
+        "2x ",
+        "\\boxed{",
+        "\\boxed{R}",
+        "<|begin_of_box|>",
+        "<|im_end|>",
+        "```",
+        "\n",
+    ),
+    *(
+        "Answer: ",
+        "\nAnswer: R",
+        "**",
+        "#",
+        "  ",
+        "，",
+        "①",
+        "\u0301",
+        "&gt;",
+        "then ",
+        "...",
+        "\\",
+        "a",
+        "9",
+        "\ufeff",
+    ),
+)
 
 
 def main() -> None:
@@ -31,7 +84,7 @@ def main() -> None:
 
         def parsed() -> None:
             for text in answers:  # noqa: B023
-                parse_plan(text)
+                parse_answer(text, task)  # noqa: B023
 
         def scored() -> None:
             for e, response in zip(chosen, responses, strict=True):  # noqa: B023
@@ -43,6 +96,25 @@ def main() -> None:
             f"{name}: {rates[0]:,.0f} rollouts/s, {rates[1]:,.0f} answers parsed/s, {rates[2]:,.0f} responses scored/s "
             f"with their stated facts (plans of {mean:.1f} actions on average)"
         )
+    print("\nsecond reading time over the first, of a text twice as long; the worst five of each shape")
+    for shape in SHAPES:
+        ratios = sorted(((_growth(shape, unit), unit) for unit in UNITS), reverse=True)
+        print(f"  {shape!r}: " + ", ".join(f"{ratio:.1f} ({unit!r})" for ratio, unit in ratios[:5]))
+
+
+def _growth(shape: str, unit: str) -> float:
+    """How many times longer twice as long a text takes, texts long enough to be timed."""
+    count = 20_000 // len(unit)
+    first, second = (
+        min(_once(shape.replace("{}", unit * n)) for _ in range(GROWTH_ROUNDS)) for n in (count, 2 * count)
+    )
+    return second / first
+
+
+def _once(text: str) -> float:
+    start = time.process_time()
+    parse_answer(text, "minibehaviour")
+    return time.process_time() - start
 
 
 def _seconds(work: object) -> float:

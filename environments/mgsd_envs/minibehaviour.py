@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,7 @@ class MiniBehaviour:
     levels = range(5, 7)
     min_level = 4
     actions: Plan = (*MOVES, "pick", "drop")
+    action_words: ClassVar[dict[str, tuple[str, ...]]] = {"pick": ("pick_up",)}
     themes = ("classic", "plain")
 
     def sample(

@@ -48,7 +48,8 @@ class Task(Protocol[S]):
     min_level: int
     """Smallest grid size that makes sense; every size from it to 32 works."""
     actions: Plan
-    """Canonical action names."""
+    """Canonical action names. A task may have ``action_words`` too, a mapping from actions to their other names in
+    answers: words, such as ``{"pick": ("pick_up",)}``, or single letters."""
     themes: tuple[str, ...]
     """Looks that :meth:`draw` knows; the first is ``"classic"``, as in the paper."""
 

@@ -101,13 +101,14 @@ class ScriptedBackend:
         if request.condition in WITH_IMAGE:
             believed = misread(task, believed, rng, self._faults.perception)
         plan = self._plan(episode, believed, rng)
-        end = "" if rng.random() < self._faults.format else "</answer>"
+        broken = rng.random() < self._faults.format
+        end = " and so on" if broken else "</answer>"
         stated, route = task.describe(believed), f"Route: {len(plan)} actions."
         answer = f"<answer>{write_plan(plan)}{end}"
         parts = {
             "visual": (stated, route, answer),
             "symbolic": (route, answer),
-            "perceive": (stated if end else "",),
+            "perceive": ("" if broken else stated,),
             "direct": (answer,),
         }[request.condition]
         return "\n".join(parts)

@@ -88,7 +88,8 @@ def show_command(
     size: Annotated[int, typer.Option("--size", help="Side of the PNG in pixels.", min=128, max=4096)] = 512,
 ) -> None:
     """Draw one episode, in our own look, with a plan over it; as a map of letters where no terminal reads it."""
-    from mgsd_bench.answers.plans import read_plan, write_plan
+    from mgsd_bench.answers.plans import write_plan
+    from mgsd_bench.answers.reader import parse_answer
     from mgsd_bench.report.drawing import draw_plan, to_terminal, to_text
     from mgsd_bench.suites.suite import find_episode
     from mgsd_bench.terminal import Terminal
@@ -96,7 +97,7 @@ def show_command(
 
     settings = SuiteSettings(suite=suite, theme=theme, data_root=data_root)
     episode = find_episode(options.suite_of(settings), episode_id)
-    actions = episode.plan if plan is None else read_plan(plan)
+    actions = episode.plan if plan is None else parse_answer(f"<answer>{plan}</answer>", episode.task).plan
     if actions is None:
         raise UserError(f"--plan {plan}: not a plan; write letters such as RDD, or U,PICK,DROP")
     image = draw_plan(episode, actions, size)

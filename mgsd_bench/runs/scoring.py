@@ -18,7 +18,7 @@ SCORER_VERSION = 1
 """Recorded with every run; runs of two versions are not comparable.
 
 Raise it whenever the same text can get another outcome, plan or facts: by a change here, in
-:mod:`mgsd_bench.answers.plans`, or in the rules or the reading of a task.
+:mod:`mgsd_bench.answers`, or in the rules or the reading of a task.
 """
 
 
@@ -71,9 +71,10 @@ def score(episode: Episode, condition: Condition, response: Response) -> Score:
     if response.error is not None:
         return Score(Outcome.ERROR, False, None, "none", frozenset(), None, 0)
     task = get_task(episode.task)
-    answer = parse_answer(response.text, task)
+    cut = response.finish_reason == "length"
+    answer = parse_answer(response.text, task, whole=not cut)
     facts = answer.facts if condition in WITH_FACTS else frozenset()
-    unanswered = Outcome.TRUNCATED if response.finish_reason == "length" else Outcome.NO_ANSWER
+    unanswered = Outcome.TRUNCATED if cut else Outcome.NO_ANSWER
     if condition not in WITH_PLAN:
         exact = facts == task.facts(episode.state)
         outcome = Outcome.SOLVED if exact else Outcome.WRONG if facts else unanswered

@@ -68,7 +68,7 @@ THERE = "size: 3\nplayer: (2,0)\ngoal: (2,0)\nholes: none\n"
         ("<answer>DD</answer>", Attribution.UNSTATED),
         ("size: 3\nplayer: (0,0)\ngoal: (7,7)\n<answer>DD</answer>", Attribution.UNSTATED),
         (TRUE, Attribution.FORMAT),
-        (BLIND + "<answer>go down</answer>", Attribution.FORMAT),
+        (BLIND + "<answer>go on down</answer>", Attribution.FORMAT),
     ],
 )
 def test_attribution(episode: Episode, text: str, expected: Attribution) -> None:

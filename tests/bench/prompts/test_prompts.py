@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mgsd_bench.answers.plans import parse_plan
+from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, SHIPPED, WITH_PLAN, load_prompts
 from mgsd_bench.suites.suite import episodes, get_suite
@@ -71,7 +71,7 @@ def test_worked_example_is_right_short_and_not_from_the_test_split(task: str) ->
     state = the_task.from_facts(the_task.parse(example))
     state = the_task.from_json(the_task.to_json(state))
     assert split_of(the_task.key(state)) == "train"
-    plan = parse_plan(example)
+    plan = parse_answer(example, the_task).plan
     assert plan is not None
     assert rollout(the_task, state, plan).outcome == "solved"
     assert len(plan) == make_episode(the_task, state.size, "example", state).shortest
