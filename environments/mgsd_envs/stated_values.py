@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     | (?P<number>[0-9]+)(?!\.?[0-9])
     | (?P<nothing>(?:none|null|nil|nothing|empty|unknown|n/a|no(?:[ ][a-z]+)?)\b)
     | (?P<word>[a-z]+)
-    | (?P<arrow>-+>|=+>|[→⇒⟶➡])
+    | (?P<arrow>(?<!-)-+>|(?<!=)=+>|[→⇒⟶➡])
     | (?P<side>[←↓↑⬅⬇⬆])
     | (?P<colon>[:=])
     | (?P<stop>\.(?=\s|$))
