@@ -117,6 +117,9 @@ class Cases:
             rows = frame[frame["condition"] == condition].merge(tries, on=["episode", "repeat"])
             if len(rows) == len(tries):
                 others[condition] = rows
+        if "symbolic" in others:
+            told = others["symbolic"][["episode", "repeat", "solved"]].rename(columns={"solved": "told"})
+            visual = visual.merge(told, on=["episode", "repeat"])
         return cls(visual, {"visual": visual, **others})
 
     @property
@@ -156,7 +159,7 @@ class Cases:
             "gap": self._gap(task, level) if "symbolic" in has else None,
             "faults": self.faults(task, level),
             "attribution": {kind.value: counts[kind] for kind in Attribution},
-            "attribution_bounds": attribution_bounds(rows, has.get("symbolic")),
+            "attribution_bounds": attribution_bounds(rows),
             "if_planned_well": estimate("if_planned_well"),
             "joint": self._joint(task, level) if "symbolic" in has else None,
             "repeats": _repeats(rows),
@@ -187,13 +190,13 @@ class Cases:
     def faults(self, task: str | None = None, level: int | None = None) -> FaultRates:
         """How often what goes wrong, in one level, one task, or all tasks."""
         planned, asked = self._groups["misplanned"].at(task, level), self._groups["e2e"].at(task, level)
-        stated = self._at(self._frame, task, level).groupby("task", observed=True)[["misread_tp", "misread_fp"]].sum()
         precision = self._groups["invented"].at(task, level)
+        stated = all(any(s.values[:, :2].any() for s in precision.at(name).strata) for name in precision.tasks)
         return FaultRates(
             misread=complement(self._groups["misread"].at(task, level).estimate()),
             misplanned=planned.estimate() if planned.tasks == asked.tasks else None,
             unreadable=self._groups["unreadable"].at(task, level).estimate(),
-            invented=complement(precision.estimate()) if (stated.sum(axis=1) > 0).all() else None,
+            invented=complement(precision.estimate()) if stated else None,
         )
 
     def _joint(self, task: str | None, level: int | None) -> Joint:

@@ -45,7 +45,6 @@ from mgsd_bench.statistics.intervals import CONFIDENCE, proportion
 if TYPE_CHECKING:
     import pandas as pd
 
-TRY = ["episode", "repeat"]
 ACCOUNTED = (Attribution.PERCEPTION, Attribution.PLANNING, Attribution.BOTH)
 """The attributions that have bounds."""
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -80,18 +79,18 @@ class _Failing(NamedTuple):
     high: float
 
 
-def attribution_bounds(rows: pd.DataFrame, told: pd.DataFrame | None = None) -> dict[str, Bounds]:
+def attribution_bounds(rows: pd.DataFrame) -> dict[str, Bounds]:
     """What share of answers perception alone, planning alone and both account for, as far as it can be known.
 
     Args:
-        rows: a table of samples from the picture, with the columns of ``DIAGNOSTICS``; at least one.
-        told: the samples of the same tries from the state as text; None where there are none.
+        rows: a table of samples from the picture, with the columns of ``DIAGNOSTICS``; at least one. Where the same
+            tries were told as text it has a column ``told``: whether they were solved.
     """
     plans = rows[rows["misplanned"].notna()]
     exact = plans["state_exact"].astype(bool)
     misread = plans[~exact]
     both = misread[misread["attribution"] == Attribution.BOTH]
-    failing = _by_level(plans[exact], misread, both) if told is None else _from_text(told, misread, both)
+    failing = _from_text(misread, both) if "told" in rows else _by_level(plans[exact], misread, both)
     low, high = max(0.0, failing.low + len(both) - len(misread)), min(len(both), failing.high)
     spread = _Spread(len(both), both["if_planned_well"].to_numpy(float))
     counts = rows["attribution"].astype(str).value_counts()
@@ -138,19 +137,14 @@ class _Spread:
         return _Z * math.sqrt(max(0.0, failing * (1 - failing / max(1, self.n))) * variance)
 
 
-def _from_text(told: pd.DataFrame, misread: pd.DataFrame, both: pd.DataFrame) -> _Failing:
+def _from_text(misread: pd.DataFrame, both: pd.DataFrame) -> _Failing:
     """F from the same tries told as text, where chance may fall out otherwise: the error is that of two such shares."""
-    solved = told.set_index(TRY)["solved"]
-
-    def failing(rows: pd.DataFrame) -> int:
-        return len(rows) - int(solved.loc[list(zip(*(rows[name] for name in TRY), strict=True))].sum())
-
-    if misread.empty:
+    m, f = len(misread), int((~misread["told"]).sum())
+    if not m:
         return _Failing(0, 0, 0)
-    m, f = len(misread), failing(misread)
     share = proportion(f, m)
     below, above = ((m * (share.value - end)) * math.sqrt(2) for end in (share.low, share.high))
-    return _Failing(failing(both), f - below, f - above)
+    return _Failing(int((~both["told"]).sum()), f - below, f - above)
 
 
 def _by_level(seen: pd.DataFrame, misread: pd.DataFrame, both: pd.DataFrame) -> _Failing:

@@ -178,7 +178,7 @@ def misread(diagnosis: Diagnosis) -> Figure:
     width = min(WIDTH, 1.3 + 1.25 * columns)
     cell = (width - 1.3) / columns
     rows = max(1, 2 * len(grids))
-    figure, axes = plotting.new("misread", rows, columns, 0.1 + (cell + 0.2) * rows)
+    figure, axes = plotting.new("misread", rows, columns, 0.3 + cell * rows)
     figure.set_layout_engine("compressed")
     figure.set_figwidth(width)
     for ax in (ax for row in axes for ax in row):

@@ -31,7 +31,8 @@ def table(*rows: Row, level: int = 3) -> pd.DataFrame:
 
 
 def told(rows: pd.DataFrame, *solved: bool) -> pd.DataFrame:
-    return rows[["task", "level", "episode", "repeat"]].assign(solved=solved)
+    """The table with what became of the same tries as text."""
+    return rows.assign(told=solved)
 
 
 def close(bounds: Bounds, independent: float, low: float, high: float) -> bool:
@@ -63,12 +64,12 @@ def test_a_harmless_misreading_leaves_the_fault_with_planning_where_planning_fai
 def test_text_tells_who_would_have_planned_badly_anyway() -> None:
     rows = table(*[BOTH] * 500, *[MISREAD_SOUND] * 500)
     failing = told(rows, *[False] * 500, *[True] * 500)
-    found = attribution_bounds(rows, failing)
+    found = attribution_bounds(failing)
     assert found["both"].independent == pytest.approx(0.5)  # just those that fail as text too
     assert found["perception"].independent == pytest.approx(0.5)
     # half fail as text, half in the misread world: as far as these numbers go, all or none of them are the same ones
     assert (found["both"].low, found["both"].high) == pytest.approx((0, 0.5), abs=0.05)
-    never = attribution_bounds(rows, told(rows, *[True] * 1000))
+    never = attribution_bounds(told(rows, *[True] * 1000))
     assert never["both"].independent == 0
     assert never["perception"].low > 0.98
 
@@ -83,8 +84,8 @@ def test_a_level_where_nothing_was_seen_rightly_says_nothing() -> None:
 
 @pytest.mark.parametrize("rows", [table(BOTH), table(HARMLESS, SEEN_SOLVED), table(SEEN_FAILED, BOTH, HARMLESS)])
 def test_bounds_hold_what_they_bound(rows: pd.DataFrame) -> None:
-    for frame in (None, told(rows, *[True] * len(rows)), told(rows, *[False] * len(rows))):
-        found = attribution_bounds(rows, frame)
+    for frame in (rows, told(rows, *[True] * len(rows)), told(rows, *[False] * len(rows))):
+        found = attribution_bounds(frame)
         counts = rows["attribution"].value_counts()
         for bounds in found.values():
             assert 0 <= bounds.low <= bounds.independent + 1e-9 <= bounds.high + 2e-9 <= 1 + 3e-9
