@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from operator import itemgetter
 
 from mgsd_envs.grid import MOVES
 from mgsd_envs.types import Cell
@@ -69,16 +70,21 @@ def moved_cells(size: int, symmetry: Symmetry) -> Mapping[Cell, Cell]:
     return {(row, column): symmetry.cell(size, (row, column)) for row in range(size) for column in range(size)}
 
 
-@lru_cache(maxsize=2**15)
+@lru_cache(maxsize=2**14)
 def least_symmetries(size: int, *cells: Cell) -> tuple[Symmetry, ...]:
     """The symmetries under which the numbers of these cells, as keys write them, come first: mostly one.
 
     The least key of an orbit is that of an image under one of them, if keys begin with these cells.
     """
+    written = [("".join(map(numbers.__getitem__, cells)), symmetry) for symmetry, numbers in _written_numbers(size)]
+    least = min(written, key=itemgetter(0))[0]
+    return tuple(symmetry for text, symmetry in written if text == least)
 
-    def written(symmetry: Symmetry) -> str:
-        moved = (symmetry.cell(size, cell) for cell in cells)
-        return "".join(f"{row * size + column}:" for row, column in moved)
 
-    least = min(map(written, SYMMETRIES))
-    return tuple(symmetry for symmetry in SYMMETRIES if written(symmetry) == least)
+@lru_cache(maxsize=64)
+def _written_numbers(size: int) -> tuple[tuple[Symmetry, Mapping[Cell, str]], ...]:
+    """For each symmetry the number that each cell then has, as keys write it."""
+    return tuple(
+        (symmetry, {cell: f"{row * size + column}:" for cell, (row, column) in moved_cells(size, symmetry).items()})
+        for symmetry in SYMMETRIES
+    )
