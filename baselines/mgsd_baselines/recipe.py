@@ -17,6 +17,7 @@ from mgsd_bench.config.layers import suggest
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_envs import task_names
+from mgsd_envs.splits import SplitBy
 
 Method = Literal["sft", "distill", "grpo"]
 Context = Literal["state+plan", "state", "plan", "none"]
@@ -85,6 +86,8 @@ class DataSpec:
         theme: look of the pictures.
         image_size: side of the pictures in pixels.
         exclude: files or folders of external test sets, whose states are left out.
+        split_by: what the split keeps out of training: ``state``, the states of the test split, or ``orbit``, their
+            mirror images and turns as well. It applies to validation and to ``exclude`` too.
     """
 
     stream: str = "mgsd-train-v1"
@@ -93,6 +96,7 @@ class DataSpec:
     theme: str = "classic"
     image_size: Annotated[int, Bounds(32)] = 256
     exclude: tuple[str, ...] = ()
+    split_by: SplitBy = "state"
 
 
 @dataclass(frozen=True, slots=True)

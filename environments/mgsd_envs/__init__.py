@@ -5,6 +5,7 @@ read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 """
 
 from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
+from mgsd_envs.orbits import orbit_key
 from mgsd_envs.rendering import Picture
 from mgsd_envs.task import (
     Illegal,
@@ -34,6 +35,7 @@ __all__ = [
     "generate",
     "get_task",
     "make_episode",
+    "orbit_key",
     "random_plan",
     "rollout",
     "task_names",

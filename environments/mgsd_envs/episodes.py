@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgsd_envs import grid
+from mgsd_envs.orbits import split_key
 from mgsd_envs.originals import Original
-from mgsd_envs.splits import Split, split_of
+from mgsd_envs.splits import SPLIT_BY, Split, SplitBy, split_of
 from mgsd_envs.task import Task, get_task, rollout
 from mgsd_envs.types import Plan
 
@@ -64,6 +65,7 @@ class Episode:
         task: registry name of the task.
         level: grid size n, of n x n cells.
         split: the split that the state belongs to.
+        split_by: whether the state by itself decides its split, or its orbit.
         state: the task's state.
         theme: the look in which the state is drawn.
         plan: one shortest plan.
@@ -86,6 +88,7 @@ class Episode:
     straight: bool
     original: Original | None = None
     source: str | None = field(default=None, compare=False)
+    split_by: SplitBy = "state"
 
     @property
     def shortest(self) -> int:
@@ -107,6 +110,7 @@ class Episode:
     def to_json(self) -> dict[str, Any]:
         """The episode as plain JSON values; what suite digests are taken over."""
         original = {} if self.original is None else {"original": self.original.sha256}
+        by_orbit = {} if self.split_by == "state" else {"split_by": self.split_by}
         return {
             "id": self.id,
             "task": self.task,
@@ -115,6 +119,7 @@ class Episode:
             "theme": self.theme,
             "state": get_task(self.task).to_json(self.state),
             **original,
+            **by_orbit,
         }
 
     def canonical(self) -> str:
@@ -130,6 +135,7 @@ def make_episode(
     theme: str = "classic",
     original: Original | None = None,
     source: str | None = None,
+    split_by: SplitBy = "state",
 ) -> Episode:
     """An episode of a known state, measured.
 
@@ -141,6 +147,7 @@ def make_episode(
         theme: the look in which it is drawn.
         original: a picture that is shown instead of ours.
         source: where the state was read, if it was.
+        split_by: whether the state by itself decides its split, or its orbit.
 
     Raises:
         ValueError: the state has no plan.
@@ -154,7 +161,7 @@ def make_episode(
         id=name,
         task=task.name,
         level=level,
-        split=split_of(task.key(state)),
+        split=split_of(split_key(task, state, split_by)),
         state=state,
         theme=theme,
         plan=plan,
@@ -163,6 +170,7 @@ def make_episode(
         straight=_is_straight(task, state),
         original=original,
         source=source,
+        split_by=split_by,
     )
 
 
@@ -178,7 +186,10 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
         raise ValueError(f"level {str(data['level'])[:20]} is no grid size from 1 to {grid.MAX_LEVEL}")
     state, digest = task.from_json(data["state"]), data.get("original")
     original = None if digest is None else Original(str(digest))
-    return make_episode(task, data["level"], data["id"], state, data["theme"], original, data.get("source"))
+    split_by = data.get("split_by", "state")
+    if split_by not in SPLIT_BY:
+        raise ValueError(f"split_by is {', '.join(SPLIT_BY)}, not {split_by!r:.50}")
+    return make_episode(task, data["level"], data["id"], state, data["theme"], original, data.get("source"), split_by)
 
 
 def generate(
@@ -188,6 +199,7 @@ def generate(
     *,
     split: Split,
     stream: str,
+    split_by: SplitBy = "state",
     theme: str = "classic",
     mix: Mix | None = None,
     exclude: Collection[str] = frozenset(),
@@ -203,9 +215,10 @@ def generate(
         count: how many.
         split: the split that every state must belong to.
         stream: name of the random stream, for example the suite's name.
+        split_by: whether each state by itself decides its split, or its orbit.
         theme: the look.
         mix: difficulty control.
-        exclude: keys of states that must not be used.
+        exclude: what must not be used: keys of states or, where orbits are split, of orbits.
 
     Raises:
         TooFewStatesError: the level has fewer distinct states of this kind.
@@ -213,8 +226,9 @@ def generate(
     mix = mix or Mix()
     bands = [band for band in task.bands(level) if band] if mix.length is None else [mix.length]
     listed = mix.density is None and task.states(level) is not None
-    source = _Listed(task, level, split) if listed else _Drawn(task, level, split, mix.density)
-    seen = set(exclude)
+    wanted = _Wanted(split, split_by, frozenset(exclude))
+    source = _Listed(task, level, wanted) if listed else _Drawn(task, level, wanted, mix.density)
+    seen: set[str] = set()
     straight = 0
     for index in range(count):
         rng = np.random.Generator(np.random.PCG64(_seed(stream, task.name, level, index)))
@@ -229,17 +243,31 @@ def generate(
                 f"shortest plan of {bands[band].start} to {bands[band].stop - 1} actions were found; ask for fewer "
                 "or for other lengths"
             )
-        episode = make_episode(task, level, f"{task.name}/{level}/{index:04d}", state, theme)
+        name = f"{task.name}/{level}/{index:04d}"
+        episode = make_episode(task, level, name, state, theme, split_by=split_by)
         seen.add(task.key(state))
         straight += episode.straight
         yield episode
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which states of a level may come: those of a split whose deciding key, their own or their orbit's, is free."""
+
+    split: Split
+    split_by: SplitBy
+    excluded: frozenset[str]
+
+    def has(self, task: Task[Any], state: Any, key: str) -> bool:
+        decides = key if self.split_by == "state" else split_key(task, state, self.split_by)
+        return split_of(decides) == self.split and decides not in self.excluded
+
+
 class _Drawn:
     """New states by drawing at random until one fits."""
 
-    def __init__(self, task: Task[Any], level: int, split: Split, density: float | None) -> None:
-        self._task, self._level, self._split, self._density = task, level, split, density
+    def __init__(self, task: Task[Any], level: int, wanted: _Wanted, density: float | None) -> None:
+        self._task, self._level, self._wanted, self._density = task, level, wanted, density
 
     def take(self, length: range, rng: np.random.Generator, seen: Collection[str], *, straight: bool) -> Any | None:
         """A state not seen yet, a straight one only if allowed or if no other turns up; None after many draws."""
@@ -250,7 +278,7 @@ class _Drawn:
             if state is None:
                 continue
             key = task.key(state)
-            if split_of(key) == self._split and key not in seen:
+            if key not in seen and self._wanted.has(task, state, key):
                 if straight or not _is_straight(task, state):
                     return state
                 spare.append(state)
@@ -262,8 +290,10 @@ class _Drawn:
 class _Listed:
     """New states of a level that is small enough to list, so that the last one is found as fast as the first."""
 
-    def __init__(self, task: Task[Any], level: int, split: Split) -> None:
-        self._pools = {kind: list(rows) for kind, rows in _listing(task, level, split).items()}
+    def __init__(self, task: Task[Any], level: int, wanted: _Wanted) -> None:
+        listing = _listing(task, level, wanted.split, wanted.split_by)
+        self._pools = {kind: list(rows) for kind, rows in listing.items()}
+        self._excluded = wanted.excluded
 
     def take(self, length: range, rng: np.random.Generator, seen: Collection[str], *, straight: bool) -> Any | None:
         """A state not seen yet; a straight one only if allowed or if no other is left. None if there is none."""
@@ -280,20 +310,25 @@ class _Listed:
             if place >= len(rows):
                 rows, place = other, place - len(rows)
             rows[place], rows[-1] = rows[-1], rows[place]
-            key, state = rows.pop()
-            if key not in seen:
+            key, decides, state = rows.pop()
+            if key not in seen and decides not in self._excluded:
                 return state
 
 
 @lru_cache(maxsize=32)
-def _listing(task: Task[Any], level: int, split: Split) -> dict[tuple[int, bool], list[tuple[str, Any]]]:
-    """Every state of a small level and a split with its key, by (length of the shortest plan, straight)."""
-    pools: dict[tuple[int, bool], list[tuple[str, Any]]] = {}
+def _listing(
+    task: Task[Any], level: int, split: Split, split_by: SplitBy
+) -> dict[tuple[int, bool], list[tuple[str, str, Any]]]:
+    """Every state of a small level and a split, by (length of the shortest plan, straight).
+
+    Each with its key and the key that decides its split.
+    """
+    pools: dict[tuple[int, bool], list[tuple[str, str, Any]]] = {}
     for state in task.states(level) or ():
-        key = task.key(state)
-        if split_of(key) == split:
+        key, decides = task.key(state), split_key(task, state, split_by)
+        if split_of(decides) == split:
             kind = (len(task.solve(state) or ()), _is_straight(task, state))
-            pools.setdefault(kind, []).append((key, state))
+            pools.setdefault(kind, []).append((key, decides, state))
     return pools
 
 

@@ -20,6 +20,7 @@ from mgsd_envs import grid, statements
 from mgsd_envs.grid import MOVES, Graph
 from mgsd_envs.rendering import Atlas, Pen, Picture, check_look, quantized_atlas
 from mgsd_envs.statements import Field
+from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
@@ -166,6 +167,17 @@ class FrozenLake:
     def state_at(self, state: LakeState, cursor: Cursor) -> LakeState:
         """The player at the cursor."""
         return replace(state, player=(cursor[0], cursor[1]))
+
+    def transform(self, state: LakeState, symmetry: Symmetry) -> LakeState:
+        """The lake in a mirror, or turned."""
+        moved = moved_cells(state.size, symmetry)
+        holes = frozenset(map(moved.__getitem__, state.holes))
+        return LakeState(state.size, moved[state.player], moved[state.goal], holes)
+
+    def orbit_key(self, state: LakeState) -> str:
+        """The least key of all images; most of them are ruled out by player and goal alone."""
+        least = least_symmetries(state.size, state.player, state.goal)
+        return min(self.key(self.transform(state, symmetry)) for symmetry in least)
 
     def facts(self, state: LakeState) -> frozenset[Fact]:
         """``("size", n)``, ``("player", r, c)``, ``("goal", r, c)`` and a ``("hole", r, c)`` for each hole."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mgsd_envs.episodes import Episode, Mix, generate, make_episode
 from mgsd_envs.grid import check_level
 from mgsd_envs.rendering import check_look
-from mgsd_envs.splits import SPLITS, Split
+from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 from mgsd_envs.task import Illegal, Task, get_task
 from mgsd_envs.types import Cursor
 
@@ -66,6 +66,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         level: grid size; the smallest of the paper's if None.
         split: the split that start states are drawn from. Which split a state belongs to depends on the state alone,
             so an agent trained on ``"train"`` never meets a test state.
+        split_by: ``"state"``, or ``"orbit"`` so that it never meets the mirror image of one either.
         theme: look of the pictures.
         size: pixels a side of the pictures.
         observation: ``"image"`` or ``"symbolic"``.
@@ -84,6 +85,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         *,
         level: int | None = None,
         split: Split = "train",
+        split_by: SplitBy = "state",
         theme: str = "classic",
         size: int = 256,
         observation: Literal["image", "symbolic"] = "image",
@@ -94,9 +96,11 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         check_level(task, self.level, self.task.min_level)
         check_look(task, theme, self.task.themes, self.level, size)
         _check("split", split, SPLITS)
+        _check("split_by", split_by, SPLIT_BY)
         _check("observation", observation, ("image", "symbolic"))
         _check("render_mode", render_mode, (None, "rgb_array", "ansi"))
         self.split: Split = split
+        self.split_by: SplitBy = split_by
         self.theme = theme
         self.size = size
         self.observation = observation
@@ -190,13 +194,17 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         band = bands[self.np_random.integers(len(bands))]
         mix = Mix(length=band, straight=float(self.np_random.random() < Mix().straight))
         stream = f"gym/{self.np_random.integers(2**63)}"
-        return next(generate(self.task, self.level, 1, split=self.split, stream=stream, theme=self.theme, mix=mix))
+        episodes = generate(
+            self.task, self.level, 1, split=self.split, stream=stream, split_by=self.split_by, theme=self.theme, mix=mix
+        )
+        return next(episodes)
 
     def _read(self, given: Any) -> Episode:
         state = self.task.from_json(given if isinstance(given, dict) else self.task.to_json(given))
         if ("size", self.level) not in self.task.facts(state):
             raise ValueError(f"the state given to reset() is not of level {self.level}")
-        return make_episode(self.task, self.level, "the state given to reset()", state, self.theme)
+        name = "the state given to reset()"
+        return make_episode(self.task, self.level, name, state, self.theme, split_by=self.split_by)
 
     def _observe(self) -> NDArray[np.uint8]:
         if self.observation == "image":

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mgsd_envs import grid, statements
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
 from mgsd_envs.statements import Field
+from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
@@ -170,6 +172,17 @@ class Maze:
         """The player at the cursor."""
         return replace(state, player=(cursor[0], cursor[1]))
 
+    def transform(self, state: MazeState, symmetry: Symmetry) -> MazeState:
+        """The maze in a mirror, or turned."""
+        moved = moved_cells(state.size, symmetry)
+        sides = bytes(_moved_order(state.size, symmetry)(state.sides.translate(_moved_sides(symmetry))))
+        return MazeState(state.size, moved[state.player], moved[state.goal], sides)
+
+    def orbit_key(self, state: MazeState) -> str:
+        """The least key of all images; most of them are ruled out by player and goal alone."""
+        least = least_symmetries(state.size, state.player, state.goal)
+        return min(self.key(self.transform(state, symmetry)) for symmetry in least)
+
     def facts(self, state: MazeState) -> frozenset[Fact]:
         """``("size", n)``, ``("player", r, c)``, ``("goal", r, c)`` and ``("open", r, c, side)`` for each open side."""
         facts: set[Fact] = {("size", state.size), ("player", *state.player), ("goal", *state.goal)}
@@ -245,6 +258,19 @@ class Maze:
         """``maze:n:player:goal:`` and a hexadecimal digit a cell for its open sides (left 1, down 2, right 4, up 8)."""
         player, goal = (cell[0] * state.size + cell[1] for cell in (state.player, state.goal))
         return f"maze:{state.size}:{player}:{goal}:{state.sides.hex()[1::2]}"
+
+
+@lru_cache(maxsize=8)
+def _moved_sides(symmetry: Symmetry) -> bytes:
+    """For each sum of open sides the sum of what the sides become; a table for ``bytes.translate``."""
+    return bytes(sum(FLAGS[symmetry.side(side)] for side in _names(flags)) for flags in range(256))
+
+
+@lru_cache(maxsize=256)
+def _moved_order(size: int, symmetry: Symmetry) -> itemgetter[tuple[int, ...]]:
+    """Picks the cells of a moved maze, in reading order, out of those of the maze."""
+    came_from = moved_cells(size, symmetry.inverse).values()
+    return itemgetter(*(row * size + column for row, column in came_from))
 
 
 def _names(flags: int) -> list[str]:

@@ -22,6 +22,7 @@ from mgsd_envs import grid, statements
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
 from mgsd_envs.statements import Field
+from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
@@ -209,6 +210,20 @@ class MiniBehaviour:
         if phase == DONE:
             return replace(state, agent=agent, printer=min(state.table, key=lambda c: (grid.manhattan(agent, c), c)))
         return replace(state, agent=agent)
+
+    def transform(self, state: OfficeState, symmetry: Symmetry) -> OfficeState:
+        """The room in a mirror, or turned: nobody faces anywhere in it, and ``pick`` and ``drop`` reach all four sides.
+
+        Turned by a quarter, the table of a drawn room is 3 x 2, which no drawn room has but a given one may.
+        """
+        moved = moved_cells(state.size, symmetry)
+        table = frozenset(map(moved.__getitem__, state.table))
+        return OfficeState(state.size, moved[state.agent], moved[state.printer], table)
+
+    def orbit_key(self, state: OfficeState) -> str:
+        """The least key of all images; most of them are ruled out by agent and printer alone."""
+        least = least_symmetries(state.size, state.agent, state.printer)
+        return min(self.key(self.transform(state, symmetry)) for symmetry in least)
 
     def facts(self, state: OfficeState) -> frozenset[Fact]:
         """``("size", n)``, ``("agent", r, c)``, ``("printer", r, c)`` and a ``("table", r, c)`` for each table cell."""

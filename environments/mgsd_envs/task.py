@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 from importlib.metadata import entry_points
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from mgsd_envs.types import Cursor, Fact, Plan
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mgsd_envs.grid import Graph
     from mgsd_envs.rendering import Atlas, Picture
+    from mgsd_envs.symmetry import Symmetry
 
 S = TypeVar("S")
 
@@ -180,6 +181,25 @@ class Task(Protocol[S]):
 
     def key(self, state: S) -> str:
         """A canonical name of the state: equal exactly for equal states, stable across versions."""
+        ...
+
+
+@runtime_checkable
+class Symmetric(Protocol[S]):
+    """What a :class:`Task` may have besides: what its states look like in a mirror, or turned by quarters.
+
+    Only for tasks whose rules know no direction. Splits by orbit (:mod:`mgsd_envs.orbits`) then keep a state and its
+    images together; a state of a task without this is an orbit by itself. A task may also have ``orbit_key(state)``,
+    where it has a faster way to the least key of the state's eight images.
+    """
+
+    def transform(self, state: S, symmetry: Symmetry) -> S:
+        """The state under a symmetry of the square.
+
+        It is a state that :meth:`Task.from_json` takes, with plans of the same lengths: those of the state with every
+        move mapped by :meth:`mgsd_envs.symmetry.Symmetry.side`. The identity gives the state itself, and one symmetry
+        after another gives what both do together.
+        """
         ...
 
 

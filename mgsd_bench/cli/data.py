@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
 from mgsd_bench.suites.settings import SuiteSettings
 from mgsd_bench.terminal import say
+
+if TYPE_CHECKING:
+    from mgsd_envs import Episode
 
 app = typer.Typer()
 models_app = typer.Typer(help="Models that come with the project.", no_args_is_help=True)
@@ -37,6 +40,9 @@ def generate_command(
     straight: Annotated[
         float, typer.Option("--straight", help="With --count: largest share that the blind plan solves.", min=0, max=1)
     ] = 0.3,
+    split_by: Annotated[
+        str, typer.Option("--split-by", help="With --count: what the split keeps apart: state or orbit.")
+    ] = "state",
     size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.", min=32, max=4096)] = 256,
     output_format: Annotated[
         str, typer.Option("--format", help="folder (PNG and JSONL) or hf (a datasets folder).")
@@ -59,6 +65,7 @@ def generate_command(
             count,
             split=split,
             stream=stream,
+            split_by=split_by,
             length=length,
             density=density,
             straight=straight,
@@ -73,6 +80,27 @@ def generate_command(
     except ValueError as error:  # fewer than the pixels that the largest grid needs
         raise UserError(f"--size {size}: {error}") from error
     say(f"{len(wanted)} episodes in {out}")
+    _show_leaks(wanted)
+
+
+def _show_leaks(made: list[Episode]) -> None:
+    """Say how many of the episodes training may see or, of episodes to train on, how much of a test is among them."""
+    from mgsd_bench.report.leakage import leak_notes, leak_table
+    from mgsd_bench.suites.leakage import leaks, possible_leaks
+    from mgsd_bench.suites.suite import cut_to, episodes, get_suite
+    from mgsd_bench.terminal import Terminal
+
+    if made[0].split == "train" and made[0].source is None:
+        suite = get_suite("mgsd-v2" if made[0].split_by == "orbit" else "mgsd-v1")
+        test = episodes(cut_to(suite, {(episode.task, episode.level) for episode in made}))
+        found, title = leaks(test, made), f"test episodes of {suite.name} among these"
+    else:
+        found, title = possible_leaks(made), "episodes in the train split, which a training may see"
+    if found:
+        console = Terminal()
+        console.print(leak_table(found, title))
+        for line in leak_notes(found):
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 @app.command("show")

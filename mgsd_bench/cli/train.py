@@ -57,6 +57,10 @@ def run_command(
     teraflops: Annotated[
         float | None, typer.Option("--teraflops", help="With --dry-run: effective TFLOP/s of one.", min=1e-6)
     ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", help="With --dry-run: look for its states in the training; mgsd-v1, or -v2 by orbit."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
 ) -> None:
     """Run all stages of a recipe (`run` may be left out)."""
@@ -64,6 +68,7 @@ def run_command(
     if dry_run:
         _need("peft", "torch", "transformers")
         _show_estimates(chosen, devices, teraflops)
+        _show_leaks(chosen, suite)
         return
     _need("accelerate", "datasets", "peft", "torch", "transformers", "trl")
     from mgsd_baselines.training.train import train
@@ -132,3 +137,25 @@ def _show_estimates(recipe: Recipe, devices: int, teraflops: float | None) -> No
     console.print(needs_table(estimates))
     for line in notes(estimates):
         console.print(spell(line, command_line), highlight=False, soft_wrap=True)
+
+
+def _show_leaks(recipe: Recipe, name: str | None) -> None:
+
+    from mgsd_baselines.data.dataset import recipe_episodes
+    from mgsd_bench.report.leakage import leak_notes, leak_table
+    from mgsd_bench.suites.leakage import leaks
+    from mgsd_bench.suites.suite import cut_to, episodes, get_suite
+    from mgsd_bench.terminal import Terminal
+
+    by_orbit = any(stage.data.split_by == "orbit" for stage in recipe.stages)
+    suite = get_suite(name or ("mgsd-v2" if by_orbit else "mgsd-v1"))
+    trained = recipe_episodes(recipe)
+    test = episodes(cut_to(suite, {(episode.task, episode.level) for episode in trained}))
+    if not test:
+        say(f"Suite {suite.name} has none of the levels that are trained on.")
+        return
+    found = leaks(test, trained)
+    console = Terminal()
+    console.print(leak_table(found, f"test episodes of {suite.name} among those trained on"))
+    for line in leak_notes(found):
+        console.print(line, highlight=False, soft_wrap=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mgsd_bench.backends import Response
 
 
-SCORER_VERSION = 1
+SCORER_VERSION = 2
 """Recorded with every run; runs of two versions are not comparable.
 
 Raise it whenever the same text can get another outcome, plan or facts: by a change here, in

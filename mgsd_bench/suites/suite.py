@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from mgsd_bench.errors import UserError, option
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
 from mgsd_envs.grid import MAX_LEVEL
-from mgsd_envs.splits import SPLITS, Split
+from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Suite:
         mix: difficulty control.
         given: the episodes, where they were read rather than made; split and mix then mean nothing.
         origin: where they were read and what was found there, as plain JSON values for the record of a run.
+        split_by: what the split keeps apart: states, or orbits, which are states with all their mirror images.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Suite:
     mix: Mix = field(default_factory=Mix)
     given: tuple[Episode, ...] | None = None
     origin: Mapping[str, Any] | None = None
+    split_by: SplitBy = "state"
 
 
 def _paper_levels(count: int) -> tuple[Part, ...]:
@@ -61,6 +63,12 @@ SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         Suite("mgsd-v1", "the levels of the MGSD paper, 100 episodes each, balanced by difficulty", _paper_levels(100)),
+        Suite(
+            "mgsd-v2",
+            "as mgsd-v1, and no mirror image of a state is trained on either (split_by: orbit)",
+            _paper_levels(100),
+            split_by="orbit",
+        ),
         Suite("tiny-v1", "the levels of the shipped tiny models, 100 episodes each", _tiny_levels(100)),
         Suite("smoke", "six episodes a level, to see whether everything works", _paper_levels(6)),
     )
@@ -99,6 +107,11 @@ def select(suite: Suite, tasks: Sequence[str] = (), levels: Sequence[int] = ()) 
     return replace(suite, parts=parts)
 
 
+def cut_to(suite: Suite, levels: Collection[tuple[str, int]]) -> Suite:
+    """The part of a suite with these levels, each a task and a grid size, as far as it has them."""
+    return replace(suite, parts=tuple(part for part in suite.parts if (part.task, part.level) in levels))
+
+
 def custom(
     tasks: Sequence[str],
     levels: Sequence[int],
@@ -106,6 +119,7 @@ def custom(
     *,
     split: str,
     stream: str,
+    split_by: str = "state",
     length: str | None = None,
     density: float | None = None,
     straight: float = 0.3,
@@ -119,6 +133,7 @@ def custom(
         count: episodes a level.
         split: ``train``, ``val`` or ``test``.
         stream: names the random stream.
+        split_by: ``state`` or ``orbit``, see :class:`Suite`.
         length: lengths of the shortest plan, as ``4`` or ``4-9``.
         density: see :class:`mgsd_envs.Mix`.
         straight: see :class:`mgsd_envs.Mix`.
@@ -131,6 +146,8 @@ def custom(
         raise UserError(f"{option('count', count)}: must be at least 1")
     if split not in SPLITS:
         raise UserError(f"{option('split', split)}: choose from {', '.join(SPLITS)}")
+    if split_by not in SPLIT_BY:
+        raise UserError(f"{option('split_by', split_by)}: choose from {', '.join(SPLIT_BY)}")
     for name in tasks:
         if name not in task_names():
             raise UserError(f"{option('tasks', name)}: unknown task; choose from {', '.join(task_names())}")
@@ -142,7 +159,8 @@ def custom(
                 raise UserError(f"{option('levels', level)}: {name} has levels {task.min_level} to {MAX_LEVEL}")
             parts.append(Part(name, level, count))
     mix = Mix(length=None if length is None else _lengths(length), density=density, straight=straight)
-    return with_theme(Suite(stream, "made to order", tuple(parts), split, mix=mix), theme)
+    made_to_order = Suite(stream, "made to order", tuple(parts), split, mix=mix, split_by=split_by)
+    return with_theme(made_to_order, theme)
 
 
 def with_theme(suite: Suite, theme: str) -> Suite:
@@ -203,6 +221,7 @@ def episodes(suite: Suite) -> list[Episode]:
             part.count,
             split=suite.split,
             stream=suite.name,
+            split_by=suite.split_by,
             theme=suite.theme,
             mix=suite.mix,
         )

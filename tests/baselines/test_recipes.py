@@ -224,6 +224,7 @@ def test_overrides_are_yaml() -> None:
         ("data: {levels: {maze: [99]}}", "data.levels.maze: 99 is more than"),
         ("data: {levels: {mase: [3]}}", "data.levels.mase: no such key; did you mean maze"),
         ("data: {theme: dark-ages}", "data.theme: 'dark-ages' is unknown to maze"),
+        ("data: {split_by: orbits}", "data.split_by: 'orbits' is not known; did you mean orbit"),
         ("data: [1]", "data: .* where a mapping belongs"),
         ("validation: {conditions: [visul]}", "validation.conditions: 'visul' is not known; did you mean visual"),
         ("validation: {top_p: 2}", "validation.top_p: 2 is not a number between 0 and 1"),

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgsd_envs import Illegal, generate, get_task, rollout, task_names
+from mgsd_envs import Illegal, generate, get_task, orbit_key, rollout, task_names
 from mgsd_envs.splits import SPLITS, Split, split_of
+from mgsd_envs.symmetry import SYMMETRIES
 from mgsd_envs.task import Task
 from mgsd_envs.types import Fact
 
@@ -76,8 +77,8 @@ class TestRegistration:
         "options",
         [
             {"level": 1},
-            {"level": 33},
             {"split": "all"},
+            {"split_by": "mirror"},
             {"theme": "neon"},
             {"size": 8},
             {"observation": "text"},
@@ -122,6 +123,17 @@ class TestEpisodes:
         env.reset(seed=1)
         np.random.seed(1)
         assert env.reset()[1]["state"] == second
+
+    @every_id
+    def test_states_are_of_the_split_of_orbits(self, name: str) -> None:
+        task = task_of(name)
+        env = make(name, split="test", split_by="orbit", observation="symbolic")
+        env.reset(seed=0)
+        for _ in range(20):
+            state = task.from_json(env.reset()[1]["state"])
+            assert split_of(orbit_key(task, state)) == "test"
+        mirrored = task.transform(state, SYMMETRIES[3])  # type: ignore[attr-defined]
+        assert env.reset(options={"state": mirrored})[1]["split"] == "test"
 
     @every_id
     @pytest.mark.parametrize("split", SPLITS)

@@ -32,3 +32,12 @@ def states(draw: st.DrawFn, task: Task[Any], levels: st.SearchStrategy[int] | No
 def office(size: int, agent: Cell, printer: Cell, table: set[Cell]) -> Any:
     data = {"size": size, "agent": list(agent), "printer": list(printer), "table": [list(cell) for cell in table]}
     return MINIBEHAVIOUR.from_json(data)
+
+
+class Lopsided:
+    """FrozenLake as a task that says nothing of symmetries, as one of somebody else's may be."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("transform", "orbit_key"):
+            raise AttributeError(name)
+        return getattr(FROZENLAKE, name)

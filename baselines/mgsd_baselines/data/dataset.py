@@ -29,6 +29,8 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import load_prompts
 from mgsd_envs import Mix, TooFewStatesError, generate, get_task
 from mgsd_envs.external import BadRecord, read_external
+from mgsd_envs.orbits import split_key
+from mgsd_envs.splits import split_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from mgsd_baselines.recipe import DataSpec, Recipe, Stage
     from mgsd_bench.prompts import PromptSet
     from mgsd_envs import Episode
-    from mgsd_envs.splits import Split
+    from mgsd_envs.splits import Split, SplitBy
 
 MIX = Mix(length=range(1, 10_000), straight=0.5)
 """Every length of plan; at most half of the episodes can be solved by one who sees no obstacles, where there are enough
@@ -47,10 +49,10 @@ def train_episodes(spec: DataSpec, split: Split = "train") -> list[Episode]:
     """The episodes to train on, task by task and level by level.
 
     A level gives ``spec.count`` distinct episodes, or all it has. States of the external test sets in ``spec.exclude``
-    are left out.
+    are left out, where orbits are split with all their images.
 
     Args:
-        spec: tasks, levels and count.
+        spec: tasks, levels, count and what the split keeps apart.
         split: ``train``, or ``val`` for validation.
 
     Raises:
@@ -59,7 +61,7 @@ def train_episodes(spec: DataSpec, split: Split = "train") -> list[Episode]:
     """
     if split == "test":
         raise ValueError("test episodes are for evaluation alone")
-    excluded = excluded_keys(spec.exclude)
+    excluded = excluded_keys(spec.exclude, spec.split_by)
     return [
         episode
         for name, levels in spec.levels.items()
@@ -81,15 +83,36 @@ def val_episodes(spec: DataSpec, count: int) -> list[Episode]:
     return train_episodes(replace(spec, stream=f"{spec.stream}/val", count=count), split="val")
 
 
+def recipe_episodes(recipe: Recipe) -> list[Episode]:
+    """The episodes that a recipe's stages train on, those that stages share once.
+
+    Raises:
+        UserError: see :func:`train_episodes`.
+    """
+    specs: list[DataSpec] = []
+    for stage in recipe.stages:
+        if stage.data not in specs:
+            specs.append(stage.data)
+    return [episode for spec in specs for episode in train_episodes(spec)]
+
+
 def _level(spec: DataSpec, name: str, level: int, split: Split, excluded: frozenset[str]) -> list[Episode]:
     task = get_task(name)
     episodes: list[Episode] = []
     try:
         for episode in generate(
-            task, level, spec.count, split=split, stream=spec.stream, theme=spec.theme, mix=MIX, exclude=excluded
+            task,
+            level,
+            spec.count,
+            split=split,
+            stream=spec.stream,
+            split_by=spec.split_by,
+            theme=spec.theme,
+            mix=MIX,
+            exclude=excluded,
         ):
-            key = task.key(episode.state)
-            if episode.split != split or key in excluded:
+            key = split_key(task, episode.state, spec.split_by)
+            if split_of(key) != split or key in excluded:
                 raise AssertionError(f"{episode.id}: {key} does not belong to the {split} split")
             episodes.append(episode)
     except TooFewStatesError:
@@ -99,8 +122,12 @@ def _level(spec: DataSpec, name: str, level: int, split: Split, excluded: frozen
     return episodes
 
 
-def excluded_keys(paths: Iterable[str | Path]) -> frozenset[str]:
-    """Keys of the states in external test sets, which training must not see.
+def excluded_keys(paths: Iterable[str | Path], split_by: SplitBy = "state") -> frozenset[str]:
+    """Keys of the states in external test sets, or of their orbits, which training must not see.
+
+    Args:
+        paths: files or folders of test sets.
+        split_by: whether the states alone are meant, or all their images.
 
     Raises:
         UserError: a path holds no test set in a known format, or a record of it is damaged.
@@ -111,7 +138,7 @@ def excluded_keys(paths: Iterable[str | Path]) -> frozenset[str]:
             for record in read_external(Path(path)):
                 if isinstance(record, BadRecord):
                     raise UserError(f"data.exclude: {record.source}: {record.why}; mend or remove the record")
-                keys.add(get_task(record.task).key(record.state))
+                keys.add(split_key(get_task(record.task), record.state, split_by))
         except (OSError, ValueError) as error:
             raise UserError(f"data.exclude: {error}; name a folder or file of a test set") from error
     return frozenset(keys)

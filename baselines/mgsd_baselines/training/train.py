@@ -18,7 +18,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import PartialState
@@ -92,7 +92,7 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
                 f"{option('out', out)}: holds a training; add {option('resume', True)} to go on with it, or name "
                 "another folder"
             )
-        if json.loads(file.read_text()) != recipe.to_json():
+        if _recipe_of(file) != recipe.to_json():
             raise UserError(
                 f"{option('resume', True)}: the training in {out} has another recipe; name another folder with "
                 f"{option('out')}"
@@ -102,6 +102,14 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
         raise UserError(f"{option('out', out)}: not empty, and no training; name another folder")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(recipe.to_json(), indent=2) + "\n")
+
+
+def _recipe_of(file: Path) -> Any:
+    """The recipe of a training that is there; those of release 0.1 say nothing of ``split_by``."""
+    stored = json.loads(file.read_text())
+    for part in (stored, *stored.get("stages", ())):
+        part.get("data", {}).setdefault("split_by", "state")
+    return stored
 
 
 def _run(

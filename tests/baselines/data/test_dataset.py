@@ -17,8 +17,9 @@ from mgsd_baselines.recipe import DataSpec, Recipe, Teacher
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs.scoring import score
-from mgsd_envs import get_task
+from mgsd_envs import get_task, orbit_key
 from mgsd_envs.splits import split_of
+from mgsd_envs.symmetry import SYMMETRIES
 from support.training_rows import LEVELS, SFT, SPEC, key, make, rows_of, write_records
 
 
@@ -34,6 +35,18 @@ class TestEpisodes:
         found = train_episodes(DataSpec(stream, {task: (level,)}, 12), split)
         assert {split_of(key(episode)) for episode in found} == {split}
         assert len({key(episode) for episode in found}) == len(found)
+
+    @settings(max_examples=10)
+    @given(
+        stream=st.text("abc-0123456789", min_size=1, max_size=8),
+        where=st.sampled_from([("frozenlake", 3), ("frozenlake", 5), ("maze", 4), ("minibehaviour", 5)]),
+        split=st.sampled_from(["train", "val"]),
+    )
+    def test_only_orbits_of_the_split(self, stream: str, where: tuple[str, int], split: Any) -> None:
+        task, level = where
+        found = train_episodes(DataSpec(stream, {task: (level,)}, 12, split_by="orbit"), split)
+        assert {split_of(orbit_key(get_task(task), episode.state)) for episode in found} == {split}
+        assert {(episode.split, episode.split_by) for episode in found} == {(split, "orbit")}
 
     def test_never_test_states(self) -> None:
         with pytest.raises(ValueError, match="evaluation alone"):
@@ -65,6 +78,18 @@ class TestExclusion:
         keys = {get_task("frozenlake").key(state) for state in gone}
         assert excluded_keys([file]) == keys
         assert not keys & {key(episode) for episode in after}
+        assert len(after) == len(before)
+
+    def test_removes_their_mirror_images_where_orbits_are_split(self, tmp_path: Path) -> None:
+        task = get_task("frozenlake")
+        spec = DataSpec("s", {"frozenlake": (3, 4)}, 40, split_by="orbit")
+        before = train_episodes(spec)
+        mirrored = [task.transform(episode.state, SYMMETRIES[5]) for episode in before[::2]]  # type: ignore[attr-defined]
+        file = write_records(tmp_path / "set.jsonl", mirrored)
+        after = train_episodes(replace(spec, exclude=(str(file),)))
+        orbits = {orbit_key(task, state) for state in mirrored}
+        assert excluded_keys([file], "orbit") == orbits
+        assert not orbits & {orbit_key(task, episode.state) for episode in after}
         assert len(after) == len(before)
 
     @pytest.mark.data
@@ -172,6 +197,7 @@ class TestDigest:
             make(spec=replace(SPEC, count=19)),
             make(spec=replace(SPEC, stream="test-v2")),
             make(spec=replace(SPEC, theme="plain")),
+            make(spec=replace(SPEC, split_by="orbit")),
             replace(make(), prompts="compact"),
         ],
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,38 @@ def test_unknown_base_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="no configuration found"):
         sizes_of(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("more", "suite", "leaks", "note"),
+    [
+        (["--set", "data.count=9000"], "mgsd-v1", ["0 (0 %)", "100 (100 %)"], True),
+        (["--set", "data.count=9000", "--set", "data.split_by=orbit"], "mgsd-v2", ["0 (0 %)", "0 (0 %)"], False),
+        (["--suite", "smoke"], "smoke", ["0 (0 %)"], False),
+    ],
+    ids=["state", "orbit", "named"],
+)
+def test_dry_run_says_how_much_of_the_test_is_trained_on(
+    more: list[str], suite: str, leaks: list[str], note: bool
+) -> None:
+    only = [word for stage in ("cold-start", "self-distill") for word in ("--set", f"stages.{stage}=null")]
+    few = ["--set", "data.levels={frozenlake: [3]}", "--set", "data.count=6"]
+    arguments = ["train", "tiny", "--dry-run", *only, *few, *more]
+    shown = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
+    assert shown.exit_code == 0, shown.output
+    assert f"test episodes of {suite} among those trained on" in shown.output
+    (row,) = [line for line in shown.output.splitlines() if line.startswith("│frozenlake")]
+    assert re.findall(r"\d+ \(\d+ %\)", row)[: len(leaks)] == leaks
+    assert ("keeps them apart" in shown.output) == note
+
+
+def test_dry_run_at_levels_that_the_suite_has_not() -> None:
+    few = [word for pair in ("data.levels={maze: [7]}", "data.count=4") for word in ("--set", pair)]
+    only = [word for stage in ("cold-start", "self-distill") for word in ("--set", f"stages.{stage}=null")]
+    shown = CliRunner().invoke(app, ["train", "tiny", "--dry-run", *few, *only])
+    assert "Suite mgsd-v1 has none of the levels that are trained on." in shown.output
+    wrong = CliRunner().invoke(app, ["train", "tiny", "--dry-run", *few, *only, "--suite", "nope"])
+    assert "unknown suite" in str(wrong.exception)
 
 
 def test_dry_run_shows_counts_and_says_that_it_estimates() -> None:

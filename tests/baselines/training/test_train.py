@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
@@ -97,6 +98,18 @@ def test_a_finished_training_is_not_run_again(finished: Path) -> None:
     assert train(smoke(), finished, resume=True, report=said.append) == finished / "self-distill"
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     assert all("finished before" in line for line in said)
+
+
+def test_a_training_of_release_0_1_is_gone_on_with(finished: Path, tmp_path: Path) -> None:
+    """Its recipe says nothing of what a split keeps apart: it was states."""
+    folder = shutil.copytree(finished, tmp_path / "old")
+    stored = json.loads((folder / "recipe.json").read_text())
+    for part in (stored, *stored["stages"]):
+        assert part["data"].pop("split_by") == "state"
+    (folder / "recipe.json").write_text(json.dumps(stored))
+    assert train(smoke(), folder, resume=True, report=lambda line: None) == folder / "self-distill"
+    with pytest.raises(UserError, match="another recipe"):
+        train(smoke("data.split_by=orbit"), folder, resume=True)
 
 
 def test_another_folder_or_recipe_is_refused(finished: Path, tmp_path: Path) -> None:
