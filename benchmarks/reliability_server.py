@@ -39,7 +39,7 @@ MEANINGS = {
 INTRODUCTION = f"""\
 Each attack is a run of `mgsd-bench eval --backend openai` in a process of its own against a server that answers a list
 of models, a version, first questions or questions in a way that means harm. Survived means: it ends within {LIMIT:g} s
-({HEAVY_LIMIT:g} s for floods) with exit code 0, 2, 3 or 5, without a traceback, in less than {MOST_MEMORY:g} MB of memory;
+({HEAVY_LIMIT:g} s for floods) with exit code 0, 2, 3 or 5, without a traceback, in less than {MOST_MEMORY:g} MB;
 what is shown holds no control characters and no line without measure; and the key is in no file of the run, on no
 screen and, where a key is quoted, not in the report in HTML, as it is or spelled in another way."""
 
