@@ -83,7 +83,7 @@ class Connection:
             ExchangeError: there is no whole reply.
         """
         seconds = self._settings.connect_timeout
-        return await self._exchange(self._client.build_request("GET", path, timeout=seconds), seconds, seconds)
+        return await self._exchange("GET", path, None, seconds, httpx.Timeout(seconds))
 
     async def post(self, path: str, content: bytes) -> Reply:
         """The reply to a request.
@@ -91,19 +91,19 @@ class Connection:
         Raises:
             ExchangeError: there is no whole reply.
         """
-        request = self._client.build_request("POST", path, content=content)
-        return await self._exchange(request, self._settings.timeout, self._settings.read_timeout)
+        silence = httpx.Timeout(self._settings.read_timeout, connect=self._settings.connect_timeout, pool=None)
+        return await self._exchange("POST", path, content, self._settings.timeout, silence)
 
-    async def _exchange(self, request: httpx.Request, seconds: float, silence: float) -> Reply:
+    async def _exchange(
+        self, method: str, path: str, content: bytes | None, seconds: float, silence: httpx.Timeout
+    ) -> Reply:
         """Every error ends here, without its cause: that may quote what the server said."""
         try:
-            async with asyncio.timeout(seconds):
-                response = await self._client.send(request, stream=True)
-                try:
-                    body = await _body(response)
-                finally:
-                    await response.aclose()
-            return self._read(response, body)
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream(method, path, content=content, timeout=silence) as response,
+            ):
+                return self._read(response, await _body(response))
         except ExchangeError:
             raise
         except TimeoutError:
@@ -111,7 +111,7 @@ class Connection:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise ExchangeError(f"cannot be reached ({self._reason(error)})", "unreachable") from None
         except httpx.TimeoutException:
-            raise ExchangeError(f"nothing came for {silence:g} s") from None
+            raise ExchangeError(f"nothing came for {silence.read:g} s") from None
         except Exception as error:  # whatever a server can make the libraries raise
             raise ExchangeError(f"the connection broke ({self._reason(error)})") from None
 
@@ -178,11 +178,12 @@ def _client(url: str, settings: ChatSettings) -> httpx.AsyncClient:
             headers=headers,
             cookies=cookies,
             follow_redirects=False,  # the key goes where the user said, and nowhere else
-            timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_IDLE),
             trust_env=not _is_local(url),  # no proxy leads to this machine
         )
-    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+    except httpx.InvalidURL:
+        raise UserError(f"{option('base_url', url)}: give a URL such as http://127.0.0.1:8000/v1") from None
+    except (ValueError, ImportError, OSError) as error:
         raise UserError(
             f"{option('base_url', url)}: the proxies (HTTPS_PROXY, ALL_PROXY, ...) or certificates (SSL_CERT_FILE, "
             f"SSL_CERT_DIR) that the environment names cannot be used ({type(error).__name__}); set them anew"

@@ -36,7 +36,7 @@ class Secrets:
     def __init__(self, secrets: Iterable[str | None]) -> None:
         plain = {secret.encode() for secret in secrets if secret and len(secret) >= SHORTEST}
         forms = {form for each in plain for form in (each, _unescaped(each), *_in_base64(each))}
-        self._forms = sorted({form.lower() for form in forms}, key=len, reverse=True)
+        self._forms = sorted({form.lower() for form in forms if len(form) >= SHORTEST}, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(re.escape(form) for form in self._forms), re.IGNORECASE)
 
     def hide(self, data: bytes) -> bytes:

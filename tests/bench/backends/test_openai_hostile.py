@@ -6,8 +6,9 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from support.key_search import holds_key
 pytest.importorskip("httpx")
 pytestmark = pytest.mark.usefixtures("api_key")
 
+BATCH = 16  # attacks a test: each takes about a second on a machine that is busy
 PLACES = [
     *(("first question", where, reply) for where, reply in ANSWERING.items()),
     *(("answer", where, reply) for where, reply in ANSWERING.items()),
@@ -58,16 +60,22 @@ def test_attacks(forker: Forker, tmp_path: Path) -> None:
     assert [(each.attack.name, each.problems) for each in found if each.problems] == []
 
 
+def long_form() -> Iterator[Any]:
+    """All other attacks, in batches of one class; those with floods run one by one."""
+    quick = {each.name for each in short_form()}
+    for kind, heavy in product(kinds(), (False, True)):
+        rest = [
+            each for each in ATTACKS.values() if (each.kind, each.heavy) == (kind, heavy) and each.name not in quick
+        ]
+        for i in range(0, len(rest), BATCH):
+            yield pytest.param(rest[i : i + BATCH], 1 if heavy else 4, id=f"{kind}-{'heavy-' * heavy}{i}")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", kinds())
-def test_all_attacks(kind: str, forker: Forker, tmp_path: Path) -> None:
-    quick = short_form()
-    rest = [each for each in ATTACKS.values() if each.kind == kind and each not in quick]
-    for heavy in (False, True):
-        found = outcomes(
-            forker, [each for each in rest if each.heavy == heavy], tmp_path / str(heavy), 1 if heavy else 4
-        )
-        assert [(each.attack.name, each.problems) for each in found if each.problems] == []
+@pytest.mark.parametrize(("batch", "at_once"), list(long_form()))
+def test_all_attacks(batch: list[Attack], at_once: int, forker: Forker, tmp_path: Path) -> None:
+    found = outcomes(forker, batch, tmp_path, at_once)
+    assert [(each.attack.name, each.problems) for each in found if each.problems] == []
 
 
 @pytest.mark.slow
