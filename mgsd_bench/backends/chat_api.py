@@ -28,7 +28,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
 from math import isfinite
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from mgsd_bench.backends import BackendConfig, FinishReason
@@ -52,6 +51,12 @@ NEUTRAL = {
     "repetition_penalty": 1.0,
 }
 """Values that do nothing: a server that does not know the parameter decodes just so."""
+
+LARGEST_COUNT = 2**53
+"""Every whole number below it is a JSON number that all readers agree on; no count of tokens comes near."""
+
+LONGEST_NAME = 100
+"""Characters that are kept of a name or a version that a server states."""
 
 _OUT_OF_TOKENS = "output limit was reached"  # of reasoning models: all tokens went into thoughts
 _ENDS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -98,6 +103,35 @@ class Fault:
     parameter: str | None = None
     status: int | None = None
     usage: Usage | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shown(self.reason))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """An entry of a server's list of models.
+
+    Attributes:
+        id: the model's name, whole: only what is shown of it is shortened.
+        is_vllm: whether vLLM says so.
+        root: where the weights are, if the server says.
+        max_model_len: the most tokens of prompt and answer, if the server says.
+    """
+
+    id: str
+    is_vllm: bool
+    root: str | None
+    max_model_len: int | None
+
+
+def shown(text: str, most: int = 200) -> str:
+    """A text of others in one line of at most ``most`` printable characters."""
+    start = text.strip()[: 8 * most]
+    line = " ".join("".join(c if c.isprintable() else " " for c in start).split())
+    if len(line) <= most and len(start) == len(text.strip()):
+        return line
+    return line[: most - 4].rstrip() + " ..."
 
 
 def user_turn(text: str, image: NDArray[np.uint8] | None) -> list[dict[str, Any]]:
@@ -190,6 +224,51 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Answer |
         body: the whole body.
     """
     try:
+        return _read_reply(status, headers, body)
+    except RecursionError:
+        return Fault("request", "the reply is nested too deeply", status=status)
+
+
+def read_cards(body: bytes) -> list[ModelCard]:
+    """A server's list of models.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match _json(body):
+        case {"data": list(cards)}:
+            return [_card(card) for card in cards if isinstance(card, dict) and isinstance(card.get("id"), str)]
+    raise ValueError("no list of models")
+
+
+def read_version(body: bytes) -> str | None:
+    """The version that a server states, if it does."""
+    reply = _json(body)
+    return _name(reply.get("version")) if isinstance(reply, dict) else None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _card(card: dict[str, Any]) -> ModelCard:
+    root, most = _name(card.get("root")), _count(card.get("max_model_len"))
+    return ModelCard(card["id"], card.get("owned_by") == "vllm", root, most)
+
+
+def _name(value: Any) -> str | None:
+    return shown(value, LONGEST_NAME) if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < LARGEST_COUNT else None  # bool is no count
+
+
+def _read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Answer | Fault:
+    try:
         reply = json.loads(body)
     except ValueError:
         reply = None
@@ -216,7 +295,7 @@ def _answer(message: dict[str, Any], reason: str, usage: Usage) -> Answer | Faul
     if reason == "content_filter":
         return Fault("request", "the provider's content filter stopped the answer", usage=usage)
     if reason not in _ENDS:
-        return Fault("request", f"the answer ended with {reason!r}, as no plain answer does", usage=usage)
+        return Fault("request", f"the answer ended with {shown(reason, 60)!r}, as no plain answer does", usage=usage)
     end = _ENDS[reason]
     match message:
         case {"content": str(text)}:
@@ -234,10 +313,10 @@ def _refusal(status: int, headers: Mapping[str, str], reply: Any, body: bytes) -
     error = reply.get("error", reply) if isinstance(reply, dict) else None
     details: dict[str, Any] = error if isinstance(error, dict) else {}
     text = details.get("message") or details.get("detail") or (error if isinstance(error, str) else None)
-    said = shorten(str(text), 300, placeholder=" ...") if text else _excerpt(body)
+    said = shown(str(text)) if text else _excerpt(body)
     if status == 400 and _OUT_OF_TOKENS in said:
         return Answer("", "length", Usage())
-    reason, parameter = f"HTTP {status}: {said}", details.get("param")
+    reason, parameter = f"HTTP {status}: {said}", _name(details.get("param"))
     if status in _SERVER_FAULTS or "insufficient_quota" in (details.get("code"), details.get("type")):
         return Fault("server", reason, status=status)
     if status in _PASSING or status >= 500 or status < 300:
@@ -258,38 +337,38 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, seconds) if isfinite(seconds) else None
     if (until := _date(headers.get("retry-after"))) is None:
         return None
-    return max(0.0, (until - (_date(headers.get("date")) or datetime.now(UTC))).total_seconds())
+    return max(0.0, until - (_date(headers.get("date")) or datetime.now(UTC).timestamp()))
 
 
-def _date(text: str | None) -> datetime | None:
+def _date(text: str | None) -> float | None:
     try:
         moment = parsedate_to_datetime(text or "")
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, TypeError):  # years and zones beyond all calendars raise the last two
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _usage(reply: Any) -> Usage:
     if not isinstance(reply, dict):
         return Usage()
-    used, model = reply.get("usage"), reply.get("model")
+    used = reply.get("usage")
 
     def count(*path: str) -> int | None:
         value: Any = used
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
-        return value if isinstance(value, int) and value >= 0 else None
+        return _count(value)
 
     return Usage(
         count("prompt_tokens"),
         count("completion_tokens"),
         count("completion_tokens_details", "reasoning_tokens"),
         count("prompt_tokens_details", "cached_tokens"),
-        model if isinstance(model, str) else None,
+        _name(reply.get("model")),
     )
 
 
 def _excerpt(body: bytes) -> str:
     """The first words of a body, without tags if it is a page."""
     text = re.sub(r"<[^>]*>", " ", body[:4000].decode(errors="replace"))
-    return shorten("".join(c if c.isprintable() else " " for c in text), 120, placeholder=" ...") or "an empty body"
+    return shown(text, 120) or "an empty body"

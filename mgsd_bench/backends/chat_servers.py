@@ -12,15 +12,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from random import uniform
-from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
 
 from mgsd_bench.backends import EngineError
-from mgsd_bench.backends.chat_api import Answer, Fault, Usage, read_reply
+from mgsd_bench.backends.chat_api import (
+    LARGEST_COUNT,
+    Answer,
+    Fault,
+    ModelCard,
+    Usage,
+    read_cards,
+    read_reply,
+    read_version,
+)
+from mgsd_bench.backends.chat_exchange import Connection, ExchangeError
 from mgsd_bench.backends.chat_settings import ChatSettings
 
 FIRST_RETRIES = 4
@@ -29,13 +34,11 @@ FIRST_RETRIES = 4
 LONGEST_PAUSE = 60.0
 """Seconds; the back-off grows no further."""
 
-LONGEST_WAIT = 900.0
-"""Seconds; a server that asks to wait longer is dropped, and the run can go on another day."""
-
 FAILED_REQUESTS, FAILED_TRIES = 3, 20
 """A server is dropped when so many requests and tries failed there for good, with no answer in between."""
 
-_IDLE = 3.0  # seconds; servers close idle connections after 5 and more, and a request on its way then is lost
+MOST_NAMES = 16
+"""Names of models that are counted one by one; a server that answers by more counts under ``others``."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +46,7 @@ class Server:
     """One server, and how it fares."""
 
     url: str
-    client: httpx.AsyncClient
+    connection: Connection
     in_flight: int = 0
     paused_until: float = 0.0
     reachable: bool = True
@@ -65,9 +68,10 @@ class UsageCounter:
     def add(self, usage: Usage) -> None:
         """Count the tokens of a reply."""
         for name in ("prompt", "completion", "reasoning", "cached"):
-            self.tokens[name] += getattr(usage, name) or 0
+            self.tokens[name] = min(self.tokens[name] + (getattr(usage, name) or 0), LARGEST_COUNT - 1)
         if usage.model:
-            self.models[usage.model] += 1
+            is_counted = usage.model in self.models or len(self.models) < MOST_NAMES
+            self.models[usage.model if is_counted else "others"] += 1
 
 
 class Servers:
@@ -77,7 +81,7 @@ class Servers:
         self._settings = settings
         self.concurrency = settings.concurrency or 32
         self.usage = UsageCounter()
-        self.all = [Server(url, _client(url, settings)) for url in settings.base_url]
+        self.all = [Server(url, Connection(url, settings)) for url in settings.base_url]
         self._changed = asyncio.Condition()
 
     @property
@@ -94,9 +98,9 @@ class Servers:
         for server in self.all:
             if server.watch:
                 server.watch.cancel()
-            await server.client.aclose()
+            await server.connection.close()
 
-    async def models(self, server: Server) -> list[dict[str, Any]]:
+    async def models(self, server: Server) -> list[ModelCard]:
         """The server's list of models; empty where it has none to show.
 
         Raises:
@@ -104,23 +108,23 @@ class Servers:
         """
         for attempt in range(1, 4):
             try:
-                reply = await server.client.get("models", timeout=self._settings.connect_timeout)
-                cards = reply.json()["data"]
-                return [card for card in cards if isinstance(card, dict) and isinstance(card.get("id"), str)]
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                raise EngineError(f"cannot be reached ({_reason(error)})") from error
-            except (httpx.HTTPError, ValueError, KeyError, TypeError):
-                await asyncio.sleep(self._pause(attempt))
+                return read_cards((await server.connection.get("models")).body)
+            except ExchangeError as error:
+                if error.cause == "unreachable":
+                    raise EngineError(str(error)) from None
+                if error.cause == "request":
+                    break
+            except ValueError:
+                pass
+            await asyncio.sleep(self._pause(attempt))
         return []
 
     async def version(self, server: Server) -> str | None:
         """The version that a vLLM server states."""
-        root = server.url.removesuffix("/v1")
         try:
-            reply = (await server.client.get(f"{root}/version", timeout=self._settings.connect_timeout)).json()
-        except (httpx.HTTPError, ValueError):
+            return read_version((await server.connection.get(f"{server.url.removesuffix('/v1')}/version")).body)
+        except ExchangeError:
             return None
-        return str(reply["version"]) if isinstance(reply, dict) and "version" in reply else None
 
     async def ask(self, content: bytes, only: Server | None = None) -> Answer | Fault:
         """Send a request until it is answered, or its tries are used up.
@@ -140,7 +144,7 @@ class Servers:
                 return reply
             if only is not None and reply.status == 404:
                 return reply
-            if reply.wait is not None and reply.wait > LONGEST_WAIT:
+            if reply.wait is not None and reply.wait > self._settings.longest_wait:
                 reply = replace(reply, cause="server", reason=f"asks to wait {reply.wait:,.0f} s: {reply.reason}")
             last = server
             if reply.cause == "server":
@@ -182,27 +186,18 @@ class Servers:
 
     async def _post(self, server: Server, content: bytes) -> Answer | Fault:
         self.usage.requests += 1
-        limit = self._settings.timeout
         try:
-            async with asyncio.timeout(limit):
-                response = await server.client.post("chat/completions", content=content)
-        except TimeoutError:
-            return Fault("passing", f"no answer within {limit:g} s")
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            reason = f"cannot be reached ({_reason(error)})"
+            response = await server.connection.post("chat/completions", content)
+        except ExchangeError as error:
+            if error.cause != "unreachable":
+                return Fault(error.cause, str(error))
             if server.watch is None or server.watch.done():
                 server.reachable = False
-                server.watch = asyncio.create_task(self._watch(server, reason))
-            return Fault("passing", reason)
-        except httpx.TimeoutException:
-            return Fault("passing", f"nothing came for {self._settings.read_timeout:g} s")
-        except httpx.HTTPError as error:
-            return Fault("passing", f"the connection broke ({_reason(error)})")
-        reply = read_reply(response.status_code, response.headers, response.content)
+                server.watch = asyncio.create_task(self._watch(server, str(error)))
+            return Fault("passing", str(error))
+        reply = read_reply(response.status, response.headers, response.body)
         if reply.usage:
             self.usage.add(reply.usage)
-        if isinstance(reply, Fault) and self._settings.key:  # some servers quote the key that they refuse
-            reply = replace(reply, reason=reply.reason.replace(self._settings.key, "***"))
         return reply
 
     async def _watch(self, server: Server, reason: str) -> None:
@@ -213,10 +208,10 @@ class Servers:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 5.0)
             try:
-                await server.client.get("models", timeout=self._settings.connect_timeout)
+                await server.connection.get("models")
                 server.reachable = True
-            except httpx.HTTPError as error:
-                reason = f"cannot be reached ({_reason(error)})"
+            except ExchangeError as error:
+                reason = str(error) if error.cause == "unreachable" else f"cannot be reached ({error})"
         if server.reachable:
             await self._tell()
         else:
@@ -238,30 +233,5 @@ class Servers:
         return min(LONGEST_PAUSE, base * 2.0 ** (attempt - 1)) * uniform(0.5, 1)
 
 
-def _client(url: str, settings: ChatSettings) -> httpx.AsyncClient:
-    headers = {"Content-Type": "application/json", "User-Agent": "mgsd-bench"}
-    if settings.key:
-        headers["Authorization"] = f"Bearer {settings.key}"
-    return httpx.AsyncClient(
-        base_url=url + "/",
-        headers=headers,
-        timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_IDLE),
-        trust_env=not _is_local(url),  # no proxy leads to this machine
-    )
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -17,14 +17,22 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from math import isqrt
 from queue import SimpleQueue
-from textwrap import shorten
 from threading import Thread
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mgsd_bench.backends import Backend, BackendConfig, EngineError, Request, Response
-from mgsd_bench.backends.chat_api import Answer, Fault, Kind, Template, drop_rejected_parameter, template, user_turn
+from mgsd_bench.backends.chat_api import (
+    Answer,
+    Fault,
+    Kind,
+    Template,
+    drop_rejected_parameter,
+    shown,
+    template,
+    user_turn,
+)
 from mgsd_bench.backends.chat_settings import ChatSettings, read_settings
 from mgsd_bench.errors import Exit, UserError, option
 
@@ -35,6 +43,9 @@ T = TypeVar("T")
 
 VLLM_CONCURRENCY = 256
 """Requests in flight at a vLLM server by default, which batches what it gets."""
+
+SHOWN_MODELS = 10
+"""Names of models that are shown of a server's list."""
 
 NOT_FOUND = 404
 PROBE = "Reply with the word OK."
@@ -56,7 +67,7 @@ def open_backend(config: BackendConfig) -> OpenAIBackend:
     """
     if find_spec("httpx") is None:
         raise UserError("httpx is not installed: pip install 'mgsd-bench[openai]'")
-    backend = OpenAIBackend(config, read_settings(config.engine_args))
+    backend = OpenAIBackend(config, read_settings(config.engine_args, config.model))
     try:
         backend.check()
     except BaseException:
@@ -235,12 +246,13 @@ class OpenAIBackend(Backend):
             UserError: it does not know the model, or refuses a parameter.
         """
         cards = await self._servers.models(server)
-        is_vllm = any(card.get("owned_by") == "vllm" for card in cards)
+        is_vllm = any(card.is_vllm for card in cards)
         kind: Kind = self._settings.server if self._settings.server != "auto" else "vllm" if is_vllm else "openai"
-        card = next((card for card in cards if card["id"] == self._config.model), {})
+        card = next((card for card in cards if card.id == self._config.model), None)
         if is_vllm and not card:
-            served = ", ".join(card["id"] for card in cards)
-            raise UserError(f"{option('model', self._config.model)}: {server.url} serves {served}")
+            served = shown(", ".join(shown(card.id, 60) for card in cards[:SHOWN_MODELS]))
+            more = f" and {len(cards) - SHOWN_MODELS} more" if len(cards) > SHOWN_MODELS else ""
+            raise UserError(f"{option('model', self._config.model)}: {server.url} serves {served}{more}")
         fields, omitted = template(kind, self._config, self._settings.extra_body)
         while isinstance(pictured := await self._probe(server, fields, PROBE_SIZE), Fault):
             if pictured.cause != "request" and pictured.status != NOT_FOUND:
@@ -263,8 +275,8 @@ class OpenAIBackend(Backend):
                 "kind": kind,
                 "version": await self._servers.version(server) if is_vllm else None,
                 "answered_as": pictured.usage.model,
-                "root": card.get("root"),
-                "max_model_len": card.get("max_model_len"),
+                "root": card.root if card else None,
+                "max_model_len": card.max_model_len if card else None,
                 "picture_tokens": tokens,
                 "pixel_limits_hold": _hold(list(tokens.values())),
             }
@@ -313,4 +325,4 @@ def _hold(tokens: list[int | None]) -> bool | None:
 
 
 def _line(error: Exception) -> str:
-    return shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+    return shown(str(error)) or type(error).__name__

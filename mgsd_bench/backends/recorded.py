@@ -20,6 +20,8 @@ from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, 
 from mgsd_bench.errors import UserError, option
 from mgsd_envs.files import read_bytes
 
+_LARGEST = 2**53  # every whole number below it is a JSON number that all readers agree on
+
 
 def open_backend(config: BackendConfig) -> RecordedBackend:
     """The answers of the file ``config.model``.
@@ -28,6 +30,8 @@ def open_backend(config: BackendConfig) -> RecordedBackend:
         UserError: the file cannot be read, or a line is no answer or answers a question for the second time.
     """
     path = Path(config.model)
+    if path.is_char_device() or path.is_block_device():
+        raise UserError(f"{option('answers', path)}: is a device, which has no end; give a file")
     try:
         data = read_bytes(path)
     except OSError as error:
@@ -48,9 +52,14 @@ def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
         row = json.loads(line)
     except ValueError as error:
         raise UserError(f"{path}:{number}: not JSON ({error})") from error
+    except RecursionError:
+        raise UserError(f"{path}:{number}: no answer, but JSON that is nested too deeply") from None
     match row:
         case {"episode": str(episode), "text": str(text)}:
-            key = request_key(episode, str(row.get("condition", "visual")), row.get("repeat", 0))
+            for name in ("repeat", "prompt_tokens", "completion_tokens"):
+                if row.get(name) is not None and not (type(row[name]) is int and 0 <= row[name] < _LARGEST):
+                    raise UserError(f"{path}:{number}: {name} must be a whole number of at least 0")
+            key = request_key(episode, str(row.get("condition", "visual")), row.get("repeat") or 0)
             reason: FinishReason = "length" if row.get("finish_reason") == "length" else "stop"
             return key, Response(key, text, reason, row.get("prompt_tokens"), row.get("completion_tokens"))
     raise UserError(f"{path}:{number}: an answer needs the texts episode and text")

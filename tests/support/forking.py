@@ -1,0 +1,168 @@
+"""Whole commands in processes of their own, measured, without the seconds that an interpreter takes to start.
+
+``python forking.py`` imports the command line once, and forks for every job that it is told of: one JSON object a line
+on its input, one on its output as each job ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+MOST_DATA = 3 * 2**30  # bytes; a process that wants more gets a MemoryError, and the machine lives
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: its exit code; None if it was killed at its limit.
+        seconds: wall time.
+        rss: largest resident memory in MB.
+        shown: what it wrote to its output and to its errors.
+    """
+
+    code: int | None
+    seconds: float
+    rss: float
+    shown: str
+
+
+class Forker:
+    """Runs commands, several at a time if threads ask for them, as a context manager."""
+
+    def __enter__(self) -> Self:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self._ended: dict[int, dict[str, Any]] = {}
+        self._changed, self._jobs = threading.Condition(), 0
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(60)
+
+    def run(self, words: Sequence[str], file: Path, limit: float, **environment: str) -> Ended:
+        """Run ``mgsd-bench`` with these words, for at most ``limit`` seconds; its output goes to ``file``."""
+        with self._changed:
+            job, self._jobs = self._jobs, self._jobs + 1
+            line = {"job": job, "words": words, "file": str(file), "limit": limit, "environment": environment}
+            assert self._process.stdin
+            self._process.stdin.write(json.dumps(line) + "\n")
+            self._process.stdin.flush()
+            while job not in self._ended:
+                assert self._process.poll() is None
+                self._changed.wait(5.0)
+            end = self._ended.pop(job)
+        return Ended(end["code"], end["seconds"], end["rss"], file.read_bytes().decode(errors="backslashreplace"))
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            end = json.loads(line)
+            with self._changed:
+                self._ended[end["job"]] = end
+                self._changed.notify_all()
+
+
+def _main(words: Sequence[str]) -> int:
+    """The exit code of a command in this process."""
+    from mgsd_bench.cli import main
+
+    sys.argv = ["mgsd-bench", *words]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _child(job: dict[str, Any]) -> None:
+    code = 99
+    try:
+        output = os.open(job["file"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
+        os.environ.update(job["environment"])
+        code = _main(job["words"])
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _warm_up() -> None:
+    """Import and draw once what every command would import and draw anew."""
+    import anyio._backends._asyncio  # noqa: F401
+    import PIL.PngImagePlugin  # noqa: F401
+
+    import mgsd_bench.backends.chat_servers
+    import mgsd_bench.backends.openai  # noqa: F401
+
+    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        run, page = str(Path(folder) / "run"), str(Path(folder) / "report.html")
+        questions = ["--suite", "smoke", "--tasks", "frozenlake", "--levels", "3", "--prompts", "compact"]
+        assert _main(["eval", "--backend", "scripted", "--model", "random", *questions, "--out", run]) == 0
+        assert _main(["report", run, "--out", page]) == 0
+    gc.collect()
+    gc.freeze()
+
+
+def _serve() -> None:
+    _warm_up()
+    running: dict[int, tuple[dict[str, Any], float]] = {}
+    killed: set[int] = set()
+    pending, is_open = b"", True
+    while is_open or running:
+        if is_open and select.select([0], [], [], 0.01)[0]:
+            data = os.read(0, 65_536)
+            is_open = bool(data)
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                job = json.loads(line)
+                pid = os.fork()
+                if pid == 0:
+                    _child(job)
+                running[pid] = job, time.monotonic()
+        elif not is_open:
+            time.sleep(0.01)
+        for pid, (job, began) in list(running.items()):
+            if pid not in killed and time.monotonic() - began > job["limit"]:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            gone, status, used = os.wait4(pid, os.WNOHANG)
+            if gone:
+                del running[pid]
+                code = None if pid in killed else os.waitstatus_to_exitcode(status)
+                seconds = round(time.monotonic() - began, 2)
+                end = {"job": job["job"], "code": code, "seconds": seconds, "rss": used.ru_maxrss / 1024}
+                os.write(1, (json.dumps(end) + "\n").encode())
+
+
+if __name__ == "__main__":
+    _serve()
