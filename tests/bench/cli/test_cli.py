@@ -361,7 +361,7 @@ def test_answers_to_unknown_episodes_are_refused(tmp_path: Path) -> None:
     mgsd("eval", "--backend", "scripted", "--model", "oracle", "--suite", "smoke", "--tasks", "maze", "--out", str(run))
     lines = (run / "episodes.jsonl").read_text().splitlines(keepends=True)
     (run / "episodes.jsonl").write_text("".join(lines[1:]))
-    assert "do not agree on 'maze/3/0000'" in error("diagnose", str(run))
+    assert "does not hold the episodes of run.json" in error("diagnose", str(run))
 
 
 def test_special_files_are_one_line_at_once(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.gating.policy import Policy
 from mgsd_bench.gating.result import gate
+from mgsd_bench.runs.scoring import SCORER_VERSION
 from support.gating import LOOSE, call, copy, edit, make
 
 # --- verdicts ---
@@ -86,7 +87,7 @@ def test_refusals(runs: Path, tmp_path: Path) -> None:
         stream.write("{nonsense\n")
     assert "samples.jsonl:201: not a sample" in refused(corrupt, 2)
     assert "no run here" in refused(tmp_path / "none", 2)
-    assert "scored by version" in refused(edit(copy(runs / "old", tmp_path / "j"), scorer=2))
+    assert "scored by version" in refused(edit(copy(runs / "old", tmp_path / "j"), scorer=SCORER_VERSION + 1))
 
 
 @pytest.mark.parametrize(("outcome", "says"), [("error", "requests failed (limit 0 %)"), ("truncated", "cut off")])
