@@ -190,6 +190,7 @@ def main() -> None:
     """Check ``--count`` texts and print how many of each kind were read wrong; the first such texts go to stderr."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop earlier after this time")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--show", type=int, default=5, help="texts to show of each kind of failure")
     arguments = parser.parse_args()
@@ -205,11 +206,13 @@ def main() -> None:
             wrong[key] += 1
             if wrong[key] <= arguments.show:
                 print(f"--- {task} {arguments.seed}:{i} {kind}: {what}\n{text:.1500}\n", file=sys.stderr)
+        if time.perf_counter() - start > arguments.seconds:
+            break
     seconds = time.perf_counter() - start
     for kind, count in sorted(made.items()):
         told = ", ".join(f"{number} {what}" for (its, what), number in sorted(wrong.items()) if its == kind)
         print(f"{kind}: {count:,} texts, {told or 'none wrong'}")
-    print(f"{arguments.count:,} texts in {seconds:.0f} s")
+    print(f"{made.total():,} texts in {seconds:.0f} s")
     sys.exit(1 if wrong else 0)
 
 
