@@ -1,5 +1,6 @@
 // Filters, order and the answer that is shown are kept behind the # of the address, so that a view can be sent on.
 let addressTimer = 0;
+let following = false; // what the address says is being shown, so that it need not be written
 let typing = false; // so that the letters of one search are one step back
 
 const selects = () => [...document.querySelectorAll("#filters select")];
@@ -17,7 +18,7 @@ function address() {
 /** Put what is shown into the address: as a step that the back button takes back, or in the place of the last one. */
 function keep(step) {
   clearTimeout(addressTimer);
-  if (address() === location.hash) return;
+  if (following || address() === location.hash) return;
   if (step) history.pushState(null, "", address());
   else addressTimer = setTimeout(() => history.replaceState(null, "", address()), 400); // not at every key that is held
 }
@@ -40,11 +41,15 @@ function followAddress() {
   }
   $("search").value = parts.get("search") || "";
   $("order").value = parts.get("order") === "episode" ? "episode" : "";
+  following = true;
   filter();
-  const linked = parts.get("show");
+  showLinked(parts.get("show"));
+  following = false;
+}
+
+function showLinked(linked) {
   const answer = linked ? data.owners.findIndex((_, i) => key(i) === linked) : -1;
-  if (answer < 0) return;
-  const there = shown.findIndex((head) => question(head) === question(answer));
+  const there = answer < 0 ? -1 : shown.findIndex((head) => question(head) === question(answer));
   if (there < 0) return;
   select(there);
   show(answer);

@@ -145,11 +145,10 @@ class TestAddress:
         )
         press(opened, "j")
         name = text(opened, "name")
-        assert opened.execute_async_script("setTimeout(arguments[0], 500)") is None
+        shown = [f"{HOSTILE_NAME}/{name}/visual/0"]
+        until(lambda: parse_qs(opened.current_url.partition("#")[2])["show"] == shown)
         address = opened.current_url
-        said = parse_qs(address.partition("#")[2])
-        assert said["model"] == [HOSTILE_NAME]
-        assert said["show"] == [f"{HOSTILE_NAME}/{name}/visual/0"]
+        assert parse_qs(address.partition("#")[2])["model"] == [HOSTILE_NAME]
         opened.get("about:blank")
         opened.get(address)
         assert text(opened, "count").startswith(f"{left} of 432")
