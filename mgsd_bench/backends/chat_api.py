@@ -55,6 +55,9 @@ NEUTRAL = {
 LARGEST_COUNT = 2**53
 """Every whole number below it is a JSON number that all readers agree on; no count of tokens comes near."""
 
+LONGEST_ANSWER = 2**20
+"""Characters; a hundred thousand tokens are shorter."""
+
 LONGEST_NAME = 100
 """Characters that are kept of a name or a version that a server states."""
 
@@ -297,6 +300,11 @@ def _answer(message: dict[str, Any], reason: str, usage: Usage) -> Answer | Faul
     if reason not in _ENDS:
         return Fault("request", f"the answer ended with {shown(reason, 60)!r}, as no plain answer does", usage=usage)
     end = _ENDS[reason]
+    if any(
+        isinstance(text, str) and len(text) > LONGEST_ANSWER
+        for text in (message.get("content"), message.get("refusal"))
+    ):
+        return Fault("request", f"the answer is longer than {LONGEST_ANSWER:,} characters", usage=usage)
     match message:
         case {"content": str(text)}:
             return Answer(text, end, usage)

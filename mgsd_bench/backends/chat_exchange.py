@@ -10,6 +10,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
@@ -25,6 +26,9 @@ from mgsd_bench.errors import UserError, option
 
 LONGEST_REPLY = 4 * 2**20
 """Bytes of a body, unpacked. Answers of a hundred thousand tokens with all their thoughts stay below a quarter."""
+
+LARGE, MOST_LARGE = 2**18, 8
+"""No more than so many bodies of more than so many bytes are in memory at once; the others wait their turn."""
 
 _HEADERS = ("retry-after-ms", "retry-after", "date")  # all that anybody asks for
 _LONGEST_HEADER = 100
@@ -66,6 +70,7 @@ class Connection:
     def __init__(self, url: str, settings: ChatSettings) -> None:
         self._settings, self._secrets = settings, settings.secrets
         self._client = _client(url, settings)
+        self._large = asyncio.Semaphore(MOST_LARGE)
         self._filter = _HideInLogs(self._secrets)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self._filter)
@@ -101,9 +106,10 @@ class Connection:
         try:
             async with (
                 asyncio.timeout(seconds),
+                AsyncExitStack() as held,
                 self._client.stream(method, path, content=content, timeout=silence) as response,
             ):
-                return self._read(response, await _body(response))
+                return self._read(response, await self._body(response, held))
         except ExchangeError:
             raise
         except TimeoutError:
@@ -114,6 +120,36 @@ class Connection:
             raise ExchangeError(f"nothing came for {silence.read:g} s") from None
         except Exception as error:  # whatever a server can make the libraries raise
             raise ExchangeError(f"the connection broke ({self._reason(error)})") from None
+
+    async def _body(self, response: httpx.Response, held: AsyncExitStack) -> bytes | None:
+        """The body, unpacked; None if it is too long.
+
+        What was not asked for, one layer of gzip or zlib, is borne with. A large body takes one of the places for such.
+
+        Raises:
+            ExchangeError: it cannot be unpacked.
+        """
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise ExchangeError("the reply is compressed in a way that was not asked for")
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if coding not in ("", "identity") else None
+        body, received, has_place = bytearray(), 0, False
+        async for chunk in response.aiter_raw():
+            received += len(chunk)
+            if not has_place and (unpacker or received > LARGE):
+                await held.enter_async_context(self._large)
+                has_place = True
+            try:
+                body += unpacker.decompress(chunk, LONGEST_REPLY + 1 - len(body)) if unpacker else chunk
+            except zlib.error:
+                raise ExchangeError("the reply is compressed, and damaged") from None
+            if max(received, len(body)) > LONGEST_REPLY:
+                return None
+            if unpacker and unpacker.eof:
+                return bytes(body)
+        if unpacker and received:
+            raise ExchangeError("the reply is compressed, and cut short")
+        return bytes(body)
 
     def _read(self, response: httpx.Response, body: bytes | None) -> Reply:
         if body is None:
@@ -127,32 +163,6 @@ class Connection:
 
     def _reason(self, error: Exception) -> str:
         return self._secrets.hide_text(str(error)) or type(error).__name__
-
-
-async def _body(response: httpx.Response) -> bytes | None:
-    """The body, unpacked; None if it is too long. What was not asked for, one layer of gzip or zlib, is borne with.
-
-    Raises:
-        ExchangeError: it cannot be unpacked.
-    """
-    coding = response.headers.get("content-encoding", "").strip().lower()
-    if coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise ExchangeError("the reply is compressed in a way that was not asked for")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if coding not in ("", "identity") else None
-    body, received = bytearray(), 0
-    async for chunk in response.aiter_raw():
-        received += len(chunk)
-        try:
-            body += unpacker.decompress(chunk, LONGEST_REPLY + 1 - len(body)) if unpacker else chunk
-        except zlib.error:
-            raise ExchangeError("the reply is compressed, and damaged") from None
-        if max(received, len(body)) > LONGEST_REPLY:
-            return None
-        if unpacker and unpacker.eof:
-            return bytes(body)
-    if unpacker and received:
-        raise ExchangeError("the reply is compressed, and cut short")
-    return bytes(body)
 
 
 class _HideInLogs(logging.Filter):

@@ -124,6 +124,9 @@ attacks(
     "size",
     {
         "answers of 3.9 MB": lambda call: http(chat("a" * (39 * MB // 10))),
+        "answers of 1 MB and an emoji": lambda call: http(
+            json.dumps(completion("a" * (MB - 9) + "\U0001f600"), ensure_ascii=False)
+        ),
         "answers of 3.9 MB and an emoji": lambda call: http(
             json.dumps(completion("a" * (39 * MB // 10) + "\U0001f600"), ensure_ascii=False)
         ),

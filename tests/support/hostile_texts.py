@@ -192,7 +192,7 @@ ANSWERING: dict[str, Callable[[str], bytes]] = {
     "an error": _error("400 Bad", '{"error":{"message":"wrong KEY","param":"KEY","code":"KEY"}}'),
     "an error with 200": _error("200 OK", '{"error":{"message":"you sent KEY"}}'),
     "a detail": _error("422 No", '{"detail":[{"loc":["KEY"],"msg":"KEY"}]}'),
-    "a failure": _error("500 No", "Traceback: KEY"),
+    "a failure": _error("500 No", "Internal error: KEY"),
     "a page": _error("502 No", "<html><title>KEY</title><b>K</b>KEY</html>"),
     "a refused key": _error("401 Who", '{"error":{"message":"Incorrect API key provided: KEY"}}'),
     "an error in UTF-16": lambda spelled: http(f"no: {spelled}".encode("utf-16-le"), "500 No"),

@@ -44,6 +44,10 @@ def test_answers(content: Any, text: str, reason: str) -> None:
         (200, completion("R", None), "passing"),
         (200, completion("R", "abort"), "passing"),
         (200, completion("R", "tool_calls"), "request"),
+        (200, completion("R" * (2**20 + 1)), "request"),
+        (200, completion("R", "x" * 5000), "request"),
+        (200, b"[" * 200_000, "request"),
+        (500, b'{"a":' * 200_000, "request"),
         (200, completion("R", "content_filter"), "request"),
         (200, {"choices": []}, "passing"),
         (200, {"choices": None}, "passing"),
@@ -69,6 +73,13 @@ def test_faults(status: int, content: Any, cause: str) -> None:
     assert isinstance(got, Fault)
     assert got.cause == cause
     assert len(got.reason.splitlines()) == 1
+
+
+@pytest.mark.parametrize("count", [True, -1, 2**53, 9 * 10**4299, 1.5, "7", [7], None])
+def test_what_is_no_count_is_none(count: Any) -> None:
+    got = reply({**completion("R"), "usage": {"prompt_tokens": count, "completion_tokens": 2**53 - 1}})
+    assert got.usage is not None
+    assert (got.usage.prompt, got.usage.completion) == (None, 2**53 - 1)
 
 
 def test_thoughts_that_used_up_all_tokens_are_a_truncated_answer() -> None:
@@ -97,6 +108,8 @@ def test_a_damaged_answer_is_none(cut: int, junk: bytes) -> None:
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30.0),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT"}, 0.0),
+        ({"retry-after": "Mon, 01 Jan 99999999999999999999999999 00:00:00 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
