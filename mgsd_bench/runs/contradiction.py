@@ -30,7 +30,7 @@ def contradiction(sample: Sample, episode: Episode | None) -> str | None:
     if sample.outcome == Outcome.ERROR:
         return None if not sample.plan and not sample.facts else "a failed request has no plan and no facts"
     task = get_task(episode.task)
-    answer = parse_answer(sample.text, task)
+    answer = parse_answer(sample.text, task, whole=sample.finish_reason != "length")
     stated = frozenset(tuple(fact) for fact in sample.facts)
     read = answer.facts if sample.condition in WITH_FACTS else frozenset()
     if not (stated <= read or read <= stated):
