@@ -26,8 +26,9 @@ from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.html import write_html
+from mgsd_bench.runs.stored import read_episodes
 from mgsd_bench.statistics.intervals import f1, macro, paired_difference
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.suite import digest, get_suite
 
 UNITS = ("\n", " ", "1.", "*", "<answer>", "Route:\n", "\nroute ", "<")
 TOKENS, EPISODES, ANSWERS = 10_000, 1_200, 1_000
@@ -105,7 +106,12 @@ def copies(run: Run, folder: Path, count: int) -> Run:
     answers = {sample.episode: sample for sample in run.samples}
     chosen = [(rows[i % len(rows)], f"{rows[i % len(rows)]['id']}/{i}") for i in range(count)]
     (folder / "episodes.jsonl").write_text("".join(json.dumps({**row, "id": name}) + "\n" for row, name in chosen))
-    return Run(folder, run.record, [replace(answers[row["id"]], episode=name) for row, name in chosen])
+    identity = {**run.identity, "episodes_digest": digest(read_episodes(folder).values())}
+    return Run(
+        folder,
+        {**run.record, "identity": identity},
+        [replace(answers[row["id"]], episode=name) for row, name in chosen],
+    )
 
 
 def megabytes(page: Path) -> str:

@@ -20,12 +20,13 @@ from mgsd_bench.analysis.run import Run
 from mgsd_bench.files import write_whole
 from mgsd_bench.report.explorer import Explorer
 from mgsd_bench.report.markup import number, percent, stacked_bar, table, text, whisker
-from mgsd_bench.report.tables import run_names
+from mgsd_bench.report.tables import OVERLAP, run_names
 from mgsd_bench.report.verdict import CAUSES, as_html
 from mgsd_bench.report.worlds import data_uri
 
 if TYPE_CHECKING:
     from mgsd_bench.analysis.diagnosis import Diagnosis, Scope, TaskDiagnosis
+    from mgsd_bench.analysis.overlap import Bounds
     from mgsd_bench.analysis.verdict import Verdict
     from mgsd_bench.statistics.intervals import Estimate
 
@@ -195,22 +196,37 @@ def _causes(scopes: Mapping[str, Scope]) -> str:
     rows = []
     for name, scope in scopes.items():
         shares = {cause.value: 100 * scope.failures[cause].value for cause in Attribution}
-        cells = [f"{scope.attribution[cause]:,} <small>{number(share)} %</small>" for cause, share in shares.items()]
+        ranges = {cause: _range(scope.attribution_bounds.get(cause)) for cause in shares}
+        cells = [
+            f"{scope.attribution[cause]:,} <small>{number(share)} %{ranges[cause]}</small>"
+            for cause, share in shares.items()
+        ]
         rows.append([text("all" if name == "macro average" else name), *cells, stacked_bar(shares)])
     legend = "".join(
         f'<li><span class="swatch" data-value="{cause}"></span><b>{cause}</b>: {note}</li>'
         for cause, note in CAUSES.items()
     )
-    return table(("", *Attribution, ""), rows) + f'<ul class="legend">{legend}</ul>'
+    return table(("", *Attribution, ""), rows) + f'<ul class="legend">{legend}</ul><p class="note">{text(OVERLAP)}</p>'
+
+
+def _range(bounds: Bounds | None) -> str:
+    return "" if bounds is None else f" ({number(100 * bounds.low)}–{number(100 * bounds.high)})"
 
 
 def _costs(scopes: Mapping[str, Scope]) -> str:
     """Rates of the three kinds of fault, and accuracy if one of them were gone."""
     rows = []
     for name, scope in scopes.items():
-        faults = [scope.faults.misread, scope.faults.misplanned, scope.faults.unreadable]
+        faults = [getattr(scope.faults, name) for name in ("misread", "invented", "misplanned", "unreadable")]
         rows.append([text(name), *map(percent, [*faults, scope.if_planned_well, scope.plan_on_gt])])
-    heading = ("facts misread", "plans that fail in the stated world", "no plan", "if planned well", "if seen well")
+    heading = (
+        "facts missed",
+        "facts invented",
+        "plans that fail in the stated world",
+        "no plan",
+        "if planned well",
+        "if seen well",
+    )
     return table(("", *heading), rows)
 
 

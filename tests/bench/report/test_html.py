@@ -44,7 +44,7 @@ class TestFile:
             assert f"95 %: {low} to {high} · n&nbsp;=&nbsp;{estimate.n}" in text
         for cause, count in macro.attribution.items():
             assert f"<b>{cause}</b>" in text
-            assert f"<td>{count:,} <small>{100 * count / macro.n:.1f} %</small></td>" in text
+            assert f"<td>{count:,} <small>{100 * count / macro.n:.1f} %" in text
 
     def test_without_a_diagnosis_figures_or_answers(self, run: Run, tmp_path: Path) -> None:
         text = write(tmp_path / "a.html", replace(run, given=[]), diagnosed=False).read_text()

@@ -13,6 +13,8 @@ import pytest
 from mgsd_bench.analysis.attribution import attribute
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.stored import read_episodes
+from mgsd_bench.suites.suite import digest
 from mgsd_envs import get_task, trace
 from support.browsing import choose, js, pixels, press, text
 from support.pages import HOSTILE, write
@@ -27,7 +29,12 @@ def copies(run: Run, folder: Path, n: int) -> Run:
     chosen = [(rows[i % len(rows)], f"{rows[i % len(rows)]['id']}/{i}") for i in range(n)]
     lines = [json.dumps({**row, "id": name}) + "\n" for row, name in chosen]
     (folder / "episodes.jsonl").write_text("".join(lines))
-    return Run(folder, run.record, [replace(answers[row["id"]], episode=name) for row, name in chosen])
+    identity = {**run.identity, "episodes_digest": digest(read_episodes(folder).values())}
+    return Run(
+        folder,
+        {**run.record, "identity": identity},
+        [replace(answers[row["id"]], episode=name) for row, name in chosen],
+    )
 
 
 class TestInBrowser:
