@@ -39,6 +39,7 @@ def chromium(profile: Path) -> Iterator[Any]:
         "disable-background-networking",
         "disable-component-update",
         "disable-sync",
+        "disable-ipc-flooding-protection",  # tests change the address more often than any reader
         "window-size=1280,800",
         f"user-data-dir={profile}",
     ):
