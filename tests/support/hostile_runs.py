@@ -99,13 +99,10 @@ def _problems(attack: Attack, ended: Ended, folder: Path, limit: float) -> Itera
             yield f"a line of {longest:,} bytes in {path.name}"
 
 
-def short_form() -> list[Attack]:
-    """A few light attacks of each class, spread evenly: what the quick tests run."""
-    chosen = []
-    for kind in kinds():
-        light = [attack for attack in ATTACKS.values() if attack.kind == kind and not attack.heavy]
-        chosen += light[:: -(-len(light) // 3)]
-    return chosen
+def spread(kind: str, most: int) -> list[Attack]:
+    """At most so many light attacks of a class, spread evenly over it."""
+    light = [attack for attack in ATTACKS.values() if attack.kind == kind and not attack.heavy]
+    return light[:: -(-len(light) // most)]
 
 
 def kinds() -> list[str]:

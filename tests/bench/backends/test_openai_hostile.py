@@ -6,9 +6,8 @@ import json
 import logging
 import traceback
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +18,7 @@ from mgsd_bench.backends.openai import OpenAIBackend
 from mgsd_bench.errors import UserError
 from support.chat_server import KEY, ask
 from support.forking import Forker
-from support.hostile_runs import QUICK, kinds, outcome, outcomes, short_form
+from support.hostile_runs import QUICK, kinds, outcome, outcomes, spread
 from support.hostile_server import ATTACKS, Attack, HostileServer
 from support.hostile_texts import ANSWERING, ENCODINGS, LISTING, VERSIONS, quoting
 from support.key_search import holds_key
@@ -27,7 +26,6 @@ from support.key_search import holds_key
 pytest.importorskip("httpx")
 pytestmark = pytest.mark.usefixtures("api_key")
 
-BATCH = 16  # attacks a test: each takes about a second on a machine that is busy
 PLACES = [
     *(("first question", where, reply) for where, reply in ANSWERING.items()),
     *(("answer", where, reply) for where, reply in ANSWERING.items()),
@@ -51,35 +49,27 @@ def forker() -> Iterator[Forker]:
 
 
 def test_the_attacks_are_many() -> None:
-    assert len(ATTACKS) >= 120
-    assert set(kinds()) == {each.kind for each in short_form()}
+    assert len(ATTACKS) >= 500
 
 
 def test_attacks(forker: Forker, tmp_path: Path) -> None:
-    found = list(outcomes(forker, short_form(), tmp_path))
-    assert [(each.attack.name, each.problems) for each in found if each.problems] == []
-
-
-def long_form() -> Iterator[Any]:
-    """All other attacks, in batches of one class; those with floods run one by one."""
-    quick = {each.name for each in short_form()}
-    for kind, heavy in product(kinds(), (False, True)):
-        rest = [
-            each for each in ATTACKS.values() if (each.kind, each.heavy) == (kind, heavy) and each.name not in quick
-        ]
-        for i in range(0, len(rest), BATCH):
-            yield pytest.param(rest[i : i + BATCH], 1 if heavy else 4, id=f"{kind}-{'heavy-' * heavy}{i}")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("batch", "at_once"), list(long_form()))
-def test_all_attacks(batch: list[Attack], at_once: int, forker: Forker, tmp_path: Path) -> None:
-    found = outcomes(forker, batch, tmp_path, at_once)
+    found = list(outcomes(forker, [each for kind in kinds() for each in spread(kind, 3)], tmp_path))
+    assert len(found) >= 30
     assert [(each.attack.name, each.problems) for each in found if each.problems] == []
 
 
 @pytest.mark.slow
-@settings(max_examples=settings.default.max_examples // 2 if settings.default else 20)
+@pytest.mark.parametrize("kind", kinds())
+def test_more_attacks(kind: str, forker: Forker, tmp_path: Path) -> None:
+    """All of them are run by ``benchmarks/reliability_server.py``, which takes minutes."""
+    light = [each for each in spread(kind, 12) if each not in spread(kind, 3)]
+    floods = [each for each in ATTACKS.values() if each.kind == kind and each.heavy and each.place == "answer"]
+    found = [*outcomes(forker, light, tmp_path / "light"), *outcomes(forker, floods[::3], tmp_path / "floods", 1)]
+    assert [(each.attack.name, each.problems) for each in found if each.problems] == []
+
+
+@pytest.mark.slow
+@settings(max_examples=settings.default.max_examples // 2)
 @given(attack=key_attacks())
 def test_a_key_quoted_anywhere_is_in_no_file_and_on_no_screen(
     attack: Attack, forker: Forker, tmp_path_factory: pytest.TempPathFactory
