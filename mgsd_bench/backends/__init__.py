@@ -157,6 +157,18 @@ _MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "
 NAMES: tuple[str, ...] = tuple(_MODULES)
 
 
+def check_settings(name: str, config: BackendConfig) -> None:
+    """Look at a backend's settings before anything of them is stored: a secret may stand where none belongs.
+
+    Raises:
+        UserError: they cannot be used.
+    """
+    if name == "openai":
+        from mgsd_bench.backends.chat_settings import read_settings
+
+        read_settings(config.engine_args, config.model)
+
+
 def open_backend(name: str, config: BackendConfig) -> Backend:
     """Start the backend called ``name``.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from mgsd_bench.analysis.unread import EARLY, Unread
-from mgsd_bench.backends import BackendConfig, EngineError, Metered, Sampling, open_backend
+from mgsd_bench.backends import BackendConfig, EngineError, Metered, Sampling, check_settings, open_backend
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.prompts import CONDITIONS, Condition, PromptSet, load_prompts
@@ -147,6 +147,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
         raise UserError(
             f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
         )
+    check_settings(job.backend, job.config)
     asked = asked_episodes(job)
     prompts = load_prompts(job.prompts, asked, job.conditions)
     to_ask = questions(asked, job.conditions, job.repeats)

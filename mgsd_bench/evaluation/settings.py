@@ -5,6 +5,7 @@ The command line, files (``--config``) and Python fill these classes; the fields
 
 # types here are no texts (no `from __future__ import annotations`): classes in other modules inherit these fields
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +79,8 @@ class EngineSettings:
             raise UserError(f"{option('engine.base_url', '...')}: use {option('base_url')}")
         if self.base_url and self.backend not in (None, "openai"):
             raise UserError(
-                f"{option('base_url', self.base_url[0])}: {option('backend', self.backend)} asks no server; "
-                f"add {option('backend', 'openai')}"
+                f"{option('base_url', _without_secrets(self.base_url[0]))}: {option('backend', self.backend)} asks no "
+                f"server; add {option('backend', 'openai')}"
             )
         return {**self.engine, "base_url": list(self.base_url)} if self.base_url else dict(self.engine)
 
@@ -122,6 +123,10 @@ class ScoreSettings(QuestionSettings):
     rescore: Annotated[
         Path | None, Setting("Read the texts of this run anew, into a new run folder; alone or with --out.", ASKED)
     ] = None
+
+
+def _without_secrets(url: str) -> str:
+    return re.sub(r"\?.*", "?***", re.sub(r"//[^/]*@", "//***@", url))
 
 
 def schema() -> dict[str, Any]:
