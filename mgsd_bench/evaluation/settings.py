@@ -121,7 +121,7 @@ class ScoreSettings(QuestionSettings):
 
     answers: Annotated[Path | None, Setting("JSONL with the fields episode and text.", ASKED)] = None
     rescore: Annotated[
-        Path | None, Setting("Read the texts of this run anew, into a new run folder; alone or with --out.", ASKED)
+        Path | None, Setting("Instead: read the texts of this run anew, into a new run folder.", ASKED)
     ] = None
 
 
