@@ -39,7 +39,6 @@ def chromium(profile: Path) -> Iterator[Any]:
         "disable-background-networking",
         "disable-component-update",
         "disable-sync",
-        "disable-ipc-flooding-protection",  # tests change the address more often than any reader
         "window-size=1280,800",
         f"user-data-dir={profile}",
     ):
@@ -51,7 +50,12 @@ def chromium(profile: Path) -> Iterator[Any]:
 @contextmanager
 def opened_page(browser: Any, page: Path) -> Iterator[Any]:
     """The report, just opened; at the end, nothing may have been asked of the network or complained about."""
-    browser.get("about:blank")
+    old = browser.current_window_handle
+    browser.switch_to.new_window("tab")  # with a history of its own, which is short
+    new = browser.current_window_handle
+    browser.switch_to.window(old)
+    browser.close()
+    browser.switch_to.window(new)
     browser.get_log("performance"), browser.get_log("browser")
     browser.get(page.as_uri())
     yield browser
