@@ -23,19 +23,22 @@ WORDS = ("wall", "cell", "north", "the", "row", "column", "then", "agent", "goes
 def write_run(folder: Path, model: str, samples: int, accuracy: float) -> None:
     """A run folder of the scripted oracle, its samples repeated with texts of 300 words and some of them wrong."""
     import mgsd_bench as mb
+    from mgsd_bench.runs.sample import sealed
 
     run = mb.evaluate(model="oracle", backend="scripted", conditions=["visual", "symbolic"], out=folder)
     rng = Random(model)
     texts = [" ".join(rng.choices(WORDS, k=300)) for _ in range(200)]
     lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    for row in lines:
+        del row["crc"]
     repeats = samples // len(lines)
-    with (folder / "samples.jsonl").open("w") as stream:
+    with (folder / "samples.jsonl").open("wb") as stream:
         for repeat in range(repeats):
             for row in lines:
                 solved = rng.random() < accuracy
                 changed = {"repeat": repeat, "text": f"{rng.choice(texts)}\n{row['text']}"}
                 wrong = {} if solved else {"outcome": "wrong", "optimal": False, "plan": row["plan"][:-1]}
-                stream.write(json.dumps({**row, **changed, **wrong}, separators=(",", ":")) + "\n")
+                stream.write(sealed(json.dumps({**row, **changed, **wrong}, separators=(",", ":")).encode()))
     record = json.loads((folder / "run.json").read_text())
     record["identity"] |= {"model": model, "repeats": repeats}
     (folder / "run.json").write_text(json.dumps(record))

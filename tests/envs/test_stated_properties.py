@@ -79,6 +79,7 @@ def test_the_form_asked_for_is_read_as_it_stands(task: Task[Any], data: st.DataO
     assert task.parse(" " + text + route) == facts
 
 
+@pytest.mark.slow
 @every_task
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_the_attacks_are_many() -> None:
     assert len(ATTACKS) >= 500
 
 
+@pytest.mark.slow
 def test_attacks(forker: Forker, tmp_path: Path) -> None:
     found = list(outcomes(forker, [each for kind in kinds() for each in spread(kind, 3)], tmp_path))
     assert len(found) >= 30
