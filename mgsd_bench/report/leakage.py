@@ -6,25 +6,27 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
+
+from mgsd_bench.report.tables import plain_table
+from mgsd_bench.report.text import one_line
 
 if TYPE_CHECKING:
     from mgsd_bench.suites.leakage import Leak
 
-_COLUMNS = ("level", "test", "orbits", "exact", "up to symmetry")
+_COLUMNS = ("task", "level", "test", "orbits", "exact", "up to symmetry")
 _LEGEND = (
-    "test: episodes of the test; orbits: those that differ by more than a mirror or a quarter turn; exact: whose state "
+    "\ntest: episodes of the test; orbits: those that differ by more than a mirror or a quarter turn; exact: whose state "
     "is trained on; up to symmetry: whose state or an image of it is"
 )
 
 
 def leak_table(leaks: Sequence[Leak], title: str) -> Table:
     """A line for each task and level: its test episodes, and how many of them are in the training."""
-    table = Table("task", pad_edge=False, title=title, caption=_LEGEND, caption_justify="left")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right")
+    table = plain_table(title, _LEGEND, _COLUMNS)
     for leak in leaks:
         shares = (f"{n} ({100 * n / leak.episodes:.0f} %)" for n in (leak.exact, leak.symmetric))
-        table.add_row(leak.task, str(leak.level), str(leak.episodes), str(leak.orbits), *shares)
+        table.add_row(Text(one_line(leak.task)), str(leak.level), str(leak.episodes), str(leak.orbits), *shares)
     return table
 
 
