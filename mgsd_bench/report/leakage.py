@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("task", "level", "test", "orbits", "exact", "up to symmetry")
 _LEGEND = (
-    "\ntest: episodes of the test; orbits: those that differ by more than a mirror or a quarter turn; exact: whose state "
-    "is trained on; up to symmetry: whose state or an image of it is"
+    "\ntest: episodes of the test; orbits: those that differ by more than a mirror or a quarter turn; exact: whose "
+    "state is trained on; up to symmetry: whose state or an image of it is"
 )
 
 
