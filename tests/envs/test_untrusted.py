@@ -110,6 +110,7 @@ class TestUntrusted:
             text = text[:start] + data.draw(chunk) + text[end:]
         assert_facts(task, task.parse(text))
 
+    @pytest.mark.slow
     @every_task
     @pytest.mark.timeout(20)
     @pytest.mark.parametrize(

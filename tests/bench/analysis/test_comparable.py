@@ -70,6 +70,7 @@ def words(question: Question, base: Path, other: Path) -> list[str]:
     return [word.format(**places) for word in COMMANDS[question]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aspect", ASPECTS.values(), ids=list(ASPECTS))
 @pytest.mark.parametrize("question", COMMANDS)
 def test_every_aspect_changed_alone_is_refused_or_does_not_matter(
@@ -94,6 +95,7 @@ def test_every_aspect_changed_alone_is_refused_or_does_not_matter(
         assert value in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, aspect in ASPECTS.items() if aspect.allowable])
 @pytest.mark.parametrize("question", COMMANDS)
 def test_what_is_let_through_is_written_beside_the_figures(

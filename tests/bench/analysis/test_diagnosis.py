@@ -116,6 +116,7 @@ def test_a_failed_plan_is_worth_the_share_of_shortest_plans_that_would_have_work
     assert worth == {"RD": 1.0, "DR": 0.0, "UU": 0.5, "go": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "faults", [Faults(0.05), Faults(0.3), Faults(0.1, 0.1), Faults(0.1, 0.4, 0.1), Faults(0.3, 0.3)]
 )

@@ -65,6 +65,7 @@ def test_what_parsers_choke_on_is_no_plan(text: str) -> None:
     assert parse_answer(text, "frozenlake").plan is None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("shape", ["{}", "<answer>{}</answer>", "<answer>{}", "Answer: {}", "[{}]", "\\boxed{{}}"])
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_a_refused_request_fails_alone(backend: OpenAIBackend, server: ChatServe
 # ---- servers that fail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_passing_fault_is_overcome(fault: str) -> None:
     with (
