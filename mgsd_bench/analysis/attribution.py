@@ -43,11 +43,6 @@ class Attribution(StrEnum):
     FORMAT = "format"
 
 
-def stated_facts(sample: Sample) -> frozenset[Fact]:
-    """The facts that an answer states."""
-    return frozenset(tuple(fact) for fact in sample.facts)
-
-
 def count_facts(true: frozenset[Fact], stated: frozenset[Fact]) -> Counts:
     """Compare two sets of facts. A contradiction is two stated facts, of which at most one is true."""
     tp = len(true & stated)
@@ -106,7 +101,7 @@ def attribute(episode: Episode, sample: Sample) -> Attribution:
       were needed for the failure is another question, see :mod:`mgsd_bench.analysis.overlap`.
     - ``unstated``: no complete state was stated, so that the two cannot be told apart.
     """
-    task, stated = get_task(episode.task), stated_facts(sample)
+    task, stated = get_task(episode.task), sample.stated
     return _attribute(task, sample, stated == task.facts(episode.state), Belief.of(task, stated))
 
 
@@ -221,7 +216,7 @@ def diagnose_sample(episode: Episode, sample: Sample) -> SampleDiagnosis:
     """Compare what an answer states and plans with its episode."""
     if sample.condition not in WITH_FACTS:
         return SampleDiagnosis()
-    task, stated = get_task(episode.task), stated_facts(sample)
+    task, stated = get_task(episode.task), sample.stated
     true = task.facts(episode.state)
     tp, fp, fn = count_facts(true, stated)
     if sample.condition != "visual":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mgsd_bench.analysis.attribution import Counts, count_by_kind, fact_cells, stated_facts
+from mgsd_bench.analysis.attribution import Counts, count_by_kind, fact_cells
 from mgsd_bench.analysis.diagnosis import FactCounts, Grid
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.statistics.intervals import complement, f1
@@ -52,7 +52,7 @@ def read_facts(samples: Iterable[Sample], episodes: Mapping[str, Episode]) -> di
     levels: dict[str, dict[int, _Level]] = {}
     for sample in samples:
         episode = episodes[sample.episode]
-        true, stated = get_task(episode.task).facts(episode.state), stated_facts(sample)
+        true, stated = get_task(episode.task).facts(episode.state), sample.stated
         level = levels.setdefault(episode.task, {}).setdefault(episode.level, _Level())
         level.answers += 1
         level.missed.update(fact_cells(true - stated, episode.level))

@@ -85,6 +85,12 @@ class Summary:
     errors: int
     conditions: Mapping[str, ConditionSummary]
 
+    @property
+    def unread(self) -> int:
+        """Answers in which nothing was to be read, or that were cut off."""
+        rows = (row for condition in self.conditions.values() for row in condition.tasks)
+        return sum(row.outcomes[kind] for row in rows for kind in (Outcome.NO_ANSWER, Outcome.TRUNCATED))
+
     def to_json(self) -> dict[str, Any]:
         """The content of ``metrics.json``."""
         found: dict[str, Any] = to_json(self)

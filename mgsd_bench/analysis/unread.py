@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from mgsd_bench.errors import option
+from mgsd_bench.plain import plain
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 
@@ -74,5 +75,5 @@ class Unread:
 
 def quoted(text: str) -> str:
     """The beginning of a text in one line of at most 60 characters, control characters left out."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 8 * _QUOTED]).split())
+    line = " ".join(plain(text[: 8 * _QUOTED]).split())
     return line if len(line) <= _QUOTED else line[: _QUOTED - 1] + "…"

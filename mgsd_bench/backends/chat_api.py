@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mgsd_bench.backends import BackendConfig, FinishReason
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.plain import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +132,7 @@ class ModelCard:
 def shown(text: str, most: int = 200) -> str:
     """A text of others in one line of at most ``most`` printable characters."""
     start = text.strip()[: 8 * most]
-    line = " ".join("".join(c if c.isprintable() else " " for c in start).split())
+    line = " ".join(plain(start).split())
     if len(line) <= most and len(start) == len(text.strip()):
         return line
     return line[: most - 4].rstrip() + " ..."

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, train
 from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
-from mgsd_bench.terminal import say, say_error
+from mgsd_bench.plain import say, say_error
 
 
 class _Commands(TyperGroup):

@@ -10,8 +10,8 @@ import typer
 from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
+from mgsd_bench.plain import say
 from mgsd_bench.suites.settings import SuiteSettings
-from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
     from mgsd_envs import Episode

@@ -14,7 +14,7 @@ from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.config.settings import Panel
 from mgsd_bench.errors import UserError
 from mgsd_bench.gating.settings import FOLDER, GateSettings, NoiseSettings
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 if TYPE_CHECKING:
     from mgsd_bench.gating.policy import Policy

@@ -10,8 +10,8 @@ import typer
 from mgsd_bench.cli.settings import option_of
 from mgsd_bench.errors import UserError
 from mgsd_bench.gating.settings import GateSettings
+from mgsd_bench.plain import say
 from mgsd_bench.suites.settings import SuiteSettings
-from mgsd_bench.terminal import say
 
 if TYPE_CHECKING:
     from mgsd_bench.prompts import Condition

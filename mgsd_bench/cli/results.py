@@ -10,7 +10,7 @@ import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import Exit, UserError, command_line, spell
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

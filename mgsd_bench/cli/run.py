@@ -12,7 +12,7 @@ from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings, QuestionSettings, ScoreSettings
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 app = typer.Typer()
 
@@ -131,7 +131,7 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
         typer.Exit: requests failed, and nothing else is going to be shown.
     """
     from mgsd_bench.analysis.run import load_run
-    from mgsd_bench.analysis.unread import Unread
+    from mgsd_bench.analysis.unread import MANY, Unread
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
     from mgsd_bench.report.tables import results_table
     from mgsd_bench.terminal import Terminal
@@ -141,12 +141,12 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
     for name, of_condition in summary.conditions.items() if tables else ():
         console.print()
         console.print(results_table(name, of_condition, Path(job.config.model).name))
-    unread = Unread.of(load_run(job.out).read_samples())
     answered = summary.samples - summary.errors
     done = f"{answered} of {summary.samples} questions were answered; run in {job.out}"
     console.print(f"\n{done}", highlight=False, soft_wrap=True)
-    if unread.many:
-        console.print(spell(unread.line(), command_line), style="yellow", highlight=False, soft_wrap=True)
+    if summary.unread > MANY * answered:
+        said = Unread.of(load_run(job.out).read_samples()).line()
+        console.print(spell(said, command_line), style="yellow", highlight=False, soft_wrap=True)
     if code:
         console.print(
             f"{summary.errors} requests failed and count as not solved; see `error` in {job.out}/samples.jsonl, "

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 app = typer.Typer()
 

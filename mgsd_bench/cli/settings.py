@@ -14,7 +14,7 @@ import typer
 from mgsd_bench.config.layers import Key, Layers, Option, read_extended
 from mgsd_bench.config.settings import Declared, declared, defaults_of, read_settings
 from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, setting_of
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 SPELLING = "mgsd_bench.spelling"
 """Where a command's context keeps how its settings are spelled."""
@@ -58,6 +58,7 @@ def with_settings(model: type, *, file: bool = True, optional: bool = False) -> 
             if not missing and (found := defaults_of(model, layers)).values:
                 taken = ", ".join(f"{name} {value}" for name, value in found.values.items())
                 say(f"from {next(iter(found.origins.values()))}: {taken}", err=True)
+                layers = layers.over(found, ())
             command(None if missing else read_settings(model, layers), **rest)
 
         parameters = [*taken, *own]

@@ -9,7 +9,7 @@ import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import UserError
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 app = typer.Typer()
 suites_app = typer.Typer(help="List the suites, or check external test sets.")

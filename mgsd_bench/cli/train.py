@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mgsd_bench.errors import Exit, UserError, command_line, spell
-from mgsd_bench.terminal import say
+from mgsd_bench.plain import say
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Recipe

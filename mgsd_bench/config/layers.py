@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from mgsd_bench.errors import UserError, option
-from mgsd_envs.files import read_text
 
 Key = tuple[str | int, ...]
 """A place in nested mappings and lists, from the outside in."""
@@ -106,6 +105,8 @@ def read_layer(path: Path) -> Layers:
     Raises:
         UserError: it cannot be read, is no YAML, repeats a key, or holds something else than a mapping.
     """
+    from mgsd_envs.files import read_text  # with numpy, which the way to a command's help need not import
+
     try:
         text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:

@@ -105,7 +105,6 @@ def read_settings(model: type[S], layers: Layers) -> S:
     """
     from mgsd_bench.config.validate import validate
 
-    layers = layers.over(defaults_of(model, layers), ())
     values, origins = dict(layers.values), dict(layers.origins)
     for name, field in declared(cast(Any, model)).items():
         if field.setting.items and values.get(name) is not None:
@@ -122,7 +121,8 @@ def make_settings(model: type[S], /, **values: Any) -> S:
         UserError: as :func:`read_settings`.
     """
     origins: dict[Key, str] = {(name,): Option(option(name, value)) for name, value in values.items()}
-    return read_settings(model, Layers(values, {(): model.__name__, **origins}))
+    given = Layers(values, {(): model.__name__, **origins})
+    return read_settings(model, given.over(defaults_of(model, given), ()))
 
 
 def _items(value: Any, kind: Any) -> list[Any]:

@@ -73,7 +73,7 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
         found=sum(old.plan is None and new.plan is not None for old, new in pairs),
         lost=sum(old.plan is not None and new.plan is None for old, new in pairs),
         replanned=sum(None not in (old.plan, new.plan) and old.plan != new.plan for old, new in pairs),
-        restated=sum(sorted(map(str, old.facts)) != sorted(map(str, new.facts)) for old, new in pairs),
+        restated=sum(old.stated != new.stated for old, new in pairs),
         outcomes=sum(old.outcome != new.outcome for old, new in pairs),
     )
 

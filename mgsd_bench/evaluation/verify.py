@@ -119,11 +119,10 @@ def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("half written")
-            sample = read_sample(line)
-            fault = contradiction(sample, episodes.get(sample.episode))
-            if fault is None and part.scorer == SCORER_VERSION:
-                again = score_again(episodes[sample.episode], sample)
-                fault = next((f"{name} is otherwise today" for name in _SCORED if _differ(name, sample, again)), None)
+            sample = read_sample(line, seal_of(line))
+            episode = episodes.get(sample.episode)
+            again = score_again(episode, sample) if episode and part.scorer == SCORER_VERSION else None
+            fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             found.faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
             continue
@@ -133,12 +132,15 @@ def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
     return found
 
 
-_SCORED = ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps")
-
-
-def _differ(name: str, sample: Sample, again: Sample) -> bool:
-    old, new = getattr(sample, name), getattr(again, name)
-    return sorted(map(str, old)) != sorted(map(str, new)) if name == "facts" else bool(old != new)
+def _otherwise(sample: Sample, again: Sample | None) -> str | None:
+    """The first field that today's scorer gives another value; None if there is none, or another scorer gave them."""
+    if again is None:
+        return None
+    for name in ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps"):
+        old, new = (getattr(one, name) for one in (sample, again))
+        if sorted(old, key=str) != sorted(new, key=str) if name == "facts" else old != new:
+            return f"{name} is otherwise today"
+    return None
 
 
 def _questions(record: dict[str, Any], episodes: dict[str, Episode], samples: list[Sample]) -> list[str]:

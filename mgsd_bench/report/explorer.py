@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mgsd_bench.analysis.attribution import attribute, stated_facts
+from mgsd_bench.analysis.attribution import attribute
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.analysis.surprise import Asked, by_surprise
 from mgsd_bench.errors import UserError
@@ -90,7 +90,7 @@ class Explorer:
     def _answer(self, episode: Episode, sample: Sample) -> AnswerData:
         task = get_task(episode.task)
         plan = (sample.plan or [])[:MOST_ACTIONS]
-        true, stated = task.facts(episode.state), stated_facts(sample)
+        true, stated = task.facts(episode.state), sample.stated
         believed, note = self._believed(task, episode, sample, plan)
         told = sample.condition in WITH_FACTS
         missing, false = (sorted(facts, key=str) if told else [] for facts in (true - stated, stated - true))
@@ -116,7 +116,7 @@ class Explorer:
         """The world that an answer states, and what there is to be said instead."""
         if sample.condition not in WITH_FACTS:
             return None, "This condition does not ask for the state."
-        stated = stated_facts(sample)
+        stated = sample.stated
         if stated == task.facts(episode.state):
             return None, "same"
         if not stated:

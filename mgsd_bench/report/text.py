@@ -7,6 +7,8 @@ import io
 import re
 from collections.abc import Iterable
 
+from mgsd_bench.plain import plain
+
 _LATEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -16,7 +18,7 @@ _LATEX = {
 
 def one_line(text: str) -> str:
     """Text without control characters and line breaks, so that it is safe in a terminal and in a table."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or "?"
+    return " ".join(plain(text).split()) or "?"
 
 
 def markdown_text(text: str) -> str:

@@ -31,7 +31,7 @@ def contradiction(sample: Sample, episode: Episode | None) -> str | None:
         return None if not sample.plan and not sample.facts else "a failed request has no plan and no facts"
     task = get_task(episode.task)
     answer = parse_answer(sample.text, task, whole=sample.finish_reason != "length")
-    stated = frozenset(tuple(fact) for fact in sample.facts)
+    stated = sample.stated
     read = answer.facts if sample.condition in WITH_FACTS else frozenset()
     if not (stated <= read or read <= stated):
         return "facts are not those of the text"

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from mgsd_bench.backends import request_key
 from mgsd_bench.prompts import WITH_PLAN
+from mgsd_envs import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ class Sample:
         if not all(map(_is_fact, row["facts"])):
             raise ValueError("facts holds something else than facts")
         return cls(*values)
+
+    @property
+    def stated(self) -> frozenset[Fact]:
+        """The facts that the answer states."""
+        return frozenset(tuple(fact) for fact in self.facts)
 
     @property
     def key(self) -> str:

@@ -90,8 +90,9 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    sample = read_sample(line)
-                    if seal_of(line) is None:
+                    sealed = seal_of(line)
+                    sample = read_sample(line, sealed, text=texts or sealed is None)
+                    if sealed is None:
                         episodes = episodes or read_episodes(folder)
                         if fault := contradiction(sample, episodes.get(sample.episode)):
                             raise ValueError(fault)
@@ -102,20 +103,28 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
                     raise _damaged(path, number, f"a second answer to {sample.key}")
                 if sample.outcome != Outcome.ERROR:
                     answered.add(question)
-                yield sample if texts else replace(sample, text="")
+                yield sample if texts or sealed else replace(sample, text="")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def read_sample(line: bytes) -> Sample:
+def read_sample(line: bytes, sealed: bool | None, *, text: bool = True) -> Sample:
     """The sample in one line.
+
+    Args:
+        line: the line.
+        sealed: whether its checksum fits; None if it has none.
+        text: keep the answer's raw text.
 
     Raises:
         ValueError, KeyError, TypeError, RecursionError: it is none, or it was changed.
     """
-    if seal_of(line) is False:
+    if sealed is False:
         raise ValueError("its checksum does not fit: the line was changed")
-    sample = Sample.from_row(json.loads(line))
+    row = json.loads(line)
+    if not text and type(row["text"]) is str:
+        row["text"] = ""
+    sample = Sample.from_row(row)
     for found, known in ((sample.outcome, _OUTCOMES), (sample.condition, CONDITIONS), (sample.form, _FORMS)):
         if found not in known:
             raise ValueError(f"no outcome, condition or form: {found[:40]!r}")

@@ -16,7 +16,8 @@ from rich.text import Text
 import mgsd_bench
 from mgsd_bench.cli import run as run_commands
 from mgsd_bench.errors import Exit
-from mgsd_bench.terminal import LONGEST, Terminal, plain, say_error
+from mgsd_bench.plain import LONGEST, plain, say_error
+from mgsd_bench.terminal import Terminal
 from support.commands import mgsd
 
 HARM = "\x1b[31m\x1b]0;title\x07\x9b2J\u202eabc\u2066\ud800\x00\x08"
