@@ -160,7 +160,7 @@ def train(model: Model, phase: Phase) -> None:
             hidden=192,
             layers=6,
             vision_hidden=128,
-            phrases=phrases("compact"),
+            phrases=phrases("compact", ("frozenlake", "maze", "minibehaviour")),
             initializer_range=0.02,
         )
         file = base / "preprocessor_config.json"

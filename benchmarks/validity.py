@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -36,7 +36,7 @@ from mgsd_bench.prompts import Condition
 from mgsd_bench.runs.runner import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.suite import Episode, episodes, get_suite, subsample
-from mgsd_envs import Plan, Task, get_task, grid, rollout
+from mgsd_envs import Plan, Task, get_task, rollout
 from mgsd_envs.faults import misread, spoil
 from mgsd_envs.transfer import transfer
 
@@ -96,26 +96,16 @@ def attributed(kind: str, asked: list[Episode], repetitions: int) -> tuple[int, 
 
 def draw_plan(task: Task[Any], world: Any, rng: Random) -> Plan:
     """A shortest plan drawn evenly from all of them; empty where there is none, or none is needed."""
-    graph, start, goal = task.graph(world)
-    layers = grid.shortest_layers(graph, start, goal) or [start]
-    ways = [dict.fromkeys((1 << position for position in grid.bits(layers[-1])), 1)]
-    steps: list[list[tuple[str, int, int]]] = []  # by length: action, node before it and node after it
-    for layer in reversed(layers[:-1]):
-        moves = [
-            (action, node, target)
-            for action, mask, shift in graph.moves
-            for node in (1 << position for position in grid.bits(layer & mask))
-            if (target := node << shift if shift > 0 else node >> -shift) in ways[0]
-        ]
-        before: Counter[int] = Counter()
-        for _, node, target in moves:
-            before[node] += ways[0][target]
-        ways.insert(0, dict(before))
-        steps.insert(0, moves)
-    plan, here = [], start
-    for after, moves in zip(ways[1:], steps, strict=True):
-        possible = [(action, target) for action, node, target in moves if node == here]
-        ((action, here),) = rng.choices(possible, [after[target] for _, target in possible])
+    plans = task.shortest_plans(world)
+    if plans is None:
+        return ()
+    ways: list[dict[Hashable, int]] = [{}]  # by length: how many plans go on from each node
+    for layer in reversed(plans.layers):
+        ways.insert(0, {node: sum(ways[0].get(target, 1) for _, target in moves) for node, moves in layer.items()})
+    plan: list[str] = []
+    here = plans.start
+    for layer, after in zip(plans.layers, ways[1:], strict=True):
+        ((action, here),) = rng.choices(layer[here], [after.get(target, 1) for _, target in layer[here]])
         plan.append(action)
     return tuple(plan)
 

@@ -263,6 +263,12 @@ class Recipe:
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self), sort_keys=True))
         return plain
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that any stage trains on."""
+        data = (self.data, *(stage.data for stage in self.stages))
+        return tuple(dict.fromkeys(task for each in data for task in each.levels))
+
     def stage(self, name: str) -> Stage:
         """The stage of this name.
 

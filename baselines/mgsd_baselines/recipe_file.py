@@ -21,7 +21,6 @@ from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
 from mgsd_bench.package_data import shipped_folder
 from mgsd_envs import get_task
-from mgsd_envs.grid import MAX_LEVEL
 
 Settings = TypeVar("Settings", Distill, Grpo)
 
@@ -225,8 +224,8 @@ def _check_data(data: DataSpec, place: Key, layers: Layers) -> None:
             raise layers.error(at, f"{list(levels)} is no list of different whole numbers; write [3, 4]")
         if min(levels) < task.min_level:
             raise layers.error(at, f"{min(levels)} is not a whole number of {task.min_level} or more")
-        if max(levels) > MAX_LEVEL:
-            raise layers.error(at, f"{max(levels)} is more than the largest level, {MAX_LEVEL}")
+        if max(levels) > task.max_level:
+            raise layers.error(at, f"{max(levels)} is more than the largest level, {task.max_level}")
         if data.theme not in task.themes:
             problem = f"{data.theme!r} is unknown to {name}; {suggest(data.theme, task.themes)}"
             raise layers.error((*place, "theme"), problem)

@@ -1,22 +1,15 @@
 """Visual planning tasks as pure data: states, exact plans, dynamics, symbolic text and pictures.
 
-Nothing here knows models, prompts or torch. Start with :mod:`mgsd_envs.task` (the protocol every task fulfils), then
+Nothing here knows models, prompts or torch. Start with :mod:`mgsd_envs.task` (what a task is), then
 read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 """
 
 from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
+from mgsd_envs.errors import TaskError
 from mgsd_envs.orbits import orbit_key
+from mgsd_envs.registry import get_task, task_names
 from mgsd_envs.rendering import Picture
-from mgsd_envs.task import (
-    Illegal,
-    Rollout,
-    Task,
-    get_task,
-    random_plan,
-    rollout,
-    task_names,
-    trace,
-)
+from mgsd_envs.task import Illegal, Rollout, Task, random_plan, rollout, trace
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 __all__ = [
@@ -30,6 +23,7 @@ __all__ = [
     "Plan",
     "Rollout",
     "Task",
+    "TaskError",
     "TooFewStatesError",
     "episode_from_json",
     "generate",

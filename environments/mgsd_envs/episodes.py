@@ -14,8 +14,9 @@ import numpy as np
 from mgsd_envs import grid
 from mgsd_envs.orbits import split_key
 from mgsd_envs.originals import Original
+from mgsd_envs.registry import get_task
 from mgsd_envs.splits import SPLIT_BY, Split, SplitBy, split_of
-from mgsd_envs.task import Task, get_task, rollout
+from mgsd_envs.task import Task, rollout
 from mgsd_envs.types import Plan
 
 if TYPE_CHECKING:
@@ -152,8 +153,7 @@ def make_episode(
     Raises:
         ValueError: the state has no plan.
     """
-    graph, start, goal = task.graph(state)
-    shortest = grid.shortest(graph, start, goal)
+    shortest = task.shortest(state)
     if shortest is None:
         raise ValueError(f"{name}: no plan solves this state")
     plan, plans = shortest

@@ -26,7 +26,8 @@ from typing import Any, Literal
 
 from mgsd_envs.files import open_regular, read_bytes, read_text
 from mgsd_envs.grid import LETTERS, MOVES
-from mgsd_envs.task import get_task, rollout
+from mgsd_envs.registry import get_task
+from mgsd_envs.task import rollout
 from mgsd_envs.types import Plan
 
 _MAZES = "*_*_*.txt"

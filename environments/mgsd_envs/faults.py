@@ -11,21 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from mgsd_envs.grid import MOVES
 from mgsd_envs.task import Task, rollout
 from mgsd_envs.types import Fact, Plan
 
+_MOST_TRIES = 1000
+
 
 def misread(task: Task[Any], state: Any, rng: Random, rate: float) -> Any:
-    """The state that remains when each fact but the size is replaced, with probability ``rate``, by a false one.
+    """The state that remains when each fact is replaced, with probability ``rate``, by a false one of the task's.
 
-    A false fact has the same name and another cell; two things may come to share a cell.
+    Facts that a faulty reader always gets right, such as the size, stay; two things may come to share a cell.
 
     Args:
         task: the task that the state is one of.
         state: the true state.
         rng: the only source of randomness.
-        rate: from 0 (the state itself) to 1 (no fact but the size is left).
+        rate: from 0 (the state itself) to 1 (no fact is left that can be got wrong).
     """
     if rate == 0:
         return state
@@ -35,12 +36,8 @@ def misread(task: Task[Any], state: Any, rng: Random, rate: float) -> Any:
         if fact[0] == "size" or rng.random() >= rate:
             facts.add(fact)
             continue
-        false = fact
-        while false in true:
-            row, column = rng.randrange(state.size), rng.randrange(state.size)
-            side = (rng.choice(tuple(MOVES)),) if len(fact) == 4 else ()
-            false = (fact[0], row, column, *side)
-        facts.add(false)
+        tries = (task.false_fact(state, fact, rng) for _ in range(_MOST_TRIES))
+        facts.add(next((other for other in tries if other is not None and other not in true), fact))
     return task.from_facts(facts)
 
 

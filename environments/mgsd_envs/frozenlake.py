@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mgsd_envs import grid, statements
+from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import MOVES, Graph
-from mgsd_envs.rendering import Atlas, Pen, Picture, check_look, quantized_atlas
+from mgsd_envs.rendering import Atlas, Pen, check_look, quantized_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
@@ -27,15 +28,9 @@ from mgsd_envs.types import Cell, Cursor, Fact, Plan
 ICE, HOLE, GOAL, PLAYER = range(4)
 _FIELDS = (
     statements.SIZE,
-    Field("player", "cell", "player"),
-    Field("goal", "cell", "goal"),
-    Field("holes", "cells", "hole", ("hole",)),
-)
-_QUESTIONS = (
-    "How many rows does the grid have?",
-    "Which cell is the player on?",
-    "Which cell is the goal on?",
-    "Which cells are holes?",
+    Field("player", "cell", "player", question="Which cell is the player on?"),
+    Field("goal", "cell", "goal", question="Which cell is the goal on?"),
+    Field("holes", "cells", "hole", ("hole",), question="Which cells are holes?"),
 )
 
 
@@ -57,7 +52,7 @@ class LakeState:
     holes: frozenset[Cell]
 
 
-class FrozenLake:
+class FrozenLake(BoardTask[LakeState]):
     """Walk over the ice to the goal, and into no hole.
 
     - Observation: the whole :class:`LakeState`, as a picture, uint8 (size, size, 3), or as text.
@@ -74,6 +69,11 @@ class FrozenLake:
     min_level = 2
     actions: Plan = tuple(MOVES)
     themes = ("classic", "plain")
+    fields = _FIELDS
+    rules: ClassVar[dict[str, str]] = {
+        "off_grid": "a step off the grid",
+        "hole": "a step into a hole",
+    }
 
     def sample(
         self,
@@ -131,11 +131,6 @@ class FrozenLake:
         free = ~grid.bit_set(n, state.holes) & ((1 << n * n) - 1)
         return Graph(grid.walks(n, free)), grid.bit(n, state.player), grid.bit(n, state.goal)
 
-    def solve(self, state: LakeState) -> Plan | None:
-        """One shortest plan."""
-        shortest = grid.shortest(*self.graph(state))
-        return shortest and shortest[0]
-
     def straight(self, state: LakeState) -> Plan:
         """Vertical moves, then horizontal ones, through whatever is there."""
         return grid.straight_plan(state.player, state.goal)
@@ -144,20 +139,22 @@ class FrozenLake:
         """Manhattan distance from player to goal."""
         return grid.manhattan(state.player, state.goal)
 
+    def level_of(self, state: LakeState) -> int:
+        """Cells a side."""
+        return state.size
+
     def start(self, state: LakeState) -> Cursor:
         """The player's cell."""
         return state.player
 
     def step(self, state: LakeState, cursor: Cursor, action: str) -> Cursor | Illegal:
         """Move by one cell."""
-        move = MOVES.get(action)
-        if move is None:
-            return Illegal.UNKNOWN_ACTION
+        move = MOVES[action]
         row, column = cursor[0] + move[0], cursor[1] + move[1]
         if not (0 <= row < state.size and 0 <= column < state.size):
-            return Illegal.OFF_GRID
+            return Illegal("off_grid")
         if (row, column) in state.holes:
-            return Illegal.HOLE
+            return Illegal("hole")
         return row, column
 
     def solved(self, state: LakeState, cursor: Cursor) -> bool:
@@ -196,14 +193,6 @@ class FrozenLake:
             f"goal: {statements.write_cells([state.goal])}\nholes: {statements.write_cells(state.holes)}"
         )
 
-    def parse(self, text: str) -> frozenset[Fact]:
-        """Facts stated as ``size``, ``player``, ``goal`` and ``holes``."""
-        return statements.read_facts(text, _FIELDS)
-
-    def questions(self, state: LakeState) -> tuple[tuple[str, str], ...]:
-        """Size, player, goal and holes: the four questions of the paper's first stage."""
-        return statements.asked(self.describe(state), _QUESTIONS)
-
     def tile_ids(self, state: LakeState) -> list[list[int]]:
         """0 for ice, 1 for a hole, 2 for the goal, 3 for the player, who covers the goal."""
         ids = [[ICE] * state.size for _ in range(state.size)]
@@ -214,13 +203,9 @@ class FrozenLake:
         return ids
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
-        """Tiles for the ids 0 (ice), 1 (hole), 2 (goal) and 3 (player)."""
+        """Tiles for ice, hole, goal and player, 0 to 3; ``classic`` is gymnasium's art as the paper shows it."""
         check_look(self.name, theme, self.themes, level, size)
         return _atlas(theme, level, size)
-
-    def draw(self, state: LakeState, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the lake; ``classic`` is gymnasium's art as the paper shows it."""
-        return self.atlas(theme, state.size, size).compose(self.tile_ids(state))
 
     def to_json(self, state: LakeState) -> dict[str, Any]:
         """Size, player, goal and the sorted holes."""

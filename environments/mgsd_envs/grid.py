@@ -171,14 +171,14 @@ def straight_plan(a: Cell, b: Cell) -> Plan:
     return vertical + ("right" if right > 0 else "left",) * abs(right)
 
 
-def check_level(task: str, level: int, lowest: int) -> None:
+def check_level(task: str, level: int, lowest: int, highest: int = MAX_LEVEL) -> None:
     """Refuse a grid size that the task does not have.
 
     Raises:
-        ValueError: ``level`` is below ``lowest`` or above 32.
+        ValueError: ``level`` is below ``lowest`` or above ``highest``.
     """
-    if not lowest <= level <= MAX_LEVEL:
-        raise ValueError(f"{task} has levels {lowest} to {MAX_LEVEL}, not {level}")
+    if not lowest <= level <= highest:
+        raise ValueError(f"{task} has levels {lowest} to {highest}, not {level}")
 
 
 def cell_from(data: Any, size: int) -> Cell:

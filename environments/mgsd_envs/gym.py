@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from mgsd_envs.episodes import Episode, Mix, generate, make_episode
 from mgsd_envs.grid import check_level
+from mgsd_envs.registry import get_task
 from mgsd_envs.rendering import check_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
-from mgsd_envs.task import Illegal, Task, get_task
+from mgsd_envs.task import Illegal, Task
 from mgsd_envs.types import Cursor
 
 MAX_EPISODE_STEPS = 200
@@ -93,7 +94,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
     ) -> None:
         self.task: Task[Any] = get_task(task)
         self.level = min(self.task.levels) if level is None else level
-        check_level(task, self.level, self.task.min_level)
+        check_level(task, self.level, self.task.min_level, self.task.max_level)
         check_look(task, theme, self.task.themes, self.level, size)
         _check("split", split, SPLITS)
         _check("split_by", split_by, SPLIT_BY)
@@ -172,7 +173,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         info: dict[str, Any] = {}
         solved = False
         if isinstance(result, Illegal):
-            info["illegal"] = result.value
+            info["illegal"] = str(result)
         else:
             self._cursor = result
             solved = self.task.solved(self.episode.state, result)

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations
 from operator import itemgetter
-from typing import Any
+from random import Random
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgsd_envs import grid, statements
+from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
-from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
+from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
@@ -31,16 +33,15 @@ _DIGITS = {side: bytes(48 + bool(i & flag) for i in range(256)) for side, flag i
 _PLAYER, _GOAL = 16, 32
 _FIELDS = (
     statements.SIZE,
-    Field("player", "cell", "player"),
-    Field("goal", "cell", "goal"),
-    Field("open", "sides", "open", ("openings", "open sides", "open directions")),
-)
-_QUESTIONS = (
-    "How many rows does the grid have?",
-    "Which cell is the player in?",
-    "Which cell is the goal in?",
-    "In which directions is each cell open?",
-    "Which moves can the player make now?",
+    Field("player", "cell", "player", question="Which cell is the player in?"),
+    Field("goal", "cell", "goal", question="Which cell is the goal in?"),
+    Field(
+        "open",
+        "sides",
+        "open",
+        ("openings", "open sides", "open directions"),
+        question="In which directions is each cell open?",
+    ),
 )
 
 
@@ -62,7 +63,7 @@ class MazeState:
     sides: bytes
 
 
-class Maze:
+class Maze(BoardTask[MazeState]):
     """Walk through the openings between cells to the goal.
 
     - Observation: the whole :class:`MazeState`, as a picture, uint8 (size, size, 3), or as text.
@@ -80,6 +81,11 @@ class Maze:
     min_level = 2
     actions: Plan = tuple(MOVES)
     themes = ("classic", "plain")
+    fields = _FIELDS
+    rules: ClassVar[dict[str, str]] = {
+        "off_grid": "a step off the grid",
+        "wall": "a step through a wall",
+    }
 
     def sample(
         self,
@@ -135,11 +141,6 @@ class Maze:
         n = state.size
         return _walks(n, state.sides), grid.bit(n, state.player), grid.bit(n, state.goal)
 
-    def solve(self, state: MazeState) -> Plan | None:
-        """One shortest plan."""
-        shortest = grid.shortest(*self.graph(state))
-        return shortest and shortest[0]
-
     def straight(self, state: MazeState) -> Plan:
         """Vertical moves, then horizontal ones, through every wall."""
         return grid.straight_plan(state.player, state.goal)
@@ -148,20 +149,22 @@ class Maze:
         """Manhattan distance from player to goal."""
         return grid.manhattan(state.player, state.goal)
 
+    def level_of(self, state: MazeState) -> int:
+        """Cells a side."""
+        return state.size
+
     def start(self, state: MazeState) -> Cursor:
         """The player's cell."""
         return state.player
 
     def step(self, state: MazeState, cursor: Cursor, action: str) -> Cursor | Illegal:
         """Move by one cell."""
-        move = MOVES.get(action)
-        if move is None:
-            return Illegal.UNKNOWN_ACTION
+        move = MOVES[action]
         row, column = cursor[0] + move[0], cursor[1] + move[1]
         if not (0 <= row < state.size and 0 <= column < state.size):
-            return Illegal.OFF_GRID
+            return Illegal("off_grid")
         if not state.sides[cursor[0] * state.size + cursor[1]] & FLAGS[action]:
-            return Illegal.WALL
+            return Illegal("wall")
         return row, column
 
     def solved(self, state: MazeState, cursor: Cursor) -> bool:
@@ -200,6 +203,11 @@ class Maze:
             sides[row * sheet.size + column] |= FLAGS[side]
         return MazeState(sheet.size, sheet.cell("player"), sheet.cell("goal"), bytes(sides))
 
+    def false_fact(self, state: MazeState, fact: Fact, rng: Random) -> Fact:
+        """The same of another cell, and of any side of it."""
+        cell = rng.randrange(state.size), rng.randrange(state.size)
+        return (fact[0], *cell, rng.choice(tuple(MOVES))) if fact[0] == "open" else (fact[0], *cell)
+
     def describe(self, state: MazeState) -> str:
         """Size, player, goal, and the open sides of every cell as letters."""
         rows = enumerate(map(_letters, state.sides))
@@ -210,14 +218,10 @@ class Maze:
             f"goal: {statements.write_cells([state.goal])}\nopen: {opening or 'none'}"
         )
 
-    def parse(self, text: str) -> frozenset[Fact]:
-        """Facts stated as ``size``, ``player``, ``goal`` and ``open``, sides as letters or words."""
-        return statements.read_facts(text, _FIELDS)
-
     def questions(self, state: MazeState) -> tuple[tuple[str, str], ...]:
         """Size, player, goal, open sides and legal moves: the five questions of the paper's first stage."""
         moves = f"moves: {_letters(state.sides[state.player[0] * state.size + state.player[1]])}"
-        return statements.asked(f"{self.describe(state)}\n{moves}", _QUESTIONS)
+        return *super().questions(state), ("Which moves can the player make now?", moves)
 
     def tile_ids(self, state: MazeState) -> list[list[int]]:
         """The open sides as in :attr:`MazeState.sides`, plus 16 for the player and 32 for the goal."""
@@ -228,13 +232,9 @@ class Maze:
         return ids
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
-        """Tiles for the ids that :meth:`tile_ids` gives, 0 to 63."""
+        """Tiles for the ids 0 to 63: black walls, a yellow disc for the player, a blue one for the goal."""
         check_look(self.name, theme, self.themes, level, size)
         return _atlas(theme, level, size)
-
-    def draw(self, state: MazeState, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the maze: black walls, a yellow disc for the player, a blue one for the goal."""
-        return self.atlas(theme, state.size, size).compose(self.tile_ids(state))
 
     def to_json(self, state: MazeState) -> dict[str, Any]:
         """Size, player, goal and, row by row, the letters of each cell's open sides."""

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgsd_envs import grid, statements
+from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
-from mgsd_envs.rendering import Atlas, Colour, Pen, Picture, check_look
+from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
@@ -32,18 +33,9 @@ FLOOR_TILE, TABLE_TILE, AGENT_TILE, PRINTER_TILE, CARRIER_TILE, INSTALLED_TILE =
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
 _FIELDS = (
     statements.SIZE,
-    Field("agent", "cell", "agent"),
-    Field("printer", "cell", "printer"),
-    Field("table", "cells", "table"),
-)
-_QUESTIONS = (
-    "How many rows does the grid have?",
-    "Which cell is the agent in?",
-    "Which cell is the printer in?",
-    "Which cells does the table cover?",
-    "Which floor cells touch the printer?",
-    "Which floor cells touch the table?",
-    "Which moves can the agent make now?",
+    Field("agent", "cell", "agent", question="Which cell is the agent in?"),
+    Field("printer", "cell", "printer", question="Which cell is the printer in?"),
+    Field("table", "cells", "table", question="Which cells does the table cover?"),
 )
 
 
@@ -65,7 +57,7 @@ class OfficeState:
     table: frozenset[Cell]
 
 
-class MiniBehaviour:
+class MiniBehaviour(BoardTask[OfficeState]):
     """Fetch the printer and set it down on the table.
 
     - Observation: the whole :class:`OfficeState`, as a picture, uint8 (size, size, 3), or as text.
@@ -86,6 +78,16 @@ class MiniBehaviour:
     actions: Plan = (*MOVES, "pick", "drop")
     action_words: ClassVar[dict[str, tuple[str, ...]]] = {"pick": ("pick_up",)}
     themes = ("classic", "plain")
+    fields = _FIELDS
+    rules: ClassVar[dict[str, str]] = {
+        "off_grid": "a step off the grid",
+        "table": "a step onto the table",
+        "printer": "a step into the printer before it is picked up",
+        "pick_far": "a pick with the printer on none of the four sides",
+        "pick_twice": "a pick after the first",
+        "drop_empty": "a drop with empty hands",
+        "drop_far": "a drop with no table cell on any of the four sides",
+    }
 
     def sample(
         self,
@@ -149,11 +151,6 @@ class MiniBehaviour:
         graph = Graph((*moves, ("pick", pick, cells), ("drop", drop << cells, cells)))
         return graph, grid.bit(n, state.agent), everywhere
 
-    def solve(self, state: OfficeState) -> Plan | None:
-        """One shortest plan, ``pick`` and ``drop`` counted."""
-        shortest = grid.shortest(*self.graph(state))
-        return shortest and shortest[0]
-
     def straight(self, state: OfficeState) -> Plan:
         """Straight to the nearest cell beside the printer, then to the nearest cell beside the table."""
         pick = min(_pickups(state), key=lambda cell: (grid.manhattan(state.agent, cell), cell))
@@ -168,6 +165,10 @@ class MiniBehaviour:
             for pick in _pickups(state)
         )
 
+    def level_of(self, state: OfficeState) -> int:
+        """Cells a side."""
+        return state.size
+
     def start(self, state: OfficeState) -> Cursor:
         """The agent's cell, fetching."""
         return (*state.agent, FETCHING)
@@ -177,24 +178,22 @@ class MiniBehaviour:
         row, column, phase = cursor
         if action == "pick":
             if phase != FETCHING:
-                return Illegal.PICK_TWICE
+                return Illegal("pick_twice")
             near = grid.manhattan((row, column), state.printer) == 1
-            return (row, column, CARRYING) if near else Illegal.PICK_FAR
+            return (row, column, CARRYING) if near else Illegal("pick_far")
         if action == "drop":
             if phase != CARRYING:
-                return Illegal.DROP_EMPTY
+                return Illegal("drop_empty")
             near = any((row + down, column + right) in state.table for down, right in MOVES.values())
-            return (row, column, DONE) if near else Illegal.DROP_FAR
-        move = MOVES.get(action)
-        if move is None:
-            return Illegal.UNKNOWN_ACTION
+            return (row, column, DONE) if near else Illegal("drop_far")
+        move = MOVES[action]
         row, column = row + move[0], column + move[1]
         if not (0 <= row < state.size and 0 <= column < state.size):
-            return Illegal.OFF_GRID
+            return Illegal("off_grid")
         if (row, column) in state.table:
-            return Illegal.TABLE
+            return Illegal("table")
         if phase == FETCHING and (row, column) == state.printer:
-            return Illegal.PRINTER
+            return Illegal("printer")
         return row, column, phase
 
     def solved(self, state: OfficeState, cursor: Cursor) -> bool:
@@ -242,22 +241,20 @@ class MiniBehaviour:
             f"printer: {statements.write_cells([state.printer])}\ntable: {statements.write_cells(state.table)}"
         )
 
-    def parse(self, text: str) -> frozenset[Fact]:
-        """Facts stated as ``size``, ``agent``, ``printer`` and ``table``."""
-        return statements.read_facts(text, _FIELDS)
-
     def questions(self, state: OfficeState) -> tuple[tuple[str, str], ...]:
         """Size, agent, printer, table, the cells beside both, and legal moves: the paper's seven questions."""
         floor = {cell for cell in _beside(state, state.table) if cell != state.printer}
         start = self.start(state)
         legal = (key for key, move in LETTERS.items() if not isinstance(self.step(state, start, move), Illegal))
-        lines = (
-            self.describe(state),
-            f"beside printer: {statements.write_cells(_beside(state, [state.printer]))}",
-            f"beside table: {statements.write_cells(floor)}",
-            f"moves: {''.join(legal) or 'none'}",
+        return (
+            *super().questions(state),
+            (
+                "Which floor cells touch the printer?",
+                f"beside printer: {statements.write_cells(_beside(state, [state.printer]))}",
+            ),
+            ("Which floor cells touch the table?", f"beside table: {statements.write_cells(floor)}"),
+            ("Which moves can the agent make now?", f"moves: {''.join(legal) or 'none'}"),
         )
-        return statements.asked("\n".join(lines), _QUESTIONS)
 
     def tile_ids(self, state: OfficeState) -> list[list[int]]:
         """0 floor, 1 table, 2 agent, 3 printer, 4 agent that carries the printer, 5 printer on the table."""
@@ -269,16 +266,12 @@ class MiniBehaviour:
         return ids
 
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
-        """Tiles for the ids that :meth:`tile_ids` gives, 0 to 5."""
-        check_look(self.name, theme, self.themes, level, size)
-        return _atlas(theme, level, size)
-
-    def draw(self, state: OfficeState, theme: str = "classic", size: int = 256) -> Picture:
-        """A picture of the room: brown table, white printer, the agent as a red triangle.
+        """Tiles for the ids of :meth:`tile_ids`, 0 to 5: brown table, white printer, the agent as a red triangle.
 
         A printer in the agent's cell is being carried: it is drawn small above the triangle.
         """
-        return self.atlas(theme, state.size, size).compose(self.tile_ids(state))
+        check_look(self.name, theme, self.themes, level, size)
+        return _atlas(theme, level, size)
 
     def to_json(self, state: OfficeState) -> dict[str, Any]:
         """Size, agent, printer and the sorted table cells."""

@@ -46,15 +46,23 @@ class Field:
         fact: the name of the facts that it states: ``(fact, number)``, ``(fact, row, column)`` or
             ``(fact, row, column, side)``.
         aliases: other names that are read as well; a space in them may be left out or be ``_`` or ``-``.
+        question: what to ask of a picture, so that the field's line is the answer.
     """
 
     name: str
     kind: Kind
     fact: str
     aliases: tuple[str, ...] = ()
+    question: str = ""
 
 
-SIZE = Field("size", "number", "size", ("grid size", "board size", "map size", "size of the grid"))
+SIZE = Field(
+    "size",
+    "number",
+    "size",
+    ("grid size", "board size", "map size", "size of the grid"),
+    "How many rows does the grid have?",
+)
 """Cells a side, for every task."""
 
 
@@ -152,6 +160,49 @@ def _facts(one: Field, value: Value | None, *, positions: bool) -> Iterator[Fact
 def write_cells(cells: Iterable[Cell]) -> str:
     """A list of cells in reading order, ``none`` if empty."""
     return ", ".join(f"({row},{column})" for row, column in sorted(cells)) or "none"
+
+
+def write_facts(facts: Iterable[Fact], fields: tuple[Field, ...]) -> str:
+    """Facts as text that :func:`read_facts` reads back: one ``field: value`` a line, in the order of the fields."""
+    by_name: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_name.setdefault(str(fact[0]), []).append(fact)
+    return "\n".join(f"{one.name}: {_write(one.kind, by_name.get(one.fact, []))}" for one in fields)
+
+
+def _write(kind: Kind, facts: list[Fact]) -> str:
+    if kind == "number":
+        return ", ".join(str(fact[1]) for fact in facts) or "none"
+    cells: dict[Cell, set[str]] = {}
+    for _, row, column, *side in facts:
+        cells.setdefault((int(row), int(column)), set()).update(map(str, side))
+    if kind != "sides":
+        return write_cells(cells)
+    letters = {cell: "".join(x for x, side in LETTERS.items() if side in cells[cell]) for cell in sorted(cells)}
+    return ", ".join(f"({row},{column}) {sides}" for (row, column), sides in letters.items()) or "none"
+
+
+def facts_to_json(facts: Iterable[Fact]) -> dict[str, list[list[str | int]]]:
+    """Facts as plain JSON values: for each name, sorted, what else the facts of this name hold, sorted too."""
+    rows: dict[str, list[list[str | int]]] = {}
+    for name, *arguments in sorted(facts, key=lambda fact: [(isinstance(part, str), part) for part in fact]):
+        rows.setdefault(str(name), []).append(arguments)
+    return rows
+
+
+def facts_from_json(data: object) -> frozenset[Fact]:
+    """Inverse of :func:`facts_to_json`, for data of any origin.
+
+    Raises:
+        ValueError: the data is not of that form.
+    """
+    facts: set[Fact] = set()
+    for name, rows in data.items() if isinstance(data, dict) else [("", None)]:
+        for row in rows if isinstance(rows, list) else [None]:
+            if not isinstance(row, list) or any(type(part) not in (int, str) for part in row):
+                raise ValueError(f"a state is facts by name, such as size: [[4]], not {data!r:.200}")
+            facts.add((str(name), *row))
+    return frozenset(facts)
 
 
 def asked(text: str, questions: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

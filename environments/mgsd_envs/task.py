@@ -1,59 +1,73 @@
-"""The protocol of a task, the rollout of a plan, and the registry of tasks."""
+"""What a task is, and the rollout of a plan.
+
+A task is one class in one file, :class:`Task` with its gaps filled in, and one entry point of the group
+``mgsd_envs.tasks`` (:mod:`mgsd_envs.registry`). :func:`mgsd_envs.testing.check_task` holds it to what is said here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
-from functools import cache
-from importlib.metadata import entry_points
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from mgsd_envs.grid import MAX_LEVEL, check_level
+from mgsd_envs.search import ShortestPlans, search
+from mgsd_envs.statements import Field, asked, facts_from_json, facts_to_json, read_facts, write_facts
 from mgsd_envs.types import Cursor, Fact, Plan
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mgsd_envs.grid import Graph
     from mgsd_envs.rendering import Atlas, Picture
     from mgsd_envs.symmetry import Symmetry
 
 S = TypeVar("S")
 
 
-class Illegal(StrEnum):
-    """Why an action may not be carried out."""
-
-    OFF_GRID = "off_grid"
-    HOLE = "hole"
-    WALL = "wall"
-    TABLE = "table"
-    PRINTER = "printer"
-    PICK_FAR = "pick_far"
-    PICK_TWICE = "pick_twice"
-    DROP_EMPTY = "drop_empty"
-    DROP_FAR = "drop_far"
-    UNKNOWN_ACTION = "unknown_action"
+class Illegal(str):
+    """Why an action may not be carried out: the name of a rule of the task (:attr:`Task.rules`)."""
 
 
-class Task(Protocol[S]):
+UNKNOWN_ACTION = Illegal("unknown_action")
+"""What every task says of an action that it does not have."""
+
+
+class Task(ABC, Generic[S]):
     """One planning task: how its states are made, solved, acted in, told and drawn.
 
-    States are immutable and hashable. Every method is pure; randomness comes in through ``rng`` alone.
+    What only the task can know is abstract. The rest has a default that follows from it, and that a task may replace
+    by something faster or better.
+
+    States are immutable and hashable, and their boards are square. Every method is pure; randomness comes in through
+    ``rng`` alone.
+
+    Attributes:
+        name: registry name, for example ``"frozenlake"``; the name of the entry point.
+        levels: sizes (cells a side) that are asked about if nothing else is said.
+        min_level: smallest size that makes sense; every size from it to ``max_level`` works.
+        max_level: largest size, at most 32.
+        actions: canonical action names.
+        action_words: other names of actions in answers: words, such as ``{"pick": ("pick_up",)}``, or single letters.
+        rules: every way in which an action can be illegal: its name, and one line for people.
+        fields: the lines in which a state is told, in their order (:mod:`mgsd_envs.statements`).
+        themes: looks that :meth:`atlas` knows; the first is the usual one.
     """
 
     name: str
-    """Registry name, for example ``"frozenlake"``."""
     levels: Sequence[int]
-    """Grid sizes of the paper's evaluation."""
     min_level: int
-    """Smallest grid size that makes sense; every size from it to 32 works."""
+    max_level: int = MAX_LEVEL
     actions: Plan
-    """Canonical action names. A task may have ``action_words`` too, a mapping from actions to their other names in
-    answers: words, such as ``{"pick": ("pick_up",)}``, or single letters."""
-    themes: tuple[str, ...]
-    """Looks that :meth:`draw` knows; the first is ``"classic"``, as in the paper."""
+    action_words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    rules: ClassVar[Mapping[str, str]]
+    fields: ClassVar[tuple[Field, ...]]
+    themes: tuple[str, ...] = ("classic",)
 
+    @abstractmethod
     def sample(
         self,
         level: int,
@@ -65,97 +79,138 @@ class Task(Protocol[S]):
         """Draw one solvable state.
 
         Args:
-            level: grid size.
+            level: size.
             rng: the only source of randomness.
             length: allowed lengths of the shortest plan; any if None.
             density: share of obstacle cells, for tasks that have obstacles to choose; the task's own mix if None.
 
         Returns:
             The state, or None when this draw met no state of the wanted length; draw again.
+
+        Raises:
+            ValueError: there is no such level.
         """
-        ...
 
-    def states(self, level: int) -> Iterator[S] | None:
-        """Every state that :meth:`sample` can give, in a fixed order; None where there are too many to list."""
-        ...
-
-    def bands(self, level: int) -> tuple[range, range, range]:
-        """Lengths of the shortest plan that count as easy, medium and hard at this grid size."""
-        ...
-
-    def graph(self, state: S) -> tuple[Graph, int, int]:
-        """The state's legal transitions as (graph, start bit, goal bits)."""
-        ...
-
-    def solve(self, state: S) -> Plan | None:
-        """One shortest plan; None if there is none."""
-        ...
-
-    def straight(self, state: S) -> Plan:
-        """The plan of one who sees no obstacles: straight to each target, vertical moves before horizontal ones."""
-        ...
-
-    def obstacle_free_length(self, state: S) -> int:
-        """Length of the shortest plan if no obstacle stood in the way."""
-        ...
-
+    @abstractmethod
     def start(self, state: S) -> Cursor:
-        """The cursor before the first action."""
-        ...
+        """The cursor before the first action: what changes in a rollout, as whole numbers."""
 
+    @abstractmethod
     def step(self, state: S, cursor: Cursor, action: str) -> Cursor | Illegal:
-        """Carry out one action: the next cursor, or why the action is illegal."""
-        ...
+        """Carry out one of the task's actions: the next cursor, or the rule that the action would break."""
 
+    @abstractmethod
     def solved(self, state: S, cursor: Cursor) -> bool:
         """Whether the episode has ended in success."""
-        ...
 
+    @abstractmethod
     def state_at(self, state: S, cursor: Cursor) -> S:
         """The state as it is in the middle of a rollout: to tell, draw or encode, not to act in."""
-        ...
 
+    @abstractmethod
     def facts(self, state: S) -> frozenset[Fact]:
-        """The state as a set of atomic facts."""
-        ...
+        """The state as a set of atomic facts: ``("size", level)``, and others such as ``("hole", row, column)``."""
 
+    @abstractmethod
     def from_facts(self, facts: Iterable[Fact]) -> S:
         """Rebuild the state that the facts describe, solvable or not.
 
         Raises:
             ValueError: a necessary fact is missing, contradicted or outside the grid.
         """
-        ...
 
-    def describe(self, state: S) -> str:
-        """The state as the text that a planner needs, and no more; :meth:`parse` reads it back."""
-        ...
-
-    def parse(self, text: str) -> frozenset[Fact]:
-        """The facts that a text states, in the form of :meth:`describe` or close to it; never raises.
-
-        Takes time linear in the text's length. Where a field is stated more than once the last one counts.
-        """
-        ...
-
-    def questions(self, state: S) -> tuple[tuple[str, str], ...]:
-        """Questions about the picture with their answers, each ``field: value`` in the form of :meth:`describe`.
-
-        Together they ask for the whole state, so that the answers one a line are text that :meth:`parse` reads.
-        """
-        ...
-
+    @abstractmethod
     def tile_ids(self, state: S) -> list[list[int]]:
         """What each cell looks like: ``level`` rows of ``level`` numbers that :meth:`atlas` has tiles for."""
-        ...
 
+    @abstractmethod
     def atlas(self, theme: str, level: int, size: int) -> Atlas:
         """The tiles of a ``level`` x ``level`` grid that is ``size`` pixels square.
 
         Raises:
             ValueError: unknown theme, or fewer than 4 pixels a cell.
         """
-        ...
+
+    def level_of(self, state: S) -> int:
+        """The size of a state, cells a side."""
+        return next(int(fact[1]) for fact in self.facts(state) if fact[0] == "size")
+
+    def states(self, level: int) -> Iterator[S] | None:
+        """Every state that :meth:`sample` can give, in a fixed order; None where there are too many to list."""
+        return None
+
+    def bands(self, level: int) -> tuple[range, range, range]:
+        """Lengths of the shortest plan that count as easy, medium and hard at this size."""
+        return range(1, level), range(level, 2 * level), range(2 * level, 8 * level)
+
+    def shortest_plans(self, state: S) -> ShortestPlans | None:
+        """All shortest plans; None if there is none.
+
+        Raises:
+            mgsd_envs.errors.SearchError: the state is too large to be searched.
+        """
+
+        def moves(cursor: Any) -> Iterator[tuple[str, Cursor]]:
+            for action in self.actions:
+                if not isinstance(result := self.step(state, cursor, action), Illegal):
+                    yield action, result
+
+        return search(self.start(state), moves, lambda cursor: self.solved(state, cursor))  # type: ignore[arg-type]
+
+    def shortest(self, state: S) -> tuple[Plan, int] | None:
+        """One shortest plan and the exact number of shortest plans; None if there is none.
+
+        Raises:
+            mgsd_envs.errors.SearchError: the state is too large to be searched.
+        """
+        plans = self.shortest_plans(state)
+        return None if plans is None else (plans.first, plans.number)
+
+    def solve(self, state: S) -> Plan | None:
+        """One shortest plan; None if there is none.
+
+        Raises:
+            mgsd_envs.errors.SearchError: the state is too large to be searched.
+        """
+        shortest = self.shortest(state)
+        return shortest and shortest[0]
+
+    def straight(self, state: S) -> Plan:
+        """The plan of one who sees no obstacles; empty where the task knows no such plan."""
+        return ()
+
+    def obstacle_free_length(self, state: S) -> int:
+        """Length of the shortest plan if no obstacle stood in the way."""
+        return len(self.solve(state) or ())
+
+    def describe(self, state: S) -> str:
+        """The state as the text that a planner needs, and no more; :meth:`parse` reads it back."""
+        return write_facts(self.facts(state), self.fields)
+
+    def parse(self, text: str) -> frozenset[Fact]:
+        """The facts that a text states, in the form of :meth:`describe` or close to it; never raises.
+
+        Takes time linear in the text's length. Where a field is stated more than once the last one counts.
+        """
+        return read_facts(text, self.fields)
+
+    def questions(self, state: S) -> tuple[tuple[str, str], ...]:
+        """Questions about the picture with their answers, each ``field: value`` in the form of :meth:`describe`.
+
+        Together they ask for the whole state, so that the answers one a line are text that :meth:`parse` reads.
+        """
+        return asked(self.describe(state), tuple(one.question for one in self.fields))
+
+    def false_fact(self, state: S, fact: Fact, rng: Random) -> Fact | None:
+        """What a faulty reader may state instead of a true fact; None for a fact that it always gets right.
+
+        It may by chance be true as well; ask again then. By default the same of another cell, for facts about cells.
+        """
+        match fact:
+            case (str(name), int(), int(), *labels):
+                level = self.level_of(state)
+                return name, rng.randrange(level), rng.randrange(level), *labels
+        return None
 
     def draw(self, state: S, theme: str = "classic", size: int = 256) -> Picture:
         """A picture of the state, ``size`` pixels square: the atlas's tiles put together by :meth:`tile_ids`.
@@ -163,25 +218,43 @@ class Task(Protocol[S]):
         Raises:
             ValueError: unknown theme, or fewer than 4 pixels a cell.
         """
-        ...
-
-    def __hash__(self) -> int: ...
+        return self.atlas(theme, self.level_of(state), size).compose(self.tile_ids(state))
 
     def to_json(self, state: S) -> dict[str, Any]:
         """The state as plain JSON values, with its lists in canonical order; stable across versions."""
-        ...
+        return facts_to_json(self.facts(state))
 
     def from_json(self, data: dict[str, Any]) -> S:
-        """Inverse of :meth:`to_json`.
+        """Inverse of :meth:`to_json`, for data of any origin.
 
         Raises:
-            ValueError: the data is not a state of this task.
+            ValueError: the data is not a state of this task, or not one that an episode can start from.
         """
-        ...
+        state = self.from_facts(facts_from_json(data))
+        check_level(self.name, self.level_of(state), self.min_level, self.max_level)
+        self.check_start(state)
+        return state
+
+    def check_start(self, state: S) -> None:
+        """Refuse a state that no episode can start from, such as a player in a hole.
+
+        Raises:
+            ValueError: it is one.
+        """
+        if self.solved(state, self.start(state)):
+            raise ValueError("the state is solved before the first action")
 
     def key(self, state: S) -> str:
         """A canonical name of the state: equal exactly for equal states, stable across versions."""
-        ...
+        return f"{self.name}:{json.dumps(self.to_json(state), sort_keys=True, separators=(',', ':'))}"
+
+    @property
+    def prompts(self) -> Path:
+        """Where the texts are that models are asked with: a folder a prompt set, beside the task's file.
+
+        See :mod:`mgsd_bench.prompts` for what is in them.
+        """
+        return Path(inspect.getfile(type(self))).with_name("prompts") / self.name
 
 
 @runtime_checkable
@@ -225,7 +298,7 @@ def rollout(task: Task[S], state: S, plan: Iterable[str]) -> Rollout:
     """Carry out a plan. It ends at success (later actions are ignored) or at the first illegal action."""
     cursors, illegal = trace(task, state, plan)
     steps = len(cursors) - 1
-    if illegal:
+    if illegal is not None:
         return Rollout("illegal", steps, illegal)
     return Rollout("solved" if steps and task.solved(state, cursors[-1]) else "wrong", steps, None)
 
@@ -237,7 +310,7 @@ def trace(task: Task[S], state: S, plan: Iterable[str]) -> tuple[list[Cursor], I
     """
     cursors = [task.start(state)]
     for action in plan:
-        result = task.step(state, cursors[-1], action)
+        result = task.step(state, cursors[-1], action) if action in task.actions else UNKNOWN_ACTION
         if isinstance(result, Illegal):
             return cursors, result
         cursors.append(result)
@@ -249,22 +322,3 @@ def trace(task: Task[S], state: S, plan: Iterable[str]) -> tuple[list[Cursor], I
 def random_plan(task: Task[Any], level: int, rng: Random) -> Plan:
     """A plan of one who does not look: between one and three times the grid size of actions, each drawn evenly."""
     return tuple(rng.choices(task.actions, k=rng.randint(1, 3 * level)))
-
-
-@cache
-def _registry() -> dict[str, Task[Any]]:
-    return {point.name: point.load()() for point in entry_points(group="mgsd_envs.tasks")}
-
-
-def task_names() -> tuple[str, ...]:
-    """Names of the installed tasks (entry points of the group ``mgsd_envs.tasks``), in order of registration."""
-    return tuple(_registry())
-
-
-def get_task(name: str) -> Task[Any]:
-    """The installed task called ``name``.
-
-    Raises:
-        KeyError: there is none.
-    """
-    return _registry()[name]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
-from mgsd_envs import grid
 from mgsd_envs.task import Illegal, Task
 from mgsd_envs.types import Cursor
 
@@ -27,20 +27,16 @@ def transfer(task: Task[Any], believed: Any, true: Any) -> float:
     Raises:
         ValueError: the believed world has no plan of one action or more.
     """
-    graph, start, goal = task.graph(believed)
-    layers = grid.shortest_layers(graph, start, goal)
-    if layers is None or len(layers) == 1:
+    plans = task.shortest_plans(believed)
+    if plans is None or not plans.layers:
         raise ValueError(f"{believed} has no plan of one action or more")
-    ways: dict[tuple[int, _Fate], int] = {(start, task.start(true)): 1}
-    for layer in layers[1:]:
-        onward: dict[tuple[int, _Fate], int] = {}
-        for action, mask, shift in graph.moves:
-            for (node, fate), count in ways.items():
-                if node & mask:
-                    target = node << shift if shift > 0 else node >> -shift
-                    if target & layer:
-                        reached = target, fate if isinstance(fate, bool) else _after(task, true, fate, action)
-                        onward[reached] = onward.get(reached, 0) + count
+    ways: dict[tuple[Hashable, _Fate], int] = {(plans.start, task.start(true)): 1}
+    for layer in plans.layers:
+        onward: dict[tuple[Hashable, _Fate], int] = {}
+        for (node, fate), count in ways.items():
+            for action, target in layer[node]:
+                reached = target, fate if isinstance(fate, bool) else _after(task, true, fate, action)
+                onward[reached] = onward.get(reached, 0) + count
         ways = onward
     return sum(count for (_, fate), count in ways.items() if fate is True) / sum(ways.values())
 

@@ -16,6 +16,7 @@ from mgsd_bench.prompts import WITH_FACTS
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, Fact, Plan, Task, get_task, rollout
+from mgsd_envs.errors import SearchError
 from mgsd_envs.transfer import transfer
 
 
@@ -76,7 +77,7 @@ class Belief:
     """The world that an answer states.
 
     Attributes:
-        state: the world; None where the facts describe none.
+        state: the world; None where the facts describe none, or one too large to be searched.
         plan: a shortest plan in it; empty where there is no such world, no way leads to its goal, or none is needed.
     """
 
@@ -87,7 +88,10 @@ class Belief:
     def of(cls, task: Task[Any], stated: Iterable[Fact]) -> Self:
         """What stated facts come to."""
         state = believed_state(task, stated)
-        return cls(state, () if state is None else task.solve(state) or ())
+        try:
+            return cls(state, () if state is None else task.solve(state) or ())
+        except SearchError:
+            return cls(None, ())
 
 
 def attribute(episode: Episode, sample: Sample) -> Attribution:

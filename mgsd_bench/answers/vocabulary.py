@@ -2,8 +2,8 @@
 
 An action is called by its name, by the other names that the task gives it in ``action_words`` and, for the four moves,
 by its letter and its arrows. A name of several words is written with ``_``, ``-``, a space or nothing between them.
-The words of the paper's tasks are understood everywhere: who picks something up on a lake has written a plan, one that
-breaks a rule. What the task itself declares wins.
+The four moves, ``pick`` and ``drop`` are understood everywhere: who picks something up on a lake has written a plan,
+one that breaks a rule. What the task itself declares wins.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from functools import lru_cache
 from typing import Any
 
 from mgsd_envs import Task
-from mgsd_envs.grid import LETTERS
-from mgsd_envs.minibehaviour import MiniBehaviour
+from mgsd_envs.grid import LETTERS, MOVES
 
 MOVE_ARROWS = {"left": "←⬅", "down": "↓⬇", "right": "→➡", "up": "↑⬆"}
 """The arrows of each move, the plain one first."""
+
+
+_EVERYWHERE = {"pick": "pick", "pick_up": "pick", "drop": "drop"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,9 @@ class Vocabulary:
 @lru_cache(maxsize=64)
 def vocabulary(task: Task[Any]) -> Vocabulary:
     """The words of a task's plans."""
-    names: dict[str, str] = {}
-    for one in (MiniBehaviour(), task):
-        names |= dict(zip(one.actions, one.actions, strict=True))
-        for action, others in getattr(one, "action_words", {}).items():
-            names |= dict.fromkeys(others, action)
+    names = _EVERYWHERE | {action: action for action in (*MOVES, *task.actions)}
+    for action, others in task.action_words.items():
+        names |= dict.fromkeys(others, action)
     letters = {letter.lower(): move for letter, move in LETTERS.items()}
     words: dict[str, str] = {}
     phrases = set()

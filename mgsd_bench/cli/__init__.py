@@ -68,6 +68,11 @@ def main() -> None:
         say_error(str(error))
         sys.exit(error.code)
     except Exception as error:
+        from mgsd_envs.errors import TaskError  # imported here: a help page needs no numpy
+
+        if isinstance(error, TaskError):
+            say_error(str(error))
+            sys.exit(Exit.USAGE)
         if _debugging():
             raise
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -10,7 +10,7 @@ import typer
 from mgsd_bench.cli import options
 from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import UserError
-from mgsd_bench.plain import say
+from mgsd_bench.plain import say, say_error
 from mgsd_bench.suites.settings import SuiteSettings
 
 if TYPE_CHECKING:
@@ -152,13 +152,16 @@ def tasks_command() -> None:
     from rich.table import Table
 
     from mgsd_bench.terminal import Terminal
-    from mgsd_envs import get_task, task_names
-    from mgsd_envs.grid import MAX_LEVEL
+    from mgsd_envs import TaskError, get_task, task_names
 
     table = Table("task", "levels of the paper", "possible", "actions", "themes", pad_edge=False)
     for name in task_names():
-        task = get_task(name)
-        possible = f"{task.min_level} to {MAX_LEVEL}"
+        try:
+            task = get_task(name)
+        except TaskError as error:
+            say_error(str(error))
+            continue
+        possible = f"{task.min_level} to {task.max_level}"
         levels = ", ".join(map(str, task.levels))
         table.add_row(name, levels, possible, ", ".join(task.actions), ", ".join(task.themes))
     Terminal().print(table)

@@ -1,8 +1,9 @@
 """Prompt sets: the texts that models are asked with, kept as data files.
 
-A set is a folder with a folder a task, which holds one text a condition (``visual.txt``, ``symbolic.txt``,
-``perceive.txt``, ``direct.txt``) and one a theme (``look.classic.txt``: what the things in the picture look like). In a
-text, ``{look}`` stands for the theme's look and ``{state}`` for the state as text. The test image follows the text.
+A task brings its texts with it, a folder a prompt set (:attr:`mgsd_envs.Task.prompts`): one text a condition
+(``visual.txt``, ``symbolic.txt``, ``perceive.txt``, ``direct.txt``) and one a theme (``look.classic.txt``: what the
+things in the picture look like). A set of one's own is a folder with such a folder for each task. In a text,
+``{look}`` stands for the theme's look and ``{state}`` for the state as text. The test image follows the text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "perceive", "direct"})
 WITH_FACTS: frozenset[Condition] = frozenset({"visual", "perceive"})
 WITH_PLAN: frozenset[Condition] = frozenset({"visual", "symbolic", "direct"})
-SHIPPED = ("default", "compact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class PromptSet:
     """The texts of a prompt set that a run needs.
 
     Attributes:
-        name: ``default``, ``compact`` or the folder given by the user.
+        name: ``default`` or another set of the tasks, or the folder given by the user.
         texts: template by (task, file stem), for example ``("maze", "visual")``.
     """
 
@@ -68,22 +68,19 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
     """Read the texts that these episodes and conditions need.
 
     Args:
-        name: a shipped set, or a folder of the user's.
+        name: a set that the tasks bring with them, or a folder of the user's.
         episodes: the episodes to be asked about.
         conditions: the conditions to be asked under.
 
     Raises:
         UserError: the set or one of its files is missing, is not UTF-8, or lacks the placeholder it needs.
     """
-    folder = Path(__file__).parent / name if name in SHIPPED else Path(name)
-    if not folder.is_dir():
-        raise UserError(
-            f"{option('prompts', name)}: no such folder, and not one of the shipped sets {', '.join(SHIPPED)}"
-        )
+    asked = sorted({(episode.task, episode.theme) for episode in episodes})
+    folders = _folders(name, dict.fromkeys(task for task, _ in asked))
     texts: dict[tuple[str, str], str] = {}
-    for task, theme in sorted({(episode.task, episode.theme) for episode in episodes}):
+    for task, theme in asked:
         for condition in conditions:
-            text = _read(folder / task / f"{condition}.txt")
+            text = _read(folders[task] / f"{condition}.txt")
             if condition == "symbolic" and "{state}" not in text:
                 raise UserError(
                     f"{option('prompts', name)}: {task}/{condition}.txt needs {{state}} where the state belongs"
@@ -93,9 +90,29 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
                     f"{option('prompts', name)}: {task}/{condition}.txt gives the state away: remove {{state}}"
                 )
             if "{look}" in text:
-                texts[task, f"look.{theme}"] = _read(folder / task / f"look.{theme}.txt")
+                texts[task, f"look.{theme}"] = _read(folders[task] / f"look.{theme}.txt")
             texts[task, condition] = text
     return PromptSet(name, texts)
+
+
+def _folders(name: str, tasks: Iterable[str]) -> dict[str, Path]:
+    """Where each task's texts are."""
+    sets = {task: prompt_sets(task) for task in tasks}
+    having = [task for task, of_task in sets.items() if name in of_task]
+    if len(having) == len(sets):
+        return {task: of_task[name] for task, of_task in sets.items()}
+    if not having and Path(name).is_dir():
+        return {task: Path(name, task) for task in sets}
+    task, of_task = next((task, of_task) for task, of_task in sets.items() if name not in of_task)
+    known = ", ".join(of_task) or "none"
+    raise UserError(f"{option('prompts', name)}: no such folder, and not one of the sets of task {task}: {known}")
+
+
+def prompt_sets(task: str) -> dict[str, Path]:
+    """The prompt sets that a task brings with it: names and folders."""
+    folder = get_task(task).prompts
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {path.name: path for path in found if path.is_dir() and not path.name.startswith((".", "_"))}
 
 
 def _read(path: Path) -> str:

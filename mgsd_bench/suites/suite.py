@@ -9,7 +9,6 @@ from typing import Any
 
 from mgsd_bench.errors import UserError, option
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
-from mgsd_envs.grid import MAX_LEVEL
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 
 
@@ -155,8 +154,8 @@ def custom(
     for name in tasks or task_names():
         task = get_task(name)
         for level in levels or task.levels:
-            if not task.min_level <= level <= MAX_LEVEL:
-                raise UserError(f"{option('levels', level)}: {name} has levels {task.min_level} to {MAX_LEVEL}")
+            if not task.min_level <= level <= task.max_level:
+                raise UserError(f"{option('levels', level)}: {name} has levels {task.min_level} to {task.max_level}")
             parts.append(Part(name, level, count))
     mix = Mix(length=None if length is None else _lengths(length), density=density, straight=straight)
     made_to_order = Suite(stream, "made to order", tuple(parts), split, mix=mix, split_by=split_by)

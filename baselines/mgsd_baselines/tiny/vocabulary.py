@@ -8,25 +8,26 @@ byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 import numpy as np
 
 from mgsd_baselines.data.examples import KINDS, PRIVILEGED_PLAN, PRIVILEGED_STATE, make_example
 from mgsd_bench.prompts import CONDITIONS, load_prompts
-from mgsd_envs import Episode, Task, get_task, make_episode, task_names
+from mgsd_envs import Episode, Task, get_task, make_episode
 from mgsd_envs.grid import LETTERS
 
 LARGEST_LEVEL = 8
 _FIELD = re.compile(r"^(?:\d+\. )?[a-z ]+: ", re.MULTILINE)
 
 
-def phrases(prompts: str) -> tuple[str, ...]:
-    """Texts to make one token each, for every installed task.
+def phrases(prompts: str, tasks: Iterable[str]) -> tuple[str, ...]:
+    """Texts to make one token each.
 
     Args:
         prompts: name or folder of the prompt set that the model will be asked with.
+        tasks: names of the tasks that it will be asked about.
 
     Raises:
         UserError: the prompt set is missing or not whole.
@@ -36,7 +37,7 @@ def phrases(prompts: str) -> tuple[str, ...]:
     pieces |= {f"({row},{column})" for row in range(LARGEST_LEVEL) for column in range(LARGEST_LEVEL)}
     pieces |= {f" {letter} " for letter in LETTERS} | {f",{letter}" for letter in LETTERS}
     pieces |= {" " + "".join(some) for n in range(1, 5) for some in combinations(LETTERS, n)}  # open sides of a cell
-    for name in task_names():
+    for name in tasks:
         task = get_task(name)
         episode = _any_episode(task)
         pieces |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))

@@ -28,7 +28,7 @@ ADAPTER = "adapter"
 def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
     """What to load for a model that a recipe names: a folder or a hub name.
 
-    ``tiny`` is built in ``out / "tiny"``, with the vocabulary of the recipe's prompt set, if it is not there yet.
+    ``tiny`` is built in ``out / "tiny"`` if it is not there yet, with the vocabulary of the recipe's prompts and tasks.
     """
     if name == "tiny":
         folder = out / "tiny"
@@ -39,7 +39,7 @@ def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
                 hidden=192,
                 layers=6,
                 vision_hidden=128,
-                phrases=phrases(recipe.prompts),
+                phrases=phrases(recipe.prompts, recipe.tasks),
                 initializer_range=0.02,
             )
         return str(folder)

@@ -111,7 +111,7 @@ def test_every_printable_character_is_one_token(folder: Path) -> None:
 def test_phrases_are_one_token_each(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    folder = build_tiny(tmp_path / "phrases", phrases=phrases("compact"))
+    folder = build_tiny(tmp_path / "phrases", phrases=phrases("compact", ("frozenlake", "maze", "minibehaviour")))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for name, level in (("frozenlake", 4), ("maze", 3), ("minibehaviour", 5)):
         episodes = list(generate(get_task(name), level, 5, split="train", stream="phrases"))

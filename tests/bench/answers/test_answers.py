@@ -102,6 +102,7 @@ def test_a_plan_is_no_part_of_the_state() -> None:
 
     class Seeing:
         actions = ("left", "down", "right", "up")
+        action_words: ClassVar[dict[str, tuple[str, ...]]] = {}
 
         def parse(self, text: str) -> frozenset[tuple[str | int, ...]]:
             seen.append(text)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import mgsd_bench.prompts
 from mgsd_bench.report.figures import all_figures
 from mgsd_envs import get_task
 from support.commands import error, mgsd
@@ -376,7 +375,8 @@ def test_special_files_are_one_line_at_once(tmp_path: Path) -> None:
         (broken / name).unlink()
         os.mkfifo(broken / name)
     prompts = tmp_path / "prompts"
-    shutil.copytree(Path(mgsd_bench.prompts.__file__).parent / "compact", prompts)
+    for name in ("frozenlake", "maze", "minibehaviour"):
+        shutil.copytree(get_task(name).prompts / "compact", prompts / name)
     (prompts / "maze" / "visual.txt").unlink()
     os.mkfifo(prompts / "maze" / "visual.txt")
     new = ("--out", str(tmp_path / "new"))
