@@ -26,9 +26,10 @@ from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.html import write_html
-from mgsd_bench.runs.stored import read_episodes
 from mgsd_bench.statistics.intervals import f1, macro, paired_difference
-from mgsd_bench.suites.suite import digest, get_suite
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import digest
+from mgsd_bench.suites.suite_folder import read_episodes
 
 UNITS = ("\n", " ", "1.", "*", "<answer>", "Route:\n", "\nroute ", "<")
 TOKENS, EPISODES, ANSWERS = 10_000, 1_200, 1_000
@@ -76,7 +77,7 @@ def intervals(episodes: int) -> Callable[[], object]:
 def pages(folder: Path) -> None:
     """Write the HTML report of so many answers, and open it."""
     config = BackendConfig("faulty:0.1,0.2,0.1")
-    job = Evaluation(get_suite("smoke"), None, ["visual"], 1, "compact", "scripted", config, folder / "run")
+    job = Evaluation(find_suite("smoke"), None, ["visual"], 1, "compact", "scripted", config, folder / "run")
     evaluate(job, Console(quiet=True))
     run = load_run(folder / "run")
     runs = [copies(run, folder / str(ANSWERS * k), ANSWERS * k) for k in (1, 10)]

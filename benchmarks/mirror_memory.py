@@ -33,8 +33,9 @@ from mgsd_bench.config.settings import make_settings
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.statistics.intervals import Estimate, paired_difference, pooled, proportion
+from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.leakage import leaks
-from mgsd_bench.suites.suite import Part, Suite, episodes, get_suite, select, subsample
+from mgsd_bench.suites.suite import Part, Suite, episodes, select, subsample
 from mgsd_envs import Episode, get_task, make_episode, orbit_key
 from mgsd_envs.splits import SPLIT_BY, SplitBy, split_of
 
@@ -119,7 +120,7 @@ Tests = Mapping[str, Sequence[Episode]]
 
 def tests() -> Tests:
     """The test episodes by name."""
-    of_suites = {name: episodes(select(get_suite(name), [TASK], [LEVEL])) for name in TESTS[:2]}
+    of_suites = {name: episodes(select(find_suite(name), [TASK], [LEVEL])) for name in TESTS[:2]}
     task = get_task(TASK)
     both = [
         state

@@ -9,7 +9,8 @@ from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import Response
 from mgsd_bench.runs.scoring import score
-from mgsd_bench.suites.suite import episodes, get_suite, subsample
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import episodes, subsample
 from mgsd_envs import get_task, rollout
 
 ROUNDS = 7
@@ -72,7 +73,7 @@ def main() -> None:
     for name in ("frozenlake", "maze", "minibehaviour"):
         task = get_task(name)
         short = sorted(
-            (e for e in subsample(episodes(get_suite("mgsd-v1")), 100) if e.task == name), key=lambda e: e.shortest
+            (e for e in subsample(episodes(find_suite("mgsd-v1")), 100) if e.task == name), key=lambda e: e.shortest
         )
         chosen = short[: len(short) // 2]
         answers = [f"Route: on.\n<answer>{write_plan(e.plan)}</answer>" for e in chosen]

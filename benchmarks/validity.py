@@ -35,7 +35,8 @@ from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.prompts import Condition
 from mgsd_bench.runs.runner import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites.suite import Episode, episodes, get_suite, subsample
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import Episode, episodes, subsample
 from mgsd_envs import Plan, Task, get_task, rollout
 from mgsd_envs.faults import misread, spoil
 from mgsd_envs.transfer import transfer
@@ -208,7 +209,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=5, help="episodes a level, of 12 levels")
     parser.add_argument("--seeds", type=int, default=40, help="runs a row of the last two tables")
     args = parser.parse_args()
-    asked = subsample(episodes(get_suite("mgsd-v1")), args.episodes)
+    asked = subsample(episodes(find_suite("mgsd-v1")), args.episodes)
     print(f"`if_planned_well` over {args.seeds} seeds of {args.episodes} episodes a level:\n")
     print(
         "| task | p | q | accuracy | if planned well | without faults of planning | below the accuracy | too high by |"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.errors import UserError
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.runs.stored import read_episodes, read_record, read_samples
+from mgsd_bench.runs.stored import read_record, read_samples
 from mgsd_bench.suites.suite import digest
+from mgsd_bench.suites.suite_folder import read_episodes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -86,12 +86,13 @@ def generate_command(
 def _show_leaks(made: list[Episode]) -> None:
     """Say how many of the episodes training may see or, of episodes to train on, how much of a test is among them."""
     from mgsd_bench.report.leakage import leak_notes, leak_table
+    from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.leakage import leaks, possible_leaks
-    from mgsd_bench.suites.suite import cut_to, episodes, get_suite
+    from mgsd_bench.suites.suite import cut_to, episodes
     from mgsd_bench.terminal import Terminal
 
     if made[0].split == "train" and made[0].source is None:
-        suite = get_suite("mgsd-v2" if made[0].split_by == "orbit" else "mgsd-v1")
+        suite = find_suite("mgsd-v2" if made[0].split_by == "orbit" else "mgsd-v1")
         test = episodes(cut_to(suite, {(episode.task, episode.level) for episode in made}))
         found, title = leaks(test, made), f"test episodes of {suite.name} among these"
     else:

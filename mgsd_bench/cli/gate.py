@@ -146,14 +146,14 @@ def power_command(
     from mgsd_bench.gating.job import choose_policy
     from mgsd_bench.gating.power import design_of
     from mgsd_bench.report.tables import as_terminal
-    from mgsd_bench.suites.suite import get_suite
+    from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.terminal import Terminal
 
     asked = choose_policy(policy)
     if runs is not None and discordance:
         raise UserError("power: give either --from or --discordance")
     if runs is None:
-        of_suite = get_suite(suite)
+        of_suite = find_suite(suite)
         designs = {f"{limit} a level": design_of(of_suite, limit) for limit in (10, 20, 50, 100)}
         cases = [("assumed", share / 100, designs) for share in discordance or (2.0, 5.0, 10.0, 20.0, 30.0)]
     else:

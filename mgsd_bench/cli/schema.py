@@ -18,6 +18,7 @@ _KINDS = {
     "evaluation": "mgsd_bench.evaluation.settings",
     "recipe": "mgsd_baselines.recipe_file",
     "policy": "mgsd_bench.gating.policy_file",
+    "suite": "mgsd_bench.suites.suite_file",
     "table": "mgsd_bench.reproduce.config_file",
 }
 

@@ -56,8 +56,9 @@ def with_settings(model: type, *, file: bool = True, optional: bool = False) -> 
             if missing and not optional:
                 raise UserError(f"{option(missing)}: is missing; give it{', or a file that has it' if file else ''}")
             if not missing and (found := defaults_of(model, layers)).values:
-                taken = ", ".join(f"{name} {value}" for name, value in found.values.items())
-                say(f"from {next(iter(found.origins.values()))}: {taken}", err=True)
+                for origin in dict.fromkeys(found.origins[name,] for name in found.values):
+                    of = (name for name in found.values if found.origins[name,] == origin)
+                    say(f"from {origin}: {', '.join(f'{name} {_shown(found.values[name])}' for name in of)}", err=True)
                 layers = layers.over(found, ())
             command(None if missing else read_settings(model, layers), **rest)
 
@@ -68,6 +69,10 @@ def with_settings(model: type, *, file: bool = True, optional: bool = False) -> 
         return run
 
     return decorate
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def option_of(model: type, name: str) -> Any:

@@ -143,12 +143,13 @@ def _show_leaks(recipe: Recipe, name: str | None) -> None:
 
     from mgsd_baselines.data.dataset import recipe_episodes
     from mgsd_bench.report.leakage import leak_notes, leak_table
+    from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.leakage import leaks
-    from mgsd_bench.suites.suite import cut_to, episodes, get_suite
+    from mgsd_bench.suites.suite import cut_to, episodes
     from mgsd_bench.terminal import Terminal
 
     by_orbit = any(stage.data.split_by == "orbit" for stage in recipe.stages)
-    suite = get_suite(name or ("mgsd-v2" if by_orbit else "mgsd-v1"))
+    suite = find_suite(name or ("mgsd-v2" if by_orbit else "mgsd-v1"))
     trained = recipe_episodes(recipe)
     test = episodes(cut_to(suite, {(episode.task, episode.level) for episode in trained}))
     if not test:

@@ -101,10 +101,12 @@ class EvaluationSettings(EngineSettings, QuestionSettings):
 
     @staticmethod
     def taken(given: Layers) -> Layers:
-        """What the card beside the model's weights says of settings that are not given."""
+        """What the file of the suite, and the card beside the model's weights, say of settings that are not given."""
         from mgsd_bench.backends.model_card import card_of
+        from mgsd_bench.suites.choose import asked_by_suite
 
-        return card_of(given)
+        card = card_of(given)
+        return asked_by_suite(given.over(card, ())).over(card, ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,12 @@ class DiagnosisSettings(EvaluationSettings):
 
     model: Annotated[str, Setting("Ask this model first, as `eval` does.", ENGINE)] = field()
     conditions: Conditions = ("visual", "symbolic", "perceive")
+
+    @staticmethod
+    def taken(given: Layers) -> Layers:
+        """As for an evaluation, but for the conditions, which are those of a diagnosis."""
+        taken = EvaluationSettings.taken(given)
+        return Layers({key: value for key, value in taken.values.items() if key != "conditions"}, taken.origins)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +131,13 @@ class ScoreSettings(QuestionSettings):
     rescore: Annotated[
         Path | None, Setting("Instead: read the texts of this run anew, into a new run folder.", ASKED)
     ] = None
+
+    @staticmethod
+    def taken(given: Layers) -> Layers:
+        """What the file of the suite says of settings that are not given."""
+        from mgsd_bench.suites.choose import asked_by_suite
+
+        return asked_by_suite(given)
 
 
 def _without_secrets(url: str) -> str:

@@ -20,8 +20,9 @@ from mgsd_bench.evaluation.rescore import score_again
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
-from mgsd_bench.runs.stored import EPISODES, FINISHED, METRICS, SAMPLES, read_episodes, read_record, read_sample
+from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample
 from mgsd_bench.suites.suite import digest
+from mgsd_bench.suites.suite_folder import EPISODES, read_episodes
 from mgsd_envs import Episode
 from mgsd_envs.files import open_regular, read_bytes
 

@@ -13,7 +13,7 @@ from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.gating.settings import FOLDER
 from mgsd_bench.runs.sample import ordered
-from mgsd_bench.runs.stored import EPISODES
+from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs.files import read_text
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

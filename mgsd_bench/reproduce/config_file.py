@@ -22,8 +22,8 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.package_data import shipped_folder
 from mgsd_bench.prompts import CONDITIONS, Condition
 from mgsd_bench.reproduce.config import LAYOUTS, SHOWN, ReportConfig, RowConfig, TableConfig
+from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.external import EXTERNAL
-from mgsd_bench.suites.suite import SUITES
 
 SHIPPED = ("table1", "diagnostics", "ablations", "tiny")
 """The configurations that come with the project."""
@@ -31,6 +31,14 @@ SHIPPED = ("table1", "diagnostics", "ablations", "tiny")
 
 def _without_visual(conditions: Collection[str]) -> str | None:
     return None if "visual" in conditions else "{found} need visual; add it"
+
+
+def _no_suite(name: str) -> str | None:
+    try:
+        find_suite(name)
+    except UserError as error:
+        return f"{{found}} is not known; {str(error).partition('; ')[2] or error}"
+    return None
 
 
 def _repeated(levels: Collection[int]) -> str | None:
@@ -83,7 +91,7 @@ class TableEntry:
 
     title: str | None = None
     about: Paragraphs = ()
-    suite: Annotated[str, OneOf(SUITES)] | None = None
+    suite: Annotated[str, Check(_no_suite)] | None = None
     external: Annotated[str, OneOf(EXTERNAL)] | None = None
     image: str = "classic"
     tasks: tuple[str, ...] = ()

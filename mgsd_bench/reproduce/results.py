@@ -96,8 +96,9 @@ def measure(report: ReportConfig, table: TableConfig, console: Console, data_roo
 
 def _suite(table: TableConfig, data_root: Path | None, console: Console) -> tuple[Suite | None, str | None]:
     """The suite, or why there is none; what is to be said of an external one is told."""
+    from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.external import load, notes, outline
-    from mgsd_bench.suites.suite import get_suite, select
+    from mgsd_bench.suites.suite import select
 
     if data_root is not None and table.external is not None:
         wanted = select(outline(table.external), table.tasks, table.levels)
@@ -108,7 +109,7 @@ def _suite(table: TableConfig, data_root: Path | None, console: Console) -> tupl
     if table.suite is None:
         given = option("data_root", "DIR")
         return None, f"test set {table.external} is read from a folder: give {given} (docs/external-data.md)"
-    return select(get_suite(table.suite), table.tasks, table.levels), None
+    return select(find_suite(table.suite), table.tasks, table.levels), None
 
 
 def _measure(

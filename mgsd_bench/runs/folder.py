@@ -24,7 +24,8 @@ from typing import Any, Self
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, remove_leftovers, write_whole
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.runs.stored import EPISODES, FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
+from mgsd_bench.runs.stored import FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
+from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs import Episode
 from mgsd_envs.files import open_regular
 

@@ -14,12 +14,12 @@ from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import Outcome
-from mgsd_envs import Episode, episode_from_json
-from mgsd_envs.files import open_regular, read_bytes, read_text
+from mgsd_bench.suites.suite_folder import read_episodes
+from mgsd_envs import Episode
+from mgsd_envs.files import open_regular, read_bytes
 
 FORMAT = 1
 RECORD = "run.json"
-EPISODES = "episodes.jsonl"
 SAMPLES = "samples.jsonl"
 METRICS = "metrics.json"
 MOST_REPEATS = 100_000
@@ -135,24 +135,3 @@ def _damaged(path: Path, number: int, what: str) -> UserError:
     return UserError(
         f"{path}:{number}: {what}; delete this line and run the command again, its episode is then asked again"
     )
-
-
-def read_episodes(folder: Path) -> dict[str, Episode]:
-    """The run's episodes by id, in their order.
-
-    Raises:
-        UserError: they are missing or damaged.
-    """
-    path = folder / EPISODES
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-    episodes = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            episode = episode_from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
-        episodes[episode.id] = episode
-    return episodes

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from mgsd_bench.config.layers import Layers, suggest
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.external import EXTERNAL, load, notes, outline
 from mgsd_bench.suites.settings import SuiteSettings
-from mgsd_bench.suites.suite import Suite, get_suite, select, with_theme
+from mgsd_bench.suites.suite import Suite, select, with_theme
+from mgsd_bench.suites.suite_file import asked_by, read_suite, shipped_file, shipped_suites
+from mgsd_bench.suites.suite_folder import read_folder
 
 
 def choose_suite(settings: SuiteSettings, on_note: Callable[[str], None] = lambda note: None) -> Suite:
@@ -22,14 +26,15 @@ def choose_suite(settings: SuiteSettings, on_note: Callable[[str], None] = lambd
     """
     name, data_root = settings.suite, settings.data_root
     external = name in EXTERNAL
-    suite = select(outline(name) if external else get_suite(name), settings.tasks, settings.levels)
+    suite = select(outline(name) if external else find_suite(name), settings.tasks, settings.levels)
     if settings.theme is not None:
         suite = with_theme(suite, settings.theme)
     if not external:
+        origin = "made, not read" if suite.given is None else "no test set of others"
         for setting in ("data_root", "image", "strict"):
             if getattr(settings, setting):
                 raise UserError(
-                    f"{option(setting)}: suite {name} is made, not read; leave it out or name {', '.join(EXTERNAL)}"
+                    f"{option(setting)}: suite {name} is {origin}; leave it out or name {', '.join(EXTERNAL)}"
                 )
         return suite
     if data_root is None:
@@ -41,6 +46,44 @@ def choose_suite(settings: SuiteSettings, on_note: Callable[[str], None] = lambd
     for note in notes(suite, loaded):
         on_note(note)
     return suite
+
+
+def find_suite(name: str) -> Suite:
+    """The suite that a name stands for: one that comes with the project, a file, or a folder that was generated.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    shipped = shipped_suites()
+    if name in shipped:
+        return shipped[name]
+    path = Path(name)
+    if path.is_dir():
+        return read_folder(path)
+    if path.exists() or path.suffix in (".yaml", ".yml"):
+        return read_suite(path)
+    known = suggest(name, (*shipped, *EXTERNAL))
+    raise UserError(f"{option('suite', name)}: unknown suite, and no such file or folder; {known}")
+
+
+def asked_by_suite(given: Layers) -> Layers:
+    """What the file of a suite says of settings that are not given: conditions and prompts; nothing without a file.
+
+    Args:
+        given: the settings as they are given; ``suite`` among them if it is not the default.
+
+    Raises:
+        UserError: the file cannot be read, or something in it is unknown or not possible.
+    """
+    name = given.values.get("suite")
+    if not isinstance(name, str) or name in EXTERNAL:
+        return Layers({}, {})
+    path = shipped_file(name) or Path(name)
+    if not path.is_file():
+        return Layers({}, {})
+    said = asked_by(path)
+    taken = {key: value for key, value in said.values.items() if given.values.get(key) is None}
+    return Layers(taken, {key: origin for key, origin in said.origins.items() if key[0] in taken})
 
 
 def split_list(values: list[str]) -> list[str]:

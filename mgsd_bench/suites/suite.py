@@ -11,14 +11,18 @@ from mgsd_bench.errors import UserError, option
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 
+MOST_LENGTH = 10_000
+"""Longest plan that is ever asked for, in actions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """``count`` episodes of one task and level."""
+    """``count`` episodes of one task and level, of the suite's mix unless it has its own."""
 
     task: str
     level: int
     count: int
+    mix: Mix | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,45 +50,6 @@ class Suite:
     given: tuple[Episode, ...] | None = None
     origin: Mapping[str, Any] | None = None
     split_by: SplitBy = "state"
-
-
-def _paper_levels(count: int) -> tuple[Part, ...]:
-    levels = {"frozenlake": range(3, 9), "maze": range(3, 7), "minibehaviour": range(5, 7)}
-    return tuple(Part(task, level, count) for task, of_task in levels.items() for level in of_task)
-
-
-def _tiny_levels(count: int) -> tuple[Part, ...]:
-    levels = {"frozenlake": (3, 4, 5), "maze": (3, 4), "minibehaviour": (5,)}
-    return tuple(Part(task, level, count) for task, of_task in levels.items() for level in of_task)
-
-
-SUITES: dict[str, Suite] = {
-    suite.name: suite
-    for suite in (
-        Suite("mgsd-v1", "the levels of the MGSD paper, 100 episodes each, balanced by difficulty", _paper_levels(100)),
-        Suite(
-            "mgsd-v2",
-            "as mgsd-v1, and no mirror image of a state is trained on either (split_by: orbit)",
-            _paper_levels(100),
-            split_by="orbit",
-        ),
-        Suite("tiny-v1", "the levels of the shipped tiny models, 100 episodes each", _tiny_levels(100)),
-        Suite("smoke", "six episodes a level, to see whether everything works", _paper_levels(6)),
-    )
-}
-
-
-def get_suite(name: str) -> Suite:
-    """The suite called ``name``.
-
-    Raises:
-        UserError: there is none.
-    """
-    if name not in SUITES:
-        raise UserError(
-            f"{option('suite', name)}: unknown suite; choose from {', '.join(SUITES)}, or see `mgsd-bench suites`"
-        )
-    return SUITES[name]
 
 
 def select(suite: Suite, tasks: Sequence[str] = (), levels: Sequence[int] = ()) -> Suite:
@@ -157,7 +122,9 @@ def custom(
             if not task.min_level <= level <= task.max_level:
                 raise UserError(f"{option('levels', level)}: {name} has levels {task.min_level} to {task.max_level}")
             parts.append(Part(name, level, count))
-    mix = Mix(length=None if length is None else _lengths(length), density=density, straight=straight)
+    if length is not None and not lengths_of(length):
+        raise UserError(f"{option('length', length)}: write one length or two, for example 4 or 4-9")
+    mix = Mix(length=None if length is None else lengths_of(length), density=density, straight=straight)
     made_to_order = Suite(stream, "made to order", tuple(parts), split, mix=mix, split_by=split_by)
     return with_theme(made_to_order, theme)
 
@@ -174,15 +141,14 @@ def with_theme(suite: Suite, theme: str) -> Suite:
     return replace(suite, theme=theme)
 
 
-def _lengths(text: str) -> range:
+def lengths_of(text: str) -> range:
+    """Lengths written as ``4`` or ``4-9``; none if they are written in no such way."""
     first, dash, last = text.partition("-")
     try:
-        lengths = range(int(first), int(last if dash else first) + 1)
+        lengths = range(int(first), min(int(last if dash else first), MOST_LENGTH) + 1)
     except ValueError:
-        lengths = range(0)
-    if not lengths or lengths.start < 1:
-        raise UserError(f"{option('length', text)}: write one length or two, for example 4 or 4-9")
-    return lengths
+        return range(0)
+    return lengths if lengths.start >= 1 else range(0)
 
 
 def find_episode(suite: Suite, name: str) -> Episode:
@@ -222,7 +188,7 @@ def episodes(suite: Suite) -> list[Episode]:
             stream=suite.name,
             split_by=suite.split_by,
             theme=suite.theme,
-            mix=suite.mix,
+            mix=part.mix or suite.mix,
         )
         try:
             made.extend(part_episodes)

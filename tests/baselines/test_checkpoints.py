@@ -10,7 +10,7 @@ import pytest
 from mgsd_baselines.recipe_file import load_recipe
 from mgsd_bench.backends.checkpoints import locate
 from mgsd_bench.package_data import shipped, shipped_folder, shipped_names
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.choose import find_suite
 
 pytestmark = pytest.mark.train
 
@@ -57,5 +57,5 @@ def test_a_name_is_located_unless_a_folder_has_it(tmp_path: Path, monkeypatch: p
 
 
 def test_the_suite_has_the_levels_of_the_recipe() -> None:
-    parts = {(part.task, part.level) for part in get_suite("tiny-v1").parts}
+    parts = {(part.task, part.level) for part in find_suite("tiny-v1").parts}
     assert parts == {(task, n) for task, levels in load_recipe("tiny").data.levels.items() for n in levels}

@@ -15,14 +15,15 @@ from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.suites.suite import get_suite, select
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import select
 
 LOOSE = "metrics: {e2e: 10, plan_on_gt: 10}\nlimits: {min_episodes: 1}\n"
 
 
 def make(folder: Path, model: str, limit: int = 25, **changes: Any) -> Path:
     """A run of a scripted model on lakes and mazes."""
-    suite = select(get_suite("mgsd-v1"), ["frozenlake", "maze"], [3, 4])
+    suite = select(find_suite("mgsd-v1"), ["frozenlake", "maze"], [3, 4])
     config = BackendConfig(
         model, Sampling(seed=changes.pop("seed", 0), max_tokens=changes.pop("max_tokens", 4096)),
         max_pixels=changes.pop("max_pixels", 262_144),

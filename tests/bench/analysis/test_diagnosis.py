@@ -29,7 +29,8 @@ from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.records import to_json
 from mgsd_bench.runs.runner import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites.suite import episodes, get_suite, subsample
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import episodes, subsample
 from mgsd_envs import Episode, Fact, get_task, make_episode
 from mgsd_envs.episodes import generate
 
@@ -121,7 +122,7 @@ def test_a_failed_plan_is_worth_the_share_of_shortest_plans_that_would_have_work
     "faults", [Faults(0.05), Faults(0.3), Faults(0.1, 0.1), Faults(0.1, 0.4, 0.1), Faults(0.3, 0.3)]
 )
 def test_planning_well_never_solves_less_than_was_solved(faults: Faults) -> None:
-    asked = subsample(episodes(get_suite("mgsd-v1")), 2)
+    asked = subsample(episodes(find_suite("mgsd-v1")), 2)
     by_id = {each.id: each for each in asked}
     gained = 0.0
     for seed in range(20):
@@ -206,7 +207,7 @@ def diagnose(runs: list[Run]) -> dict[str, Any]:
 
 def run(out: Path, model: str, **changes: Any) -> Run:
     settings: dict[str, Any] = {
-        "suite": get_suite("mgsd-v1"), "limit": 25, "conditions": ["visual", "symbolic", "perceive", "direct"],
+        "suite": find_suite("mgsd-v1"), "limit": 25, "conditions": ["visual", "symbolic", "perceive", "direct"],
         "repeats": 1, "prompts": "compact", "backend": "scripted", "config": BackendConfig(model), "out": out,
     }  # fmt: skip
     evaluate(Evaluation(**{**settings, **changes}), Console(quiet=True))

@@ -87,9 +87,10 @@ def answers(path: Path, text: str, count: int) -> Path:
 
 
 def _episodes(count: int) -> list[str]:
-    from mgsd_bench.suites.suite import episodes, get_suite
+    from mgsd_bench.suites.choose import find_suite
+    from mgsd_bench.suites.suite import episodes
 
-    return [episode.id for episode in episodes(get_suite("smoke"))][:count]
+    return [episode.id for episode in episodes(find_suite("smoke"))][:count]
 
 
 @pytest.mark.parametrize(("text", "said"), [("I cannot see it.", True), ("<answer>L</answer>", False)])

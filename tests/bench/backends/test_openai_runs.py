@@ -19,7 +19,8 @@ from mgsd_bench.backends import BackendConfig, Response
 from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.suites.suite import get_suite, select
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import select
 from support.chat_server import KEY, PROBE, QUICK, ChatServer, echo, pixels_digest, question
 
 pytest.importorskip("httpx")
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("api_key")
 def job(out: Path, *servers: ChatServer, backend: str = "openai", **arguments: Any) -> Evaluation:
     engine = {"base_url": [server.url for server in servers], **QUICK, **arguments}
     config = BackendConfig("fake", engine_args=engine) if servers else BackendConfig("noisy-planning:0.5")
-    suite = select(get_suite("smoke"), ["frozenlake", "maze"], [3, 4])
+    suite = select(find_suite("smoke"), ["frozenlake", "maze"], [3, 4])
     return Evaluation(suite, None, ["visual", "symbolic"], 1, "compact", backend, config, out)
 
 

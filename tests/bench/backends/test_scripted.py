@@ -13,12 +13,13 @@ from mgsd_bench.backends import BackendConfig, Request, open_backend
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites.suite import Suite, episodes, get_suite
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import Suite, episodes
 from mgsd_envs import get_task
 
 
 def run(model: str, out: Path, suite: str = "mgsd-v1") -> list[Sample]:
-    chosen: Suite = get_suite(suite)
+    chosen: Suite = find_suite(suite)
     evaluate(
         Evaluation(chosen, None, ["visual"], 1, "compact", "scripted", BackendConfig(model), out), Console(quiet=True)
     )
@@ -30,7 +31,7 @@ def test_oracle_solves_everything_with_as_few_actions_as_possible(tmp_path: Path
     assert len(samples) == 1200
     assert len({(s.task, s.level) for s in samples}) == 12
     assert all(s.outcome == "solved" and s.optimal for s in samples)
-    by_id = {e.id: e for e in episodes(get_suite("mgsd-v1"))}
+    by_id = {e.id: e for e in episodes(find_suite("mgsd-v1"))}
     for s in samples:
         truth = get_task(s.task).facts(by_id[s.episode].state)
         assert {tuple(fact) for fact in s.facts} == truth
@@ -61,7 +62,7 @@ def test_noisy_planning_fails_at_its_rate(tmp_path: Path, rate: float) -> None:
 @pytest.mark.slow
 def test_noisy_perception_misreads_at_its_rate(tmp_path: Path, rate: float) -> None:
     samples = run(f"noisy-perception:{rate}", tmp_path / "run")
-    by_id = {e.id: e for e in episodes(get_suite("mgsd-v1"))}
+    by_id = {e.id: e for e in episodes(find_suite("mgsd-v1"))}
     kept = total = 0
     for s in samples:
         truth = {fact for fact in get_task(s.task).facts(by_id[s.episode].state) if fact[0] != "size"}
@@ -79,7 +80,7 @@ def test_faulty_breaks_its_format_at_its_rate(tmp_path: Path) -> None:
 
 def test_perception_is_not_at_fault_where_the_state_is_given(tmp_path: Path) -> None:
     job = Evaluation(
-        get_suite("smoke"), None, ["symbolic", "perceive"], 1, "compact", "scripted",
+        find_suite("smoke"), None, ["symbolic", "perceive"], 1, "compact", "scripted",
         BackendConfig("noisy-perception:1"), tmp_path / "run",
     )  # fmt: skip
     evaluate(job, Console(quiet=True))
@@ -116,7 +117,7 @@ def test_unknown_backend() -> None:
 )
 def test_backend_contract(model: str) -> None:
     """Streaming, one response a request, in a context manager, the same again for the same seeds."""
-    asked = episodes(get_suite("smoke"))[:5]
+    asked = episodes(find_suite("smoke"))[:5]
     pulled: list[str] = []
 
     def requests() -> object:

@@ -21,7 +21,7 @@ from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.errors import Exit
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.choose import find_suite
 from support.engines import SharedEngine
 
 pytest.importorskip("httpx")
@@ -73,7 +73,7 @@ def served(model: Path, log: Path) -> Iterator[str]:
 
 def run(out: Path, backend: str, model: str, **engine: Any) -> Exit:
     config = BackendConfig(model, SAMPLING, engine_args=engine)
-    job = Evaluation(get_suite("smoke"), None, ["visual"], 1, "compact", backend, config, out)
+    job = Evaluation(find_suite("smoke"), None, ["visual"], 1, "compact", backend, config, out)
     return evaluate(job, Console(quiet=True))[1]
 
 

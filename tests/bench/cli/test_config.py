@@ -73,7 +73,7 @@ def test_later_ones_win(file: Path, tmp_path: Path) -> None:
         ("limit: 0", [], "FILE: limit: 0 is not a whole number of 1 or more"),
         ("limt: 1", [], "FILE: limt: no such key; did you mean limit?"),
         ("condition: [visual]", [], "FILE: condition: no such key; did you mean conditions?"),
-        ("suite: nope", [], "FILE: suite: nope: unknown suite; choose from mgsd-v1, "),
+        ("suite: nope", [], "FILE: suite: nope: unknown suite, and no such file or folder; choose from mgsd-v1, "),
         ("tasks: [maze, chess]", [], "FILE: tasks: chess: not in suite smoke, "),
         ("model: ghost", [], "FILE: model: ghost: unknown scripted model; "),
         ("min_pixels: 999999", [], "FILE: min_pixels: 999999: must not exceed --max-pixels 262144"),

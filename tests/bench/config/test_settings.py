@@ -68,7 +68,7 @@ def test_python_values_become_an_evaluation() -> None:
         ({"temperature": -1}, "temperature=-1: must be a number of 0 or more"),
         ({"strict": "yes"}, "strict=yes: is neither true nor false"),
         ({"conditions": []}, "conditions: name at least one of visual, symbolic, perceive, direct"),
-        ({"suite": "nope"}, "suite=nope: unknown suite; choose from mgsd-v1"),
+        ({"suite": "nope"}, "suite=nope: unknown suite, and no such file or folder; choose from mgsd-v1"),
         ({"tasks": "maze,chess"}, "tasks=chess: not in suite mgsd-v1"),
         ({"min_pixels": 3, "max_pixels": 2}, "min_pixels=3: must not exceed max_pixels=2"),
         ({"base_url": ["http://x"]}, "base_url=http://x: backend=vllm asks no server; add backend=openai"),

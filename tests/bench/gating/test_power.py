@@ -8,7 +8,7 @@ import pytest
 from mgsd_bench.gating.policy import MetricRule
 from mgsd_bench.gating.power import Design, chances, design_of, design_of_change, detectable_drop, fixed_rule_alarms
 from mgsd_bench.statistics.paired import Change, drop_p, noninferiority_p
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.choose import find_suite
 
 pytestmark = pytest.mark.slow
 
@@ -17,16 +17,16 @@ EVEN = Design(((400, 1 / 400),))
 
 
 def test_the_design_of_a_suite() -> None:
-    design = design_of(get_suite("mgsd-v1"))
+    design = design_of(find_suite("mgsd-v1"))
     assert design.n == 1200
     assert design.heaviest == pytest.approx(1 / 600)
     assert design.effective == pytest.approx(9 / (1 / 600 + 1 / 400 + 1 / 200))
-    assert design_of(get_suite("mgsd-v1"), 20).effective == pytest.approx(design.scaled(0.2).effective)
+    assert design_of(find_suite("mgsd-v1"), 20).effective == pytest.approx(design.scaled(0.2).effective)
     weights = np.repeat([1 / 3 / 600, 1 / 3 / 400, 1 / 3 / 200], [600, 400, 200])
     assert design_of_change(Change(np.zeros(1200), weights)).effective == pytest.approx(design.effective)
 
 
-@pytest.mark.parametrize("design", [EVEN, design_of(get_suite("mgsd-v1"), 20)], ids=["even", "tasks"])
+@pytest.mark.parametrize("design", [EVEN, design_of(find_suite("mgsd-v1"), 20)], ids=["even", "tasks"])
 @pytest.mark.parametrize(("discordance", "drop"), [(0.0, 0.0), (0.02, 0.0), (0.02, 0.03), (0.05, 0.03), (0.1, 0.06)])
 def test_chances_agree_with_the_gates_own_tests(design: Design, discordance: float, drop: float) -> None:
     rng = np.random.default_rng(3)

@@ -35,7 +35,8 @@ from mgsd_bench.prompts import CONDITIONS, WITH_IMAGE, Condition, load_prompts
 from mgsd_bench.records import to_json
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.suites.suite import episodes, get_suite, subsample
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import episodes, subsample
 from support.chat_server import KEY, ChatServer, pixels_digest, question
 from support.commands import mgsd, run
 
@@ -133,7 +134,7 @@ def check_figures(log: EvalLog, summary: dict[str, Any]) -> None:
 
 
 def scripted(name: str, condition: Condition, out: Path, repeats: int = 1) -> Run:
-    job = Evaluation(get_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out)
+    job = Evaluation(find_suite("smoke"), None, [condition], repeats, "compact", "scripted", BackendConfig(name), out)
     evaluate(job, Console(quiet=True))
     return load_run(out)
 
@@ -162,7 +163,7 @@ def test_scores_and_figures_are_those_of_eval(condition: Condition, tmp_path: Pa
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_the_question_is_that_of_eval(condition: Condition) -> None:
     made = TASKS[condition](**SMALL)
-    asked = subsample(episodes(get_suite("smoke")), 1)
+    asked = subsample(episodes(find_suite("smoke")), 1)
     prompts = load_prompts("compact", asked, [condition])
     assert (made.config.max_tokens, made.config.temperature) == (4096, 0.0)
     for episode, sample in zip(asked, made.dataset, strict=True):
@@ -186,7 +187,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("condition", ["visual", "perceive"])
 def test_any_text_is_worth_what_it_is_to_us(condition: Condition) -> None:
-    asked = {episode.id: episode for episode in episodes(get_suite("smoke"))}
+    asked = {episode.id: episode for episode in episodes(find_suite("smoke"))}
     ends: list[StopReason] = ["stop", "max_tokens", "model_length", "unknown"]
     answers: dict[str, Answer] = {
         name: (HOSTILE[i % len(HOSTILE)], ends[i // len(HOSTILE) % len(ends)]) for i, name in enumerate(asked)
@@ -231,7 +232,7 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
     log = played("visual", lambda episode: (left[episode].pop(), "stop"), epochs=3, **SMOKE)
     assert len(samples_of(log)) == len(run.samples)
     check_figures(log, json.loads((run.path / "metrics.json").read_text()))
-    asked = {episode.id: episode for episode in episodes(get_suite("smoke"))}
+    asked = {episode.id: episode for episode in episodes(find_suite("smoke"))}
     again = [
         score_response(
             Question(asked[str(sample.id)], "visual", sample.epoch - 1), "",
@@ -299,7 +300,7 @@ def last_log(folder: Path) -> Path:
 
 def test_from_the_command_line_and_back_to_a_run(tmp_path: Path) -> None:
     pytest.importorskip("openai")
-    few = subsample(episodes(get_suite("smoke")), 2)
+    few = subsample(episodes(find_suite("smoke")), 2)
     few = [episode for episode in few if episode.task == "maze" and episode.level in (3, 5)]
     plans = {pixels_digest(episode.shown(256)): episode.plan for episode in few}
     refused = {pixels_digest(few[0].shown(256))}

@@ -11,11 +11,12 @@ import pytest
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_PLAN, load_prompts
-from mgsd_bench.suites.suite import episodes, get_suite
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import episodes
 from mgsd_envs import get_task, make_episode, rollout
 from mgsd_envs.splits import split_of
 
-SMOKE = episodes(get_suite("smoke"))
+SMOKE = episodes(find_suite("smoke"))
 
 
 @pytest.mark.parametrize("name", ["default", "compact"])

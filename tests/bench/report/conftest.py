@@ -13,7 +13,7 @@ from rich.console import Console
 from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.choose import find_suite
 from support.browsing import chromium, opened_page
 from support.pages import FIGURES, HOSTILE, write
 
@@ -23,7 +23,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A faulty model on a few episodes of every level, from the picture and from text; the first answer hostile."""
     out = tmp_path_factory.mktemp("html") / "run"
     config = BackendConfig("faulty:0.1,0.2,0.1")
-    job = Evaluation(get_suite("smoke"), None, ["visual", "symbolic"], 1, "compact", "scripted", config, out)
+    job = Evaluation(find_suite("smoke"), None, ["visual", "symbolic"], 1, "compact", "scripted", config, out)
     evaluate(job, Console(quiet=True))
     run = load_run(out)
     episodes = run.episodes

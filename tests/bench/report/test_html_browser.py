@@ -13,8 +13,8 @@ import pytest
 from mgsd_bench.analysis.attribution import attribute
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.runs.stored import read_episodes
 from mgsd_bench.suites.suite import digest
+from mgsd_bench.suites.suite_folder import read_episodes
 from mgsd_envs import get_task, trace
 from support.browsing import choose, js, pixels, press, text
 from support.pages import HOSTILE, write

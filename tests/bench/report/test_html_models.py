@@ -19,7 +19,7 @@ from mgsd_bench.analysis.verdict import judge
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.report.html import write_html
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.choose import find_suite
 from support.browsing import choose, js, opened_page, press, text, until
 from support.pages import HOSTILE
 
@@ -35,7 +35,7 @@ def runs(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     for model in ("noisy-planning:0.5", "oracle"):
         out = tmp_path_factory.mktemp("models") / "run"
         conditions = ["visual", "symbolic"]
-        suite, config = get_suite("smoke"), BackendConfig(model)
+        suite, config = find_suite("smoke"), BackendConfig(model)
         evaluate(Evaluation(suite, None, conditions, 1, "compact", "scripted", config, out), Console(quiet=True))  # type: ignore[arg-type]
         found.append(load_run(out))
     without_prompts = {key: value for key, value in found[1].record.items() if key != "prompts"}

@@ -23,12 +23,13 @@ from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.runs.folder import RunFolder
-from mgsd_bench.suites.suite import get_suite, select
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import select
 
 
 def job(out: Path, **changes: Any) -> Evaluation:
     settings: dict[str, Any] = {
-        "suite": select(get_suite("smoke"), ["frozenlake", "maze"], [3, 4]),
+        "suite": select(find_suite("smoke"), ["frozenlake", "maze"], [3, 4]),
         "limit": None,
         "conditions": ["visual"],
         "repeats": 1,
@@ -139,7 +140,7 @@ def test_failed_requests_are_asked_again(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({"suite": get_suite("smoke")}, "digest"),
+        ({"suite": find_suite("smoke")}, "digest"),
         ({"limit": 2}, "digest"),
         ({"config": BackendConfig("oracle")}, "model"),
         ({"config": BackendConfig("noisy-planning:0.5", Sampling(temperature=0.5))}, "sampling"),

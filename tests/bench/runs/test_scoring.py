@@ -12,7 +12,8 @@ from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import Response
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, score
-from mgsd_bench.suites.suite import episodes, get_suite
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import episodes
 from mgsd_envs import Episode, get_task, make_episode
 
 
@@ -76,7 +77,7 @@ def test_perceive_asks_for_the_state_alone(episode: Episode, answer: str, finish
 def test_the_version_goes_up_when_the_same_answers_come_out_otherwise() -> None:
     """If this fails for a good reason, raise SCORER_VERSION, and put the new pair here."""
     digest = sha256()
-    for episode in episodes(get_suite("smoke")):
+    for episode in episodes(find_suite("smoke")):
         task = get_task(episode.task)
         state, plan = task.describe(episode.state), f"<answer>{write_plan(episode.plan)}</answer>"
         for text in (f"{state}\n{plan}", plan, state, f"<think>{plan}</think>", plan[:-9], "<answer>URDL</answer>"):

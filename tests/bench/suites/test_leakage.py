@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.leakage import Leak, leaks, possible_leaks
-from mgsd_bench.suites.suite import cut_to, digest, episodes, get_suite
+from mgsd_bench.suites.suite import cut_to, digest, episodes
 from mgsd_envs import Episode, generate, get_task, make_episode, orbit_key
 from mgsd_envs.orbits import images
 from mgsd_envs.task import Symmetric
@@ -19,7 +20,7 @@ MGSD_V2 = "a5c0fb18a698"
 
 @pytest.fixture(scope="module")
 def v2() -> list[Episode]:
-    return episodes(get_suite("mgsd-v2"))
+    return episodes(find_suite("mgsd-v2"))
 
 
 def by_level(found: list[Leak]) -> dict[tuple[str, int], Leak]:
@@ -31,7 +32,7 @@ class TestSuite:
         assert digest(v2).startswith(MGSD_V2)
 
     def test_it_is_mgsd_v1_but_for_its_split(self, v2: list[Episode]) -> None:
-        first, second = get_suite("mgsd-v1"), get_suite("mgsd-v2")
+        first, second = find_suite("mgsd-v1"), find_suite("mgsd-v2")
         assert (first.parts, first.mix, first.split, first.theme) == (
             second.parts,
             second.mix,
@@ -69,7 +70,7 @@ class TestLeaks:
         """What a training on everything of the train split sees of mgsd-v1, and of mgsd-v2."""
         levels = {("frozenlake", 3), ("maze", 3), ("minibehaviour", 5)}
         for name, split_by in (("mgsd-v1", "state"), ("mgsd-v2", "orbit")):
-            test = episodes(cut_to(get_suite(name), levels))
+            test = episodes(cut_to(find_suite(name), levels))
             trained = [
                 make_episode(task, level, str(i), state, split_by=split_by)  # type: ignore[arg-type]
                 for task, level in ((get_task(name), level) for name, level in levels)
@@ -86,7 +87,7 @@ class TestLeaks:
                 assert 0.85 < shares["minibehaviour"] < 1  # its quarter turns are never drawn
 
     def test_splits_that_do_not_match_leak_states(self) -> None:
-        test = episodes(cut_to(get_suite("mgsd-v1"), {("frozenlake", 3)}))
+        test = episodes(cut_to(find_suite("mgsd-v1"), {("frozenlake", 3)}))
         trained = list(generate(FROZENLAKE, 3, 600, split="train", stream="s", split_by="orbit"))
         (leak,) = leaks(test, trained)
         assert 0 < leak.exact < leak.symmetric

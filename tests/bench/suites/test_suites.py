@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mgsd_bench.errors import UserError
-from mgsd_bench.suites.suite import Part, Suite, custom, digest, episodes, find_episode, get_suite, select, subsample
+from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.suite import Part, Suite, custom, digest, episodes, find_episode, select, subsample
 from mgsd_envs import Episode, get_task
 from mgsd_envs.splits import split_of
 
@@ -14,7 +15,7 @@ MGSD_V1 = "1e7d9b788982"
 
 @pytest.fixture(scope="module")
 def v1() -> list[Episode]:
-    return episodes(get_suite("mgsd-v1"))
+    return episodes(find_suite("mgsd-v1"))
 
 
 def test_mgsd_v1_is_the_paper_s_shape(v1: list[Episode]) -> None:
@@ -55,18 +56,18 @@ def test_limit_spreads_over_lengths_of_every_level(v1: list[Episode]) -> None:
 
 
 def test_selection() -> None:
-    chosen = select(get_suite("smoke"), ["maze", "frozenlake"], [3, 6])
+    chosen = select(find_suite("smoke"), ["maze", "frozenlake"], [3, 6])
     assert [(p.task, p.level) for p in chosen.parts] == [("frozenlake", 3), ("frozenlake", 6), ("maze", 3), ("maze", 6)]
-    same = [e.canonical() for e in episodes(get_suite("smoke")) if (e.task, e.level) == ("maze", 6)]
-    assert [e.canonical() for e in episodes(select(get_suite("smoke"), ["maze"], [6]))] == same
+    same = [e.canonical() for e in episodes(find_suite("smoke")) if (e.task, e.level) == ("maze", 6)]
+    assert [e.canonical() for e in episodes(select(find_suite("smoke"), ["maze"], [6]))] == same
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: get_suite("nope"), ("suite=nope", "mgsd-v1")),
-        (lambda: select(get_suite("smoke"), ["chess"]), ("tasks=chess", "maze")),
-        (lambda: select(get_suite("smoke"), ["maze"], [8]), ("levels=8", "3, 4, 5, 6")),
+        (lambda: find_suite("nope"), ("suite=nope", "mgsd-v1")),
+        (lambda: select(find_suite("smoke"), ["chess"]), ("tasks=chess", "maze")),
+        (lambda: select(find_suite("smoke"), ["maze"], [8]), ("levels=8", "3, 4, 5, 6")),
         (lambda: subsample([], 0), ("limit=0",)),
         (lambda: custom([], [], 0, split="train", stream="s"), ("count=0",)),
         (lambda: custom([], [], 1, split="dev", stream="s"), ("split=dev", "train")),
@@ -76,8 +77,8 @@ def test_selection() -> None:
         (lambda: custom(["maze"], [3], 1, split="train", stream="s", theme="neon"), ("theme=neon", "classic")),
         (lambda: episodes(custom(["maze"], [3], 5000, split="val", stream="s")), ("maze level 3", "distinct")),
         (lambda: episodes(Suite("s", "", (Part("chess", 3, 1),))), ("chess", "not installed")),
-        (lambda: find_episode(get_suite("smoke"), "maze/3/9999"), ("maze/3/9999", "frozenlake/3/0000")),
-        (lambda: find_episode(get_suite("smoke"), "../../etc"), ("no such episode",)),
+        (lambda: find_episode(find_suite("smoke"), "maze/3/9999"), ("maze/3/9999", "frozenlake/3/0000")),
+        (lambda: find_episode(find_suite("smoke"), "../../etc"), ("no such episode",)),
     ],
 )
 def test_mistakes_are_named(call: object, words: tuple[str, ...]) -> None:
@@ -89,7 +90,7 @@ def test_mistakes_are_named(call: object, words: tuple[str, ...]) -> None:
 
 
 def test_find_episode() -> None:
-    assert find_episode(get_suite("smoke"), "maze/4/0002").id == "maze/4/0002"
+    assert find_episode(find_suite("smoke"), "maze/4/0002").id == "maze/4/0002"
 
 
 def test_custom_lengths_and_split() -> None:

@@ -1,0 +1,71 @@
+"""Episodes read from a folder: those of a run, and a suite that ``mgsd-bench generate`` wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mgsd_bench.errors import UserError
+from mgsd_bench.suites.suite import Part, Suite, digest
+from mgsd_envs import Episode, episode_from_json
+from mgsd_envs.files import read_bytes, read_text
+
+EPISODES = "episodes.jsonl"
+ABOUT = "suite.json"
+
+
+def read_episodes(folder: Path) -> dict[str, Episode]:
+    """The episodes of a folder by id, in their order.
+
+    Raises:
+        UserError: they are missing or damaged.
+    """
+    path = folder / EPISODES
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    episodes = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            episode = episode_from_json(json.loads(line))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
+        episodes[episode.id] = episode
+    return episodes
+
+
+def read_folder(folder: Path) -> Suite:
+    """The suite that ``generate`` wrote into a folder; its name is the folder's.
+
+    Pictures are drawn anew from the states; the written ones are for people and other programs.
+
+    Raises:
+        UserError: the folder holds no such suite, or its episodes are damaged or not those that were written.
+    """
+    path = folder / ABOUT
+    try:
+        about = json.loads(read_bytes(path))
+    except OSError as error:
+        raise UserError(f"{folder}: no suite that `generate` wrote (no {ABOUT})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: damaged ({error}); write the suite anew") from error
+    episodes = list(read_episodes(folder).values())
+    written = about.get("digest") if isinstance(about, dict) else None
+    if not episodes or digest(episodes) != written:
+        raise UserError(f"{folder / EPISODES}: not the episodes that {path} was written with; write the suite anew")
+    if any(episode.original for episode in episodes):
+        raise UserError(f"{folder}: shows pictures of an external test set; name that suite and its folder instead")
+    counts: dict[tuple[str, int], int] = {}
+    for episode in episodes:
+        counts[episode.task, episode.level] = counts.get((episode.task, episode.level), 0) + 1
+    first = episodes[0]
+    return Suite(
+        name=folder.resolve().name,
+        about=f"{len(episodes):,} episodes read from {folder}",
+        parts=tuple(Part(task, level, count) for (task, level), count in counts.items()),
+        split=first.split,
+        theme=first.theme,
+        given=tuple(episodes),
+        split_by=first.split_by,
+    )
