@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -68,6 +69,9 @@ def main() -> None:
         say_error(str(error))
         sys.exit(error.code)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # even asking whether it exists fails
+            say_error(f"{error.filename}: the name is too long; name another file or folder")
+            sys.exit(Exit.USAGE)
         if _debugging():
             raise
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

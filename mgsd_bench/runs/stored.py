@@ -15,7 +15,7 @@ from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, episode_from_json
-from mgsd_envs.files import open_regular, read_bytes, read_text
+from mgsd_envs.files import open_regular, read_bytes, read_lines
 
 FORMAT = 1
 RECORD = "run.json"
@@ -86,7 +86,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
     answered: set[int] = set()
     try:
         with open_regular(path) as stream:
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(read_lines(stream), 1):
                 if not line.endswith(b"\n"):
                     return
                 try:
@@ -144,15 +144,15 @@ def read_episodes(folder: Path) -> dict[str, Episode]:
         UserError: they are missing or damaged.
     """
     path = folder / EPISODES
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
     episodes = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            episode = episode_from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
-        episodes[episode.id] = episode
+    try:
+        with open_regular(path) as stream:
+            for number, line in enumerate(read_lines(stream), 1):
+                try:
+                    episode = episode_from_json(json.loads(line.decode()))
+                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                    raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
+                episodes[episode.id] = episode
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
     return episodes

@@ -62,11 +62,16 @@ class Forker:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def run(self, words: Sequence[str], file: Path, limit: float, **environment: str) -> Ended:
+    def run(
+        self, words: Sequence[str], file: Path, limit: float, *, cwd: Path | None = None, **environment: str
+    ) -> Ended:
         """Run ``mgsd-bench`` with these words, for at most ``limit`` seconds; its output goes to ``file``."""
         with self._changed:
             job, self._jobs = self._jobs, self._jobs + 1
-            line = {"job": job, "words": words, "file": str(file), "limit": limit, "environment": environment}
+            line = {
+                "job": job, "words": words, "file": str(file), "limit": limit, "environment": environment,
+                "cwd": str(cwd or Path.cwd()),
+            }  # fmt: skip
             assert self._process.stdin
             self._process.stdin.write(json.dumps(line) + "\n")
             self._process.stdin.flush()
@@ -109,6 +114,7 @@ def _child(job: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
         os.environ.update(job["environment"])
+        os.chdir(job["cwd"])
         code = _main(job["words"])
         sys.stdout.flush()
         sys.stderr.flush()
