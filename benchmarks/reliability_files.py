@@ -44,20 +44,25 @@ MEANINGS = {
 INTRODUCTION = f"""\
 Each attack is a command of `mgsd-bench` in a process of its own that reads or writes one file that means harm. Survived
 means: it ends within {LIMIT:g} s with a documented exit code, without a traceback, in less than {MOST_MEMORY:g} MB
-({MOST_OF_ENGINE:g} MB where an engine is loaded); what is shown holds no control characters and no line without measure;
-no file beside the command's own folder has changed, nothing half written is left, and no code was carried out."""
+({MOST_OF_ENGINE:g} MB where an engine is loaded); what is shown holds no control characters and no line without
+measure; no file beside the command's own folder has changed, nothing half written is left, and no code was carried
+out."""
 
 
 def run(attacks: Sequence[FileAttack]) -> list[FileOutcome]:
     """Run attacks one after another, the quick ones first."""
     done: list[FileOutcome] = []
-    with Forker() as forker, TemporaryDirectory() as folder:
-        for each in outcomes(forker, sorted(attacks, key=lambda a: a.kind in ENGINES), Path(folder), TINY):
-            done.append(each)
-            if each.problems:
-                print(f"{each.attack.name}: {'; '.join(each.problems)}", flush=True)
-            elif len(done) % 50 == 0:
-                print(f"{len(done)} of {len(attacks)}", flush=True)
+    for engines in (False, True):
+        these = [attack for attack in attacks if (attack.kind in ENGINES) == engines]
+        if not these:
+            continue
+        with Forker(engines=engines) as forker, TemporaryDirectory() as folder:
+            for each in outcomes(forker, these, Path(folder), TINY):
+                done.append(each)
+                if each.problems:
+                    print(f"{each.attack.name}: {'; '.join(each.problems)}", flush=True)
+                elif len(done) % 50 == 0:
+                    print(f"{len(done)} of {len(attacks)}", flush=True)
     return done
 
 
@@ -77,7 +82,10 @@ def table(done: Sequence[FileOutcome]) -> str:
             survived = sum(not each.problems for each in these)
             wall, memory = max(each.ended.seconds for each in these), max(each.ended.rss for each in these)
             rows.append(f"| {name} | {what} | {len(these)} | {survived} | {wall:.1f} | {memory:.0f} |")
-    rows += ["", "Made by `python benchmarks/reliability_files.py`. Walls hang on the machine and on what else it does."]
+    rows += [
+        "",
+        "Made by `python benchmarks/reliability_files.py`. Walls hang on the machine and on what else it does.",
+    ]
     lost = [f"- {each.attack.name}: {'; '.join(each.problems)}" for each in done if each.problems]
     return "\n".join([*rows, *(["", "Not survived:", "", *lost] if lost else []), ""])
 

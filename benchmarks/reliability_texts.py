@@ -34,10 +34,10 @@ MEANINGS = {
     "junit": "JUnit XML: the elements of a plain one, and no character that XML has not",
 }
 INTRODUCTION = f"""\
-{len(PAYLOADS)} texts stand in every place of finished runs where a text can stand (names of model, suite, look, prompts,
-backend, versions; prompts; ids of episodes; answers, actions, facts, rules, errors), in options, names of files and
-folders, and in policies, recipes, tables, model cards, answers and test sets, another text in each place and turn. Every
-command is run on them. Survived means: the text stands there as a text and does nothing."""
+{len(PAYLOADS)} texts stand in every place of finished runs where a text can stand (names of model, suite, look,
+prompts, backend, versions; prompts; ids of episodes; answers, actions, facts, rules, errors), in options, names of
+files and folders, and in policies, recipes, tables, cards, answers and test sets, another text in each place and turn.
+Every command is run on them. Survived means: the text stands there as a text and does nothing."""
 
 
 def run(turns: int, folder: Path) -> Iterator[Checked]:
@@ -54,13 +54,15 @@ def run(turns: int, folder: Path) -> Iterator[Checked]:
             name, text = f"turn {turn}", texts(turn * len(PAYLOADS) // turns)
             found = written[name] = run_commands(forker, folder / "finished", folder / f"runs-{turn}", text)
             yield from checks(name, found, plain)
-            yield from messages(forker, folder / "finished", folder / f"files-{turn}", name, text)
+            yield from messages(forker, folder / "finished", folder / f"files-{turn}", turn, text)
     if CHROMIUM and shutil.which("chromedriver"):
         yield from _pages(plain, written, folder)
     if shutil.which("pdflatex"):
         files = [of.folder / name for of in written.values() for name in ("table.tex", "other.tex")]
         wrong = text_outputs.latex(files, folder)
-        yield from (Checked("latex", str(file), tuple(wrong if number == 0 else ())) for number, file in enumerate(files))
+        yield from (
+            Checked("latex", str(file), tuple(wrong if number == 0 else ())) for number, file in enumerate(files)
+        )
 
 
 def _pages(plain: Written, written: dict[str, Written], folder: Path) -> Iterator[Checked]:

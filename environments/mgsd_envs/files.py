@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 LARGEST = 2**23
-"""The most bytes of a file that is read whole, where nothing else is said: records, figures and texts have far fewer."""
+"""The most bytes of a file that is read whole, where nothing else is said: records and figures have far fewer."""
 LONGEST_LINE = 2**26
 """The most bytes of a line: an answer of 4 MiB, escaped, with a plan of as many actions, has fewer."""
 

@@ -20,10 +20,14 @@ OURS = ("./", "OWNER/mgsd-bench@")
 def uses(text: str) -> list[str]:
     """The lines that name an action of somebody else."""
     lines = (line.strip().removeprefix("- ") for line in text.splitlines())
-    return [line for line in lines if line.startswith("uses:") and not line.startswith(tuple(f"uses: {x}" for x in OURS))]
+    return [
+        line for line in lines if line.startswith("uses:") and not line.startswith(tuple(f"uses: {x}" for x in OURS))
+    ]
 
 
-@pytest.mark.parametrize("path", [*WORKFLOWS, *sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [*WORKFLOWS, *sorted(ROOT.glob("docs/*.md")), ROOT / "README.md"], ids=lambda p: p.name
+)
 def test_actions_are_pinned_by_digest_with_their_version_beside(path: Path) -> None:
     for line in uses(path.read_text(encoding="utf-8")):
         assert PINNED.fullmatch(line), f"{path.name}: {line}"

@@ -18,7 +18,7 @@ from mgsd_bench.errors import Exit
 from support.forking import MOST_DATA, Ended, Forker
 from support.hostile_files import FILE_ATTACKS, POLICY, QUESTIONS, SCRIPTED, Box, FileAttack, snapshot
 
-LIMIT = 60.0
+LIMIT = 120.0
 """Seconds that a command may take: machines may be busy."""
 
 MOST_MEMORY, MOST_OF_ENGINE = 600.0, 2000.0
@@ -141,6 +141,6 @@ def _problems(attack: FileAttack, ended: Ended) -> Iterator[str]:
     if attack.said not in ended.shown:
         yield f"said nothing of {attack.said!r}, but {ended.shown[-300:]!r}"
     last = ended.shown.strip().rpartition("\n")[2]
-    if ended.code == Exit.USAGE and not last.startswith("mgsd-bench: "):
-        if "Usage: " not in ended.shown and "does not hold" not in ended.shown:  # the words of typer, and of verify
-            yield f"did not say what is wrong, but {ended.shown[-300:]!r}"
+    otherwise_said = "Usage: " in ended.shown or "does not hold" in ended.shown  # the words of typer, and of verify
+    if ended.code == Exit.USAGE and not last.startswith("mgsd-bench: ") and not otherwise_said:
+        yield f"did not say what is wrong, but {ended.shown[-300:]!r}"

@@ -239,7 +239,7 @@ def _own_code(file: str, *words: str, known: bool = False) -> Callable[[Box], li
         path = model / file
         config = json.loads(path.read_text()) if path.exists() else {}
         names = ("AutoConfig", "AutoModelForImageTextToText", "AutoTokenizer", "AutoProcessor", "AutoImageProcessor")
-        config["auto_map"] = {name: "own.Own" for name in names} | {"AutoTokenizer": ["own.Own", "own.Own"]}
+        config["auto_map"] = dict.fromkeys(names, "own.Own") | {"AutoTokenizer": ["own.Own", "own.Own"]}
         if file == "config.json" and not known:
             config["model_type"] = "own"
         path.write_text(json.dumps(config))

