@@ -27,8 +27,8 @@ def markdown_text(text: str) -> str:
     An underscore inside a word is left alone, as Markdown leaves it.
     """
     safe = re.sub(r"[\\`*\[\]<>|~#$&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
-    # GitHub makes links of bare addresses, and calls whoever is named behind an @
-    return re.sub(r"(?<=:)/(?=/)|(?<=www)\.", r"\\\g<0>", safe, flags=re.IGNORECASE).replace("@", "&#64;")
+    # GitHub makes links of bare addresses
+    return re.sub(r"(?<=:)/(?=/)|(?<=www)\.", r"\\\g<0>", safe, flags=re.IGNORECASE)
 
 
 def latex_text(text: str) -> str:

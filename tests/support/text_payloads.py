@@ -109,7 +109,7 @@ def planted(run: Path, to: Path, text: Callable[[int], str], *, worse: bool = Fa
     for number, row in enumerate(rows):
         said = f"{text(number)}\n{row['text']}\n{text(number + 1)}"
         row |= {"episode": names[row["episode"]], "text": said, "prompt_digest": text(8)}
-        row["facts"] = [*row["facts"], [text(number + 2)], ["printer", 0, 1, text(number + 3)]]
+        row["facts"] = [*row["facts"], [text(11)], ["printer", 0, 1, text(number + 3)]]
         if worse or row["outcome"] != "solved":
             row |= {
                 "outcome": "illegal",
