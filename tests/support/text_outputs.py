@@ -114,7 +114,7 @@ the end
 
 
 def latex(files: list[Path], folder: Path) -> list[str]:
-    """Compile a document of all tables; what is wrong, if anything.
+    """Compile a document of all tables, to DVI, which needs no outlines of fonts; what is wrong, if anything.
 
     Letters that pdflatex has no font for are left out: names in them take another engine.
     """
@@ -126,7 +126,8 @@ def latex(files: list[Path], folder: Path) -> list[str]:
         tables += rf"\begingroup\tiny \input{{{copy.name}}}\endgroup" + "\n\n"
     (folder / "all.tex").write_text(DOCUMENT.replace(r"\input{FILE}", tables), encoding="utf-8")
     done = subprocess.run(
-        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error", "all.tex"],
+        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "-file-line-error",
+         "-output-format=dvi", "all.tex"],
         cwd=folder, capture_output=True, timeout=120, env={"PATH": "/usr/bin:/bin", "openin_any": "a"},
     )  # fmt: skip
     log = (folder / "all.log").read_text(errors="replace")
