@@ -19,7 +19,7 @@ export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
 TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
-.PHONY: demo test test-fast gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny train-tiny train-tiny-smoke train-tiny-ablations
+.PHONY: demo test test-fast gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations
 
 demo: $(READY)
 	@test $(BACKEND) = vllm || echo "vLLM is not installed here: the models run through transformers (--backend hf)"
@@ -91,6 +91,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/eval_overhead.py
+	$(BIN)/python benchmarks/checksums.py
 	$(BIN)/python benchmarks/external_suites.py
 	$(BIN)/python benchmarks/coverage.py --quick
 	$(BIN)/python benchmarks/validity.py --repetitions 50
@@ -99,6 +100,13 @@ bench: $(READY)
 # full-size models with random weights; needs one 80 GB GPU
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/full_size.py --out runs/full-size.json
+
+# every attack, for hours, into reports/reliability; the short form takes minutes and writes nothing
+reliability: $(READY)
+	$(BIN)/python benchmarks/reliability.py
+
+reliability-short: $(READY)
+	$(BIN)/python benchmarks/reliability.py --short
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.forking import Forker  # noqa: E402
 from support.hostile_runs import HEAVY_LIMIT, LIMIT, MOST_MEMORY, Outcome, kinds, outcomes  # noqa: E402
-from support.hostile_server import ATTACKS  # noqa: E402
+from support.hostile_server import ATTACKS, Attack  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "server.md"
 MEANINGS = {
@@ -44,19 +45,26 @@ what is shown holds no control characters and no line without measure; and the k
 screen and, where a key is quoted, not in the report in HTML, as it is or spelled in another way."""
 
 
-def run(at_once: int = 2) -> list[Outcome]:
-    """Run every attack, those with floods one by one."""
+def run(attacks: Sequence[Attack], at_once: int = 2) -> list[Outcome]:
+    """Run attacks, those with floods one by one."""
     done: list[Outcome] = []
     with Forker() as forker, TemporaryDirectory() as folder:
         for heavy in (False, True):
-            these = [attack for attack in ATTACKS.values() if attack.heavy == heavy]
+            these = [attack for attack in attacks if attack.heavy == heavy]
             for each in outcomes(forker, these, Path(folder) / str(heavy), 1 if heavy else at_once):
                 done.append(each)
                 if each.problems:
                     print(f"{each.attack.name}: {'; '.join(each.problems)}", flush=True)
                 elif len(done) % 50 == 0:
-                    print(f"{len(done)} of {len(ATTACKS)}", flush=True)
+                    print(f"{len(done)} of {len(attacks)}", flush=True)
     return done
+
+
+def sample(seed: int, most: int = 3) -> list[Attack]:
+    """At most so many attacks of each class, none of them a flood."""
+    drawn = Random(seed)
+    light = [[attack for attack in ATTACKS.values() if attack.kind == kind and not attack.heavy] for kind in kinds()]
+    return [attack for these in light for attack in drawn.sample(these, min(most, len(these)))]
 
 
 def table(done: Sequence[Outcome]) -> str:
@@ -70,7 +78,8 @@ def table(done: Sequence[Outcome]) -> str:
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for kind in [*kinds(), None]:
-        these = [each for each in done if kind in (None, each.attack.kind)]
+        if not (these := [each for each in done if kind in (None, each.attack.kind)]):
+            continue
         name, what = (kind, MEANINGS[kind]) if kind else ("**all**", "")
         survived = sum(not each.problems for each in these)
         wall, memory = max(each.ended.seconds for each in these), max(each.ended.rss for each in these)
@@ -88,12 +97,16 @@ def table(done: Sequence[Outcome]) -> str:
 def main() -> None:
     """Run all attacks and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--short", action="store_true", help="a sample of each class, without floods; writes nothing")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--at-once", type=int, default=2, help="runs side by side")
     given = parser.parse_args()
-    done = run(given.at_once)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(table(done), encoding="utf-8")
+    done = run(sample(given.seed) if given.short else list(ATTACKS.values()), given.at_once)
+    out = given.out or (None if given.short else REPORT)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(table(done), encoding="utf-8")
     print(table(done))
     sys.exit(any(each.problems for each in done))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; what is there and no file, such as a device or a link to one, stays as it is.
 
     Raises:
         OSError: it cannot be written.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "is there, and no file", str(path))
     temporary = path.with_name(f"{_PREFIX.format(path.name)}{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")

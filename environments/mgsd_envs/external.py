@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from mgsd_envs.files import open_regular, read_bytes, read_text
+from mgsd_envs.files import open_regular, read_bytes, read_lines, read_text
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.registry import get_task
 from mgsd_envs.task import rollout
@@ -225,8 +225,8 @@ def _sorted(paths: Iterator[Path]) -> list[Path]:
 
 
 def _mentions_meta(path: Path) -> bool:
-    with open_regular(path) as lines:
-        return any(b'"meta"' in line for line in lines)
+    with open_regular(path) as stream:
+        return any(b'"meta"' in line for line in read_lines(stream))
 
 
 def _diffthinker_lakes(folder: Path) -> Records:
@@ -283,8 +283,8 @@ def _plan(letters: Any) -> Plan | None:
 
 
 def _visualplanning(file: Path) -> Records:
-    with open_regular(file) as lines:
-        for number, line in enumerate(lines, 1):
+    with open_regular(file) as stream:
+        for number, line in enumerate(read_lines(stream), 1):
             if line.strip():
                 source = f"{file}:{number}"
                 level = _number(_LEVEL_FIELD.search(line))

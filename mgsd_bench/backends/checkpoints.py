@@ -10,7 +10,11 @@ from pathlib import Path
 from mgsd_bench.errors import UserError, option
 
 _SUFFIXES = {".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin", ".pt", ".gguf"}
+_PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+_TEXTS = {".json", ".jinja", ".txt", ".yaml"}
 _BLOCK = 65_536
+_MOST_OF_TEXT = 2**28
+"""The most bytes of a configuration or a vocabulary."""
 
 
 def locate(model: str) -> str:
@@ -44,6 +48,7 @@ def check_model(
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise UserError(f"{said}: no config.json in this folder; name a checkpoint's own folder")
+        _check_files(path, said)
     elif path.exists():
         raise UserError(f"{said}: this is a file; name the checkpoint's folder")
     elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model):
@@ -58,6 +63,20 @@ def check_model(
             HfApi(token=token).model_info(model, revision=revision, timeout=10)
         except Exception as error:
             raise UserError(f"{said}: no such folder, and not on the hub: {error}") from error
+
+
+def _check_files(folder: Path, said: str) -> None:
+    """Refuse what libraries would read without end, and weights that may hold code."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    for path in files:
+        if path.suffix in _TEXTS and path.stat().st_size > _MOST_OF_TEXT:
+            raise UserError(f"{said}: {path.name} has more than {_MOST_OF_TEXT:,} bytes; name another folder")
+    pickled = next((path.name for path in files if path.suffix in _PICKLES), None)
+    if pickled and not any(path.suffix == ".safetensors" for path in files):
+        raise UserError(
+            f"{said}: its weights are in {pickled}, a pickle, which may hold code; store them as safetensors "
+            "(save_pretrained does)"
+        )
 
 
 def checkpoint_folder(model: str, revision: str | None = None) -> Path | None:

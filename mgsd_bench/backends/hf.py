@@ -75,7 +75,7 @@ def open_backend(config: BackendConfig) -> TransformersBackend:
             )
         processor = AutoProcessor.from_pretrained(config.model, **load)
         model = AutoModelForImageTextToText.from_pretrained(
-            config.model, dtype=dtype, attn_implementation=attention, **load
+            config.model, dtype=dtype, attn_implementation=attention, use_safetensors=True, **load
         ).to(device)
     except UserError:
         raise

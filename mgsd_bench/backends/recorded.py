@@ -18,7 +18,10 @@ from typing import Any, Self
 
 from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key
 from mgsd_bench.errors import UserError, option
-from mgsd_envs.files import read_bytes
+from mgsd_envs.files import open_regular, read_lines
+
+LONGEST_LINE = 2**22
+"""The most bytes of a line, as of a server's reply."""
 
 _LARGEST = 2**53  # every whole number below it is a JSON number that all readers agree on
 
@@ -29,22 +32,25 @@ def open_backend(config: BackendConfig) -> RecordedBackend:
     Raises:
         UserError: the file cannot be read, or a line is no answer or answers a question for the second time.
     """
-    path = Path(config.model)
+    path, digest = Path(config.model), sha256()
     if path.is_char_device() or path.is_block_device():
         raise UserError(f"{option('answers', path)}: is a device, which has no end; give a file")
+    answers: dict[str, tuple[int, Response]] = {}
     try:
-        data = read_bytes(path)
+        with open_regular(path) as stream:
+            for number, line in enumerate(read_lines(stream, LONGEST_LINE), 1):
+                digest.update(line)
+                if not line.strip():
+                    continue
+                key, response = _answer(path, number, line)
+                if key in answers:
+                    raise UserError(
+                        f"{path}:{number}: a second answer to {key}, after line {answers[key][0]}; remove one"
+                    )
+                answers[key] = number, response
     except OSError as error:
         raise UserError(f"{option('answers', path)}: cannot be read ({error.strerror or error})") from error
-    answers: dict[str, tuple[int, Response]] = {}
-    for number, line in enumerate(data.splitlines(), 1):
-        if not line.strip():
-            continue
-        key, response = _answer(path, number, line)
-        if key in answers:
-            raise UserError(f"{path}:{number}: a second answer to {key}, after line {answers[key][0]}; remove one")
-        answers[key] = number, response
-    return RecordedBackend(path, answers, sha256(data).hexdigest())
+    return RecordedBackend(path, answers, digest.hexdigest())
 
 
 def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:

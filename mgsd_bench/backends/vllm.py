@@ -259,6 +259,7 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
         "trust_remote_code": config.trust_remote_code,
         "generation_config": "vllm",  # no decoding parameters from the checkpoint
         "limit_mm_per_prompt": {"image": 1, "video": 0, "audio": 0},
+        "load_format": "safetensors",  # no pickles, which may hold code
         "interleave_mm_strings": True,  # keeps the image behind the text under plain-string templates too
     }
     if current_platform.is_cpu():

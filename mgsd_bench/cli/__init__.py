@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -68,10 +69,8 @@ def main() -> None:
         say_error(str(error))
         sys.exit(error.code)
     except Exception as error:
-        from mgsd_envs.errors import TaskError  # imported here: a help page needs no numpy
-
-        if isinstance(error, TaskError):
-            say_error(str(error))
+        if (from_outside := _from_outside(error)) is not None:
+            say_error(from_outside)
             sys.exit(Exit.USAGE)
         if _debugging():
             raise
@@ -81,6 +80,17 @@ def main() -> None:
             "command says when MGSD_DEBUG=1 is set"
         )
         sys.exit(Exit.SOFTWARE)
+
+
+def _from_outside(error: Exception) -> str | None:
+    """What to say of an error that no command foresees and yet is none of ours."""
+    from mgsd_envs.errors import TaskError  # imported here: a help page needs no numpy
+
+    if isinstance(error, TaskError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # even asking whether it exists fails
+        return f"{error.filename}: the name is too long; name another file or folder"
+    return None
 
 
 def _debugging() -> bool:

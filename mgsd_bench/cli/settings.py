@@ -19,6 +19,9 @@ from mgsd_bench.plain import say
 SPELLING = "mgsd_bench.spelling"
 """Where a command's context keeps how its settings are spelled."""
 
+NOT_IN_FILES = ("trust_remote_code",)
+"""Settings that a file cannot switch on: whoever sent the file would decide what runs here."""
+
 Command = Callable[..., None]
 
 _Config = Annotated[
@@ -133,7 +136,11 @@ def _layers(model: type, context: typer.Context, given: dict[str, Any]) -> Layer
             origins |= {(name, key): Option(option(f"{name}.{key}", each)) for key, each in values[name].items()}
     layers = Layers(values, origins)
     if given.get("config") is not None:
-        layers = layers.over(read_extended(given["config"], _beside), ())
+        config = read_extended(given["config"], _beside)
+        for name in NOT_IN_FILES:
+            if config.values.get(name):
+                raise config.error((name,), f"no file can switch this on; give {command_line(name, True)}")
+        layers = layers.over(config, ())
     for pair in given.get("overrides", ()):
         layers = layers.assign(pair, "")
     return layers

@@ -10,10 +10,17 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
 from mgsd_bench.errors import UserError, option
+
+MOST_OF_SETTINGS = 2**20
+"""The most bytes of a settings file; YAML is read slowly."""
+
+MOST_VALUES = 100_000
+"""The most values in a settings file; an error may have to show them."""
 
 Key = tuple[str | int, ...]
 """A place in nested mappings and lists, from the outside in."""
@@ -108,7 +115,7 @@ def read_layer(path: Path) -> Layers:
     from mgsd_envs.files import read_text  # with numpy, which the way to a command's help need not import
 
     try:
-        text = read_text(path)
+        text = read_text(path, MOST_OF_SETTINGS)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     values = parse_yaml(text, str(path))
@@ -139,7 +146,7 @@ def read_extended(
 def _extended(
     path: Path, find: Callable[[str, Path], Path], whole: Collection[str], own: Collection[str], seen: tuple[Path, ...]
 ) -> Layers:
-    here = path.resolve()
+    here = Path(realpath(path))  # which takes a link to itself, too
     if here in seen:
         raise UserError(f"{path}: extends: goes round in a circle; remove one of {', '.join(p.stem for p in seen)}")
     layers = read_layer(path)
@@ -181,12 +188,32 @@ def parse_yaml(text: str, origin: str) -> Any:
         "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
     )
     try:
-        return yaml.load(text, Loader)
+        values = yaml.load(text, Loader)
+        _count(values, {})
+        return values
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{origin}:{mark.line + 1}" if mark else origin
         problem = getattr(error, "problem", None) or error
         raise UserError(f"{where}: not YAML, or no YAML that can be read: {problem}") from error
+
+
+def _count(value: Any, counted: dict[int, int]) -> int:
+    """How many values there are, those that an alias repeats as often as it does.
+
+    Raises:
+        ValueError: more than settings have, or a number that is none of a setting.
+    """
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("a number of more than 64 bits")
+    if not isinstance(value, dict | list | tuple | set):
+        return 1
+    if id(value) not in counted:
+        inner = value.values() if isinstance(value, dict) else value
+        counted[id(value)] = 1 + sum(_count(each, counted) for each in inner)
+        if counted[id(value)] > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values, counting each as often as an alias repeats it")
+    return counted[id(value)]
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:

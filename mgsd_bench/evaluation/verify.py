@@ -24,7 +24,7 @@ from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read
 from mgsd_bench.suites.suite import digest
 from mgsd_bench.suites.suite_folder import EPISODES, read_episodes
 from mgsd_envs import Episode
-from mgsd_envs.files import open_regular, read_bytes
+from mgsd_envs.files import open_regular, read_bytes, read_lines
 
 BLOCK = 10_000
 """Lines that one process checks at a time by default; a run of no more is checked in this process."""
@@ -102,7 +102,7 @@ def _starts(path: Path, size: int) -> list[tuple[int, int]]:
     try:
         with open_regular(path) as stream:
             starts, byte = [(1, 0)], 0
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(read_lines(stream), 1):
                 byte += len(line)
                 if number % size == 0:
                     starts.append((number + 1, byte))
@@ -114,7 +114,7 @@ def _starts(path: Path, size: int) -> list[tuple[int, int]]:
 def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
     with open_regular(part.folder / SAMPLES) as stream:
         stream.seek(part.byte)
-        lines = list(islice(stream, part.size))
+        lines = list(islice(read_lines(stream), part.size))
     found = _Block(sum(seal_of(line) is not None for line in lines), [], [])
     for number, line in enumerate(lines, part.number):
         try:

@@ -17,6 +17,9 @@ from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs.files import read_text
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MOST_OF_EPISODES = 2**29
+"""The most bytes of ``episodes.jsonl`` in a baseline: about a million episodes."""
+
 _KEPT = ("versions", "git", "backend")
 _OF_THE_MACHINE = ("model", "hardware")
 
@@ -99,11 +102,13 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
         )
     _ = run.episodes  # read and checked
     target = folder / name
+    if target.is_symlink():
+        raise UserError(f"{target}: is a link, and a baseline is written to no other place; remove it")
     if target.exists() and not force:
         raise UserError(f"{target}: exists; give another name, or {option('force', True)} to overwrite it")
     samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
     texts = {
-        EPISODES: read_text(path / EPISODES),
+        EPISODES: read_text(path / EPISODES, MOST_OF_EPISODES),
         "samples.jsonl": b"".join(sample.to_line() for sample in samples).decode(),
         "metrics.json": pretty_json(summarise(run.frame).to_json()),
         "run.json": pretty_json(_without_machine(run)),  # last: without it the folder is no run

@@ -83,7 +83,7 @@ class PaperTable:
 
     def to_markdown(self) -> str:
         """A Markdown table with the intervals in brackets, and the notes below it."""
-        return as_markdown(self.rows) + "\n" + "\n".join(self.notes) + "\n"
+        return as_markdown(self.rows) + "\n" + "\n".join(map(markdown_text, self.notes)) + "\n"
 
     def to_latex(self) -> str:
         """A ``tabular`` for the package booktabs, the intervals in a line of their own below the values."""

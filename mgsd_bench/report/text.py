@@ -22,8 +22,13 @@ def one_line(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text that Markdown shows as it is; an underscore inside a word is left alone, as Markdown leaves it."""
-    return re.sub(r"[\\`*\[\]<>|~#$&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
+    """Text that Markdown shows as it is, addresses as mere text.
+
+    An underscore inside a word is left alone, as Markdown leaves it.
+    """
+    safe = re.sub(r"[\\`*\[\]<>|~#$&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
+    # GitHub makes links of bare addresses
+    return re.sub(r"(?<=:)/(?=/)|(?<=www)\.", r"\\\g<0>", safe, flags=re.IGNORECASE)
 
 
 def latex_text(text: str) -> str:

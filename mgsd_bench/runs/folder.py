@@ -27,7 +27,7 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs import Episode
-from mgsd_envs.files import open_regular
+from mgsd_envs.files import LONGEST_LINE, open_regular
 
 _BLOCK = 65_536
 
@@ -72,7 +72,7 @@ class RunFolder:
                 )
             if samples_path.exists():
                 open_regular(samples_path).close()
-            stream = samples_path.open("a+b", buffering=0)
+            stream = FileIO(samples_path, "a+", opener=_in_its_place)
         except OSError as error:
             raise _write_error(path, error) from error
         try:
@@ -162,6 +162,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _in_its_place(path: str, flags: int) -> int:
+    """Open a file where it is: answers are written to no other place that a link may name."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _lock(stream: FileIO, path: Path) -> None:
     try:
         import fcntl
@@ -181,6 +186,8 @@ def _drop_half_line(stream: FileIO) -> None:
     """Cut off what a process that was killed in the middle of a line has left of it."""
     end = position = stream.seek(0, os.SEEK_END)
     while position > 0:
+        if end - position > LONGEST_LINE:
+            return  # no line of a run has as many bytes: whoever reads it says so
         start = max(0, position - _BLOCK)
         stream.seek(start)
         newline = (stream.read(position - start) or b"").rfind(b"\n")

@@ -16,7 +16,7 @@ from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_bench.suites.suite_folder import read_episodes
 from mgsd_envs import Episode
-from mgsd_envs.files import open_regular, read_bytes
+from mgsd_envs.files import open_regular, read_bytes, read_lines
 
 FORMAT = 1
 RECORD = "run.json"
@@ -86,7 +86,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
     answered: set[int] = set()
     try:
         with open_regular(path) as stream:
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(read_lines(stream), 1):
                 if not line.endswith(b"\n"):
                     return
                 try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mgsd_bench.errors import UserError
 from mgsd_bench.suites.suite import Part, Suite, digest
 from mgsd_envs import Episode, episode_from_json
-from mgsd_envs.files import read_bytes, read_text
+from mgsd_envs.files import open_regular, read_bytes, read_lines
 
 EPISODES = "episodes.jsonl"
 ABOUT = "suite.json"
@@ -21,17 +21,17 @@ def read_episodes(folder: Path) -> dict[str, Episode]:
         UserError: they are missing or damaged.
     """
     path = folder / EPISODES
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
     episodes = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            episode = episode_from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
-        episodes[episode.id] = episode
+    try:
+        with open_regular(path) as stream:
+            for number, line in enumerate(read_lines(stream), 1):
+                try:
+                    episode = episode_from_json(json.loads(line.decode()))
+                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                    raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
+                episodes[episode.id] = episode
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
     return episodes
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+ENGINES = "FORK_WITH_ENGINES"
 MOST_DATA = 3 * 2**30  # bytes; a process that wants more gets a MemoryError, and the machine lives
 
 
@@ -45,10 +46,18 @@ class Ended:
 
 
 class Forker:
-    """Runs commands, several at a time if threads ask for them, as a context manager."""
+    """Runs commands, several at a time if threads ask for them, as a context manager.
+
+    Args:
+        engines: import transformers once too, for commands that load a checkpoint.
+    """
+
+    def __init__(self, *, engines: bool = False) -> None:
+        self._engines = engines
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100",
+                       ENGINES: "1" if self._engines else ""}  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -62,11 +71,16 @@ class Forker:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def run(self, words: Sequence[str], file: Path, limit: float, **environment: str) -> Ended:
+    def run(
+        self, words: Sequence[str], file: Path, limit: float, *, cwd: Path | None = None, **environment: str
+    ) -> Ended:
         """Run ``mgsd-bench`` with these words, for at most ``limit`` seconds; its output goes to ``file``."""
         with self._changed:
             job, self._jobs = self._jobs, self._jobs + 1
-            line = {"job": job, "words": words, "file": str(file), "limit": limit, "environment": environment}
+            line = {
+                "job": job, "words": words, "file": str(file), "limit": limit, "environment": environment,
+                "cwd": str(cwd or Path.cwd()),
+            }  # fmt: skip
             assert self._process.stdin
             self._process.stdin.write(json.dumps(line) + "\n")
             self._process.stdin.flush()
@@ -109,6 +123,7 @@ def _child(job: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
         os.environ.update(job["environment"])
+        os.chdir(job["cwd"])
         code = _main(job["words"])
         sys.stdout.flush()
         sys.stderr.flush()
@@ -122,13 +137,17 @@ def _warm_up() -> None:
     import PIL.PngImagePlugin  # noqa: F401
 
     import mgsd_bench.backends.chat_servers
-    import mgsd_bench.backends.openai  # noqa: F401
+    import mgsd_bench.backends.openai
 
     with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         run, page = str(Path(folder) / "run"), str(Path(folder) / "report.html")
         questions = ["--suite", "smoke", "--tasks", "frozenlake", "--levels", "3", "--prompts", "compact"]
         assert _main(["eval", "--backend", "scripted", "--model", "random", *questions, "--out", run]) == 0
         assert _main(["report", run, "--out", page]) == 0
+    if os.environ.get(ENGINES):
+        from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen3VLForConditionalGeneration  # noqa: F401
+
+        import mgsd_bench.backends.hf  # noqa: F401
     gc.collect()
     gc.freeze()
 

@@ -128,7 +128,7 @@ def sizes_of(model: str) -> Sizes:
         config = Qwen3VLConfig(**RELEASED[model])
     else:
         try:
-            config = AutoConfig.from_pretrained(model)
+            config = AutoConfig.from_pretrained(model, trust_remote_code=False)
         except (OSError, ValueError) as error:
             first = str(error).strip().partition("\n")[0]
             raise UserError(f"base {model}: no configuration found; name a folder or a hub name ({first})") from error

@@ -104,7 +104,7 @@ def counter(model: str) -> tuple[Count, str]:
     from transformers import AutoTokenizer
 
     try:
-        own = AutoTokenizer.from_pretrained(model, local_files_only=True)
+        own = AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError):
         pass
     else:

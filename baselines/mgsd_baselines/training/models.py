@@ -54,7 +54,9 @@ def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedMo
     """
     check_model(name, said=f"model {name}")
     try:
-        return AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, attn_implementation=attention)
+        return AutoModelForImageTextToText.from_pretrained(
+            name, dtype=dtype, attn_implementation=attention, trust_remote_code=False, use_safetensors=True
+        )
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(name, "a vision-language model", error) from error
 
@@ -67,7 +69,7 @@ def load_processor(name: str) -> ProcessorMixin:
     """
     check_model(name, said=f"model {name}")
     try:
-        processor = AutoProcessor.from_pretrained(name, padding_side="left")
+        processor = AutoProcessor.from_pretrained(name, padding_side="left", trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
         raise _cannot_load(name, "tokenizer and image processor", error) from error
     if not isinstance(processor, ProcessorMixin):
