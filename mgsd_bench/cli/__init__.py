@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -13,6 +14,12 @@ from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, 
 from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
 from mgsd_bench.plain import say, say_error
+
+OF_DRIVES = {
+    getattr(errno, name, None)
+    for name in ("EIO", "ENODEV", "ENXIO", "ESTALE", "EREMOTEIO", "ETIMEDOUT", "EROFS", "ENOSPC", "EDQUOT", "EFBIG")
+} - {None}
+"""What goes wrong with a disk or a network drive at any time, in whatever is being done with its files."""
 
 
 class _Commands(TyperGroup):
@@ -70,6 +77,12 @@ def main() -> None:
     except Exception as error:
         if _debugging():
             raise
+        if isinstance(error, OSError) and error.errno in OF_DRIVES:
+            say_error(
+                f"{error.filename or 'a file'}: {error.strerror}; what was stored is kept: see to the drive and "
+                "run the same command again"
+            )
+            sys.exit(Exit.ENGINE)
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         say_error(
             f"a mistake of the program itself ({said}); what was stored is kept; please report it with what the same "
