@@ -17,24 +17,24 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.durable import CASES, LIMIT, Case, Expected, faults_after, faults_of, make_given, undisturbed  # noqa: E402
+from support.durable import FEW, LIMIT, Case, Expected, cases, faults_after, faults_of, make_given, undisturbed  # noqa: E402
 from support.faults import KINDS, build, environment  # noqa: E402
 from support.forking import Forker  # noqa: E402
 from support.survival import Trial, page  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "faults.md"
-IN_TURN = {"report --figures"}
-"""Cases with many files written in the same way: each call meets one kind of fault."""
+IN_TURN = {"score", "score --rescore", "gate --model", "report --figures"}
+"""Cases that write in the way of another, or many files in the same way: each call meets one kind of fault."""
 SHORT_STEP = 37
 MEANINGS = {
     "eval": "a run of two conditions",
-    "score": "answers of a file",
+    "score": "answers of a file; each call meets one of the faults in turn, as in the next two and with figures",
     "score --rescore": "a run's texts read anew",
     "gate --model": "a candidate's run, its verdict, JUnit",
     "report html": "the page",
     "report md": "a table",
     "report csv": "a table",
-    "report --figures": "a table and 14 figures; each call meets one of the faults in turn",
+    "report --figures": "a table and 14 figures",
     "baseline save": "a new baseline",
     "baseline save --force": "another run's baseline overwritten",
     "generate": "a folder of episodes and pictures",
@@ -53,8 +53,8 @@ def trials(library: Path, folder: Path, step: int) -> Iterator[Trial]:
     """Try every fault at every ``step``-th call of every case."""
     with Forker(LD_PRELOAD=str(library)) as forker, ThreadPoolExecutor(2) as pool:
         given = folder / "given"
-        make_given(forker, given)
-        for case in (case for case in CASES if case.kind in MEANINGS):
+        make_given(forker, given, FEW)
+        for case in (case for case in cases(FEW) if case.kind in MEANINGS):
             whole = folder / case.kind.replace(" ", "-")
             whole.mkdir()
             count = whole / "count"
@@ -64,6 +64,7 @@ def trials(library: Path, folder: Path, step: int) -> Iterator[Trial]:
                 if done.faults:
                     print(f"{done.kind}, {done.name}: {'; '.join(done.faults)}", flush=True)
                 yield done
+            print(f"{case.kind}: {len(planned)} faults", flush=True)
 
 
 def planned_faults(case: Case, calls: int) -> list[tuple[int, str]]:

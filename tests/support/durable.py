@@ -10,7 +10,8 @@ from typing import Any
 
 from support.forking import Ended, Forker
 
-QUESTIONS = ("--suite", "smoke", "--tasks", "maze,minibehaviour", "--levels", "5", "--prompts", "compact")
+FEW = ("--suite", "smoke", "--tasks", "maze,minibehaviour", "--levels", "5", "--prompts", "compact")
+MANY = ("--suite", "smoke", "--levels", "3,5", "--prompts", "compact")
 MODEL = ("--backend", "scripted", "--model", "faulty:0.1,0.2,0.1")
 DOCUMENTED = frozenset({0, 2, 3, 5})
 """Exit codes of a command that a file system stops: it may also have been done already."""
@@ -43,44 +44,45 @@ class Case:
             copytree(given / self.before, out)
 
 
-def _run(kind: str, *words: str) -> Case:
-    return Case(kind, (*words, "--out", "{out}/run"))
+def cases(questions: tuple[str, ...]) -> tuple[Case, ...]:
+    """Every command that writes but training.
+
+    Args:
+        questions: what is asked, as options of ``eval``.
+    """
+    run = ("--out", "{out}/run")
+    gated = ("--baseline", "{given}/run", "--policy", "{given}/policy.yaml", "--junit", "{out}/junit.xml")
+    save = ("baseline", "save", "{given}/run", "kept", "--dir", "{out}")
+    return (
+        Case("eval", ("eval", *MODEL, *questions, "--condition", "visual,symbolic", *run)),
+        Case("score", ("score", "--answers", "{given}/answers.jsonl", *questions, *run)),
+        Case("score --rescore", ("score", "--rescore", "{given}/run", *run)),
+        Case("verify", ("verify", "{given}/run")),
+        Case("gate --model", ("gate", *MODEL, *gated, *run)),
+        Case("report html", ("report", "{given}/run", "--out", "{out}/report.html")),
+        Case("report md", ("report", "{given}/run", "--out", "{out}/report.md")),
+        Case("report csv", ("report", "{given}/run", "--out", "{out}/report.csv")),
+        Case("report --figures", ("report", "{given}/run", "--out", "{out}/report.tex", "--figures", "{out}/figures")),
+        Case("baseline save", save),
+        Case("baseline save --force", (*save, "--force"), "baselines"),
+        Case("generate", ("generate", "{out}/episodes", *questions[:-2], "--limit", "1")),
+    )
 
 
-EVAL = _run("eval", "eval", *MODEL, *QUESTIONS, "--condition", "visual,symbolic")
-GATED = ("--baseline", "{given}/run", "--policy", "{given}/policy.yaml", "--junit", "{out}/junit.xml")
-SAVE = ("baseline", "save", "{given}/run", "kept", "--dir", "{out}")
-CASES = (
-    EVAL,
-    _run("score", "score", "--answers", "{given}/answers.jsonl", *QUESTIONS),
-    _run("score --rescore", "score", "--rescore", "{given}/run"),
-    Case("verify", ("verify", "{given}/run")),
-    _run("gate --model", "gate", *MODEL, *GATED),
-    Case("report html", ("report", "{given}/run", "--out", "{out}/report.html")),
-    Case("report md", ("report", "{given}/run", "--out", "{out}/report.md")),
-    Case("report csv", ("report", "{given}/run", "--out", "{out}/report.csv")),
-    Case("report --figures", ("report", "{given}/run", "--out", "{out}/report.tex", "--figures", "{out}/figures")),
-    Case("baseline save", SAVE),
-    Case("baseline save --force", (*SAVE, "--force"), "baselines"),
-    Case("generate", ("generate", "{out}/episodes", *QUESTIONS[:6], "--limit", "1")),
-)
-
-
-def make_given(forker: Forker, given: Path) -> None:
-    """Make what the commands read: a finished run, answers to score, an older baseline, and a policy."""
+def make_given(forker: Forker, given: Path, questions: tuple[str, ...]) -> None:
+    """Make what the commands of :func:`cases` read: a finished run, answers to score, an older baseline, a policy."""
     given.mkdir(parents=True)
     (given / "policy.yaml").write_text("metrics: {e2e: 50, plan_on_gt: 50}\nlimits: {min_episodes: 1}\n")
-    other = ["eval", "--backend", "scripted", "--model", "oracle", *QUESTIONS, "--out", str(given / "other")]
+    other = ["eval", "--backend", "scripted", "--model", "oracle", *questions, "--out", str(given / "other")]
     save = ["baseline", "save", str(given / "other"), "kept", "--dir", str(given / "baselines")]
-    for words in ([*EVAL.command(given, given)], other, save):
+    for words in (cases(questions)[0].command(given, given), other, save):
         ended = forker.run(words, given / "shown.txt", LIMIT)
         assert ended.code == 0, ended.shown
     rows = [json.loads(line) for line in (given / "run" / "samples.jsonl").read_text().splitlines()]
     texts = [{"episode": row["episode"], "text": row["text"]} for row in rows if row["condition"] == "visual"]
     (given / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
     (given / "shown.txt").unlink()
-    forker.warm(*(["report", str(given / "run"), "--out", str(given / f"warm.{kind}")] for kind in ("md", "csv")))
-    forker.warm(["baseline", "save", str(given / "run"), "warm", "--dir", str(given)])
+    forker.warm(*(case.command(given, given / "warm" / case.kind) for case in cases(questions)))
 
 
 def stored(root: Path) -> dict[str, object]:

@@ -83,6 +83,7 @@ class Forker:
 
         It is killed after ``limit`` seconds, and as soon as the files below the path of ``full`` have so many bytes.
         """
+        file.touch()  # a command may be killed before it writes anything
         job = {"words": words, "file": str(file), "limit": limit, "environment": environment}
         end = self._send({**job, "full": full and (str(full[0]), full[1])})
         return Ended(end["code"], end["seconds"], end["rss"], file.read_bytes().decode(errors="backslashreplace"))
