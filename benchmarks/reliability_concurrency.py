@@ -51,10 +51,12 @@ MEANINGS = {
     "stale": "a network drive is gone from one call on: reading and writing fail with ESTALE",
     "gone": "the same with ENODEV",
     "broken": "the same with EIO",
-    "full, real": "a memory disk of 4 to 400 kB",
+    "full, real": "a memory disk of 4, 40 or 100 kB",
     "read-only, real": "a disk that is mounted read-only before the first or before a second session",
     "clock": "the clock of the wall jumps by up to 3 days or 30 years, back and forth, each time that it is read",
 }
+SHORT = {"eval", "report csv", "baseline save", "generate"}
+"""Commands that the short form tries."""
 INTRODUCTION = """\
 Each trial runs commands that write (eval, score, score --rescore, gate --model, report, baseline save, generate) side
 by side, on a drive that fails for good from a random system call on, or with a clock that jumps; then the same command
@@ -76,6 +78,7 @@ class Bench:
         calls: system calls that write, likewise.
         rng: chooses calls.
         few: fewer trials of each class.
+        cases: the commands.
     """
 
     forker: Forker
@@ -85,6 +88,7 @@ class Bench:
     calls: dict[str, int]
     rng: random.Random
     few: bool
+    cases: tuple[Case, ...]
 
     @contextmanager
     def place(self, case: Case) -> Iterator[Path]:
@@ -108,8 +112,8 @@ class Bench:
 
 def writers(bench: Bench) -> Iterator[Trial]:
     """The same command twice."""
-    for case in cases(FEW):
-        for number in range(1 if bench.few else 3):
+    for case in bench.cases:
+        for number in range(1 if bench.few else 2):
             with bench.place(case) as folder:
                 ends = bench.side_by_side([case.command(bench.given, folder / "out")] * 2, folder)
                 faults = [*ends, *bench.after(case, folder)]
@@ -118,8 +122,8 @@ def writers(bench: Bench) -> Iterator[Trial]:
 
 def two_runs(bench: Bench) -> Iterator[Trial]:
     """Two models in one folder."""
-    case = cases(FEW)[0]
-    for number in range(2 if bench.few else 10):
+    case = bench.cases[0]
+    for number in range(1 if bench.few else 10):
         with bench.place(case) as folder:
             words = [case.command(bench.given, folder / "out")] * 2
             words[number % 2] = ["oracle" if word == MODEL[-1] else word for word in words[0]]
@@ -135,8 +139,8 @@ def two_runs(bench: Bench) -> Iterator[Trial]:
 
 def readers(bench: Bench) -> Iterator[Trial]:
     """Readers beside a writer."""
-    case = cases(FEW)[0]
-    for number in range(2 if bench.few else 10):
+    case = bench.cases[0]
+    for number in range(1 if bench.few else 10):
         with bench.place(case) as folder:
             run = str(folder / "out/run")
             (folder / "read").mkdir()
@@ -152,7 +156,7 @@ def readers(bench: Bench) -> Iterator[Trial]:
 
 def many(bench: Bench) -> Iterator[Trial]:
     """20 runs at once."""
-    case, count = cases(FEW)[0], 20
+    case, count = bench.cases[0], 5 if bench.few else 20
     folder = bench.folder / "many"
     places = [folder / str(number) / "out" for number in range(count)]
     for out in places:
@@ -166,9 +170,9 @@ def many(bench: Bench) -> Iterator[Trial]:
 def lasting(bench: Bench) -> Iterator[Trial]:
     """Drives that fail for good."""
     for kind in LASTING:
-        for case in cases(FEW):
+        for case in bench.cases:
             calls = bench.calls[case.kind]
-            moments = [1, *bench.rng.sample(range(2, calls + 1), min(3, calls - 1))] if calls else []
+            moments = [1, *bench.rng.sample(range(2, calls + 1), min(1, calls - 1))] if calls else []
             for at in bench.rng.sample(moments, min(1, len(moments))) if bench.few else moments:
                 with bench.place(case) as folder:
                     told = environment(folder / "out", folder / "count", at, kind)
@@ -182,8 +186,8 @@ def mounted(bench: Bench) -> Iterator[Trial]:
     """The same on real memory disks, for whoever may mount them."""
     if os.geteuid() != 0:
         return
-    for case in (case for case in cases(FEW) if bench.calls[case.kind]):
-        for size in (40,) if bench.few else (4, 20, 40, 100, 400):
+    for case in (case for case in bench.cases if bench.calls[case.kind]):
+        for size in (40,) if bench.few else (4, 40, 100):
             with bench.place(case) as folder, _disk(folder / "disk", f"size={size}k") as disk:
                 copytree(folder / "out", disk / "out")
                 ended = bench.forker.run(case.command(bench.given, disk / "out"), folder / "shown.txt", LIMIT)
@@ -218,7 +222,7 @@ def _mount(*words: str) -> None:
 
 def clocks(bench: Bench) -> Iterator[Trial]:
     """Clocks that jump."""
-    for case in cases(FEW):
+    for case in bench.cases:
         for seconds in (86_400,) if bench.few else (86_400, 315_360_000):
             with bench.place(case) as folder:
                 words = case.command(bench.given, folder / "out")
@@ -238,8 +242,9 @@ def trials(library: Path, folder: Path, few: bool) -> Iterator[Trial]:
     with Forker(LD_PRELOAD=str(library)) as forker:
         given = folder / "given"
         make_given(forker, given, FEW)
-        bench = Bench(forker, folder, given, {}, {}, random.Random(0), few)
-        for case in cases(FEW):
+        chosen = tuple(case for case in cases(FEW) if not few or case.kind in SHORT)
+        bench = Bench(forker, folder, given, {}, {}, random.Random(0), few, chosen)
+        for case in chosen:
             with bench.place(case) as place:
                 rmtree(place / "out")
                 count = folder / "count"

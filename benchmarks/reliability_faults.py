@@ -23,12 +23,10 @@ from support.forking import Forker  # noqa: E402
 from support.survival import Trial, page  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "faults.md"
-IN_TURN = {"score", "score --rescore", "gate --model", "report --figures"}
-"""Cases that write in the way of another, or many files in the same way: each call meets one kind of fault."""
 SHORT_STEP = 37
 MEANINGS = {
     "eval": "a run of two conditions",
-    "score": "answers of a file; each call meets one of the faults in turn, as in the next two and with figures",
+    "score": "answers of a file",
     "score --rescore": "a run's texts read anew",
     "gate --model": "a candidate's run, its verdict, JUnit",
     "report html": "the page",
@@ -59,18 +57,12 @@ def trials(library: Path, folder: Path, step: int) -> Iterator[Trial]:
             whole.mkdir()
             count = whole / "count"
             expected = undisturbed(forker, case, given, whole, **environment(whole / "out", count, 0, "kill"))
-            planned = planned_faults(case, int(count.read_text()))[::step]
+            planned = [(at, kind) for at in range(1, int(count.read_text()) + 1) for kind in KINDS][::step]
             for done in pool.map(partial(trial, forker, case, given, whole, expected), planned):
                 if done.faults:
                     print(f"{done.kind}, {done.name}: {'; '.join(done.faults)}", flush=True)
                 yield done
             print(f"{case.kind}: {len(planned)} faults", flush=True)
-
-
-def planned_faults(case: Case, calls: int) -> list[tuple[int, str]]:
-    """Which faults are tried: number of the call, and kind."""
-    each = list(KINDS)
-    return [(at, k) for at in range(1, calls + 1) for k in ([each[at % len(each)]] if case.kind in IN_TURN else each)]
 
 
 def trial(forker: Forker, case: Case, given: Path, whole: Path, expected: Expected, planned: tuple[int, str]) -> Trial:
@@ -92,14 +84,20 @@ def main() -> None:
     """Try all faults and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=REPORT)
-    parser.add_argument("--short", action="store_true", help=f"only every {SHORT_STEP}th trial")
+    parser.add_argument("--step", type=int, default=1, help="try every n-th fault")
+    parser.add_argument("--short", action="store_const", dest="step", const=SHORT_STEP, help=f"--step {SHORT_STEP}")
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
         library = build(Path(folder))
         if library is None:
             sys.exit("needs a C compiler and Linux")
-        done = list(trials(library, Path(folder).resolve(), SHORT_STEP if given.short else 1))
-    made_by = "Made by `python benchmarks/reliability_faults.py`; refused: ended with exit code 2 or 5 and one line."
+        done = list(trials(library, Path(folder).resolve(), given.step))
+    step = f" --step {given.step}" if given.step > 1 else ""
+    left_out = f", which tries one fault in {given.step} over all calls" if given.step > 1 else ""
+    made_by = (
+        f"Made by `python benchmarks/reliability_faults.py{step}`{left_out}. Refused: ended with exit code 2 or 5 and "
+        "one line."
+    )
     text = page("Faults in system calls", INTRODUCTION, MEANINGS, done, made_by)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text, encoding="utf-8")

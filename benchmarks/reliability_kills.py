@@ -213,8 +213,8 @@ def main() -> None:
     rng, done = random.Random(given.seed), []
     with TemporaryDirectory() as folder:
         root = Path(folder).resolve()
-        every = trials(root / "commands", rng, 0.1 if given.short else 1.0)
-        for kind in (every, trainings(root, rng, 0 if given.short else KILLS["train"][0])):
+        every = [trials(root / "commands", rng, 0.1 if given.short else 1.0)]
+        for kind in every if given.short else [*every, trainings(root, rng, KILLS["train"][0])]:
             for each in kind:
                 done.append(each)
                 print(f"{len(done)}: {each.kind}, {each.name}: {'; '.join(each.faults) or 'survived'}", flush=True)
