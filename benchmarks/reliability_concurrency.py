@@ -273,7 +273,8 @@ def main() -> None:
         if library is None:
             sys.exit("needs a C compiler and Linux")
         done = list(trials(library, Path(folder).resolve(), given.short))
-    made_by = "Made by `python benchmarks/reliability_concurrency.py`; real disks are mounted for root alone."
+    short = " --short" if given.short else ""
+    made_by = f"Made by `python benchmarks/reliability_concurrency.py{short}`; real disks are mounted for root alone."
     text = page("Concurrency, drives and clocks", INTRODUCTION, MEANINGS, done, made_by)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text, encoding="utf-8")

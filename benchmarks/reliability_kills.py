@@ -207,19 +207,21 @@ def main() -> None:
     """Kill everything and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=REPORT)
-    parser.add_argument("--short", action="store_true", help="a kill in ten, and none of a training")
+    parser.add_argument("--share", type=float, default=1.0, help="of the kills; below 1 none of a training")
+    parser.add_argument("--short", action="store_const", dest="share", const=0.1, help="--share 0.1")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng, done = random.Random(given.seed), []
     with TemporaryDirectory() as folder:
         root = Path(folder).resolve()
-        every = [trials(root / "commands", rng, 0.1 if given.short else 1.0)]
-        for kind in every if given.short else [*every, trainings(root, rng, KILLS["train"][0])]:
+        every = [trials(root / "commands", rng, given.share)]
+        for kind in every if given.share < 1 else [*every, trainings(root, rng, KILLS["train"][0])]:
             for each in kind:
                 done.append(each)
                 print(f"{len(done)}: {each.kind}, {each.name}: {'; '.join(each.faults) or 'survived'}", flush=True)
     meanings = {kind: what for kind, (_, what) in KILLS.items()}
-    made_by = f"Made by `python benchmarks/reliability_kills.py --seed {given.seed}`."
+    share = f" --share {given.share:g}" if given.share < 1 else ""
+    made_by = f"Made by `python benchmarks/reliability_kills.py --seed {given.seed}{share}`."
     text = page("Kills at random moments", INTRODUCTION, meanings, done, made_by)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text, encoding="utf-8")

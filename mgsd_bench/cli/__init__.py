@@ -30,6 +30,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             raise UserError(error.spelled(ctx.meta.get(SPELLING, command_line)), error.code) from error
+        except BrokenPipeError as error:  # which click would end with 1, the gate's code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left would be tried again at the end
+            raise UserError("nobody reads the output any more; what was stored is kept", Exit.ENGINE) from error
 
 
 app = typer.Typer(
