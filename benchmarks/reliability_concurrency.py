@@ -44,7 +44,7 @@ MEANINGS = {
     "two writers": "the same command twice at once into one place",
     "two runs": "two runs of two models at once into one folder: one of them is stored, whole",
     "reader": "report, verify and baseline save of a run that is being written",
-    "many": "20 runs at once into 20 folders",
+    "many": "20 runs (5 in the short form) at once into as many folders",
     "full": "the disk is full from one call on",
     "over quota": "the same by a quota",
     "read-only": "the disk can only be read from one call on",
@@ -274,7 +274,10 @@ def main() -> None:
             sys.exit("needs a C compiler and Linux")
         done = list(trials(library, Path(folder).resolve(), given.short))
     short = " --short" if given.short else ""
-    made_by = f"Made by `python benchmarks/reliability_concurrency.py{short}`; real disks are mounted for root alone."
+    made_by = (
+        f"Made by `python benchmarks/reliability_concurrency.py{short}`; real disks are mounted for root alone, and the "
+        f"short form tries {', '.join(sorted(SHORT))} alone."
+    )
     text = page("Concurrency, drives and clocks", INTRODUCTION, MEANINGS, done, made_by)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(text, encoding="utf-8")
