@@ -275,8 +275,8 @@ def main() -> None:
         done = list(trials(library, Path(folder).resolve(), given.short))
     short = " --short" if given.short else ""
     made_by = (
-        f"Made by `python benchmarks/reliability_concurrency.py{short}`; real disks are mounted for root alone, and the "
-        f"short form tries {', '.join(sorted(SHORT))} alone."
+        f"Made by `python benchmarks/reliability_concurrency.py{short}`; real disks are mounted for root alone, "
+        f"and the short form tries {', '.join(sorted(SHORT))} alone."
     )
     text = page("Concurrency, drives and clocks", INTRODUCTION, MEANINGS, done, made_by)
     given.out.parent.mkdir(parents=True, exist_ok=True)
