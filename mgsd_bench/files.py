@@ -1,39 +1,134 @@
-"""Writing files whole or not at all."""
+"""Writing files and folders whole or not at all.
+
+What is being written has a name of its own beside its later one, locked while somebody writes it. A process that is
+killed leaves that behind, and the next one that writes the same takes it over.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # no advisory locks on Windows
+    fcntl = None  # type: ignore[assignment]
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what is there and no file, such as a device or a link to one, stays as it is.
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; also after a loss of power, it is the old one or the new one.
+
+    What is there and no file, such as a device or a link to one, stays as it is.
 
     Raises:
         OSError: it cannot be written.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "is there, and no file", str(path))
-    temporary = path.with_name(f"{_PREFIX.format(path.name)}{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
+    rest = memoryview(content.encode() if isinstance(content, str) else content)
+    # without locks, no two processes may share a name
+    temporary = path.with_name(f".{path.name}.tmp" if fcntl else f".{path.name}.{os.getpid()}.tmp")
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with _locked(temporary, lambda: os.open(temporary, flags, 0o666)) as descriptor:
+        try:
+            os.ftruncate(descriptor, 0)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)  # else the name could be on the disk before what it names
+            if fcntl:
+                temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    if not fcntl:  # where no open file gets another name
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a process that was killed while it wrote a file whole has left beside it."""
-    for leftover in path.parent.glob(f"{_PREFIX.format(path.name)}*.tmp"):
+    """Remove what a process that was killed while it wrote a file whole has left beside it.
+
+    Nobody else may be writing the file.
+    """
+    for leftover in path.parent.glob(f".{path.name}.*tmp"):
         leftover.unlink(missing_ok=True)
 
 
-_PREFIX = ".{}."
-"""How the name of a file that is being written begins, by the name that it will have."""
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to be filled, which gets the name ``out`` at the end of the block, or is removed if the block fails.
+
+    Args:
+        out: the new folder; it may be there if it is empty.
+
+    Raises:
+        OSError: it cannot be written, holds something, or is being written by another process.
+    """
+    target = out.resolve()
+    part = target.with_name(f".{target.name}.part")
+
+    def opened() -> int:
+        part.mkdir(parents=True, exist_ok=True)
+        return os.open(part, os.O_RDONLY) if fcntl else os.open(os.devnull, os.O_RDONLY)
+
+    with _locked(part, opened, wait=False):
+        try:
+            for entry in part.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            yield part
+            part.replace(target)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _locked(path: Path, opened: Callable[[], int], *, wait: bool = True) -> Iterator[int]:
+    """A file or folder, open in a way in which nobody else has it open.
+
+    Args:
+        path: its name.
+        opened: opens it.
+        wait: until nobody else has it.
+
+    Raises:
+        OSError: it cannot be opened, or is another process's and ``wait`` is off.
+    """
+    descriptor = opened()
+    try:
+        while fcntl and not _lock(descriptor, path, wait):
+            os.close(descriptor)  # whoever had it gave it its later name
+            descriptor = opened()
+        yield descriptor
+    finally:
+        with suppress(OSError):  # what had to be on the disk is there, by fsync
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, wait: bool) -> bool:
+    """Lock what is open; whether it still has its name."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno == errno.EWOULDBLOCK:
+            raise OSError(error.errno, "another process is writing it", str(path)) from error
+        if error.errno not in _NO_LOCKS:
+            raise
+        return True
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
+"""What some network file systems say to a lock, of folders above all."""
 
 
 def pretty_json(data: Any) -> str:

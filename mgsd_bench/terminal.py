@@ -20,6 +20,10 @@ class Terminal(Console):
     def __init__(self, *, file: IO[str] | None = None, width: int | None = None) -> None:
         super().__init__(markup=False, file=file, width=width)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line, which has an exit code for it; rich's own would be 1, the gate's."""
+        raise BrokenPipeError
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The renderable's segments; those that are not rich's own control codes, cleaned."""
         for segment in super().render(renderable, options):

@@ -5,7 +5,7 @@ A backend module is imported only when its backend is used, so vLLM and torch ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -146,6 +146,22 @@ class Metered(Protocol):
 
     def usage(self) -> dict[str, Any]:
         """What the session has sent and spent so far, as plain JSON values."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A backend that answers certain questions and no others."""
+
+    def check_asked(self, keys: Set[str]) -> None:
+        """Refuse a run that does not ask all of them.
+
+        Args:
+            keys: of all questions of the run, those that have been answered before too.
+
+        Raises:
+            UserError: there is an answer to a question that is not asked.
+        """
         ...
 
 

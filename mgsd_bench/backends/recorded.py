@@ -11,7 +11,7 @@ an answer becomes an error, and stays in the denominator.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -87,19 +87,20 @@ class RecordedBackend:
         """The file and its SHA-256."""
         return {"engine": "recorded", "model": str(self._path), "fingerprint": self._fingerprint}
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Yield the recorded answer to each request.
+    def check_asked(self, keys: Set[str]) -> None:
+        """Refuse answers to questions that are not among the run's.
 
         Raises:
-            UserError: an answer is to a question that is not asked; nothing has been yielded then.
+            UserError: there is one.
         """
-        keys = [request.key for request in requests]
-        asked = set(keys)
         for key, (number, _) in self._answers.items():
-            if key not in asked:
+            if key not in keys:
                 raise UserError(f"{self._path}:{number}: answers {key}, which this suite and condition do not ask")
-        for key in keys:
-            if key in self._answers:
-                yield self._answers[key][1]
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
+        """Yield the recorded answer to each request."""
+        for request in requests:
+            if request.key in self._answers:
+                yield self._answers[request.key][1]
             else:
-                yield Response(key, "", "error", error="no answer was recorded")
+                yield Response(request.key, "", "error", error="no answer was recorded")

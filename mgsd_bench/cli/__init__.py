@@ -15,6 +15,12 @@ from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
 from mgsd_bench.plain import say, say_error
 
+OF_DRIVES = {
+    getattr(errno, name, None)
+    for name in ("EIO", "ENODEV", "ENXIO", "ESTALE", "EREMOTEIO", "ETIMEDOUT", "EROFS", "ENOSPC", "EDQUOT", "EFBIG")
+} - {None}
+"""What goes wrong with a disk or a network drive at any time, in whatever is being done with its files."""
+
 
 class _Commands(TyperGroup):
     """The commands; what they refuse is said in the words in which their settings were given."""
@@ -24,6 +30,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except UserError as error:
             raise UserError(error.spelled(ctx.meta.get(SPELLING, command_line)), error.code) from error
+        except BrokenPipeError as error:  # which click would end with 1, the gate's code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left would be tried again at the end
+            raise UserError("nobody reads the output any more; what was stored is kept", Exit.ENGINE) from error
 
 
 app = typer.Typer(
@@ -74,6 +83,12 @@ def main() -> None:
             sys.exit(Exit.USAGE)
         if _debugging():
             raise
+        if isinstance(error, OSError) and error.errno in OF_DRIVES:
+            say_error(
+                f"{error.filename or 'a file'}: {error.strerror}; what was stored is kept: see to the drive and "
+                "run the same command again"
+            )
+            sys.exit(Exit.ENGINE)
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         say_error(
             f"a mistake of the program itself ({said}); what was stored is kept; please report it with what the same "

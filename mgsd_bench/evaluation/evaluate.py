@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from mgsd_bench.analysis.unread import EARLY, Unread
-from mgsd_bench.backends import BackendConfig, EngineError, Metered, Sampling, check_settings, open_backend
+from mgsd_bench.backends import BackendConfig, Bounded, EngineError, Metered, Sampling, check_settings, open_backend
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.prompts import CONDITIONS, Condition, PromptSet, load_prompts
@@ -161,7 +161,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
             if run.samples:
                 there = f"{len(run.samples)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
-            stopped = _ask(job, run, stages, len(to_ask), blocks, prompts, console)
+            stopped = _ask(job, run, stages, to_ask, blocks, prompts, console)
         summary = summary_of(run)
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
@@ -198,12 +198,13 @@ def _ask(
     job: Evaluation,
     run: RunFolder,
     stages: list[list[Question]],
-    total: int,
+    to_ask: list[Question],
     blocks: Blocks | None,
     prompts: PromptSet,
     console: Console,
 ) -> bool:
-    """Ask stage by stage; whether it stopped before the last."""
+    """Ask stage by stage what of all questions is left; whether it stopped before the last."""
+    total = len(to_ask)
     kept = f"answers are kept in {job.out}: run the same command again to go on"
     stopped = False
     session = {**provenance.provenance(), "started": provenance.now(), "config": job.config.to_json()}
@@ -215,6 +216,8 @@ def _ask(
         with open_backend(job.backend, job.config) as backend:
             session["backend"] = backend.describe()
             _check_weights(job, run, session["backend"])
+            if isinstance(backend, Bounded):
+                backend.check_asked({question.key for question in to_ask})
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.gating.settings import FOLDER
 from mgsd_bench.runs.sample import ordered
+from mgsd_bench.runs.stored import METRICS, RECORD, SAMPLES
 from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs.files import read_text
 
@@ -78,7 +80,8 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     """Keep a finished run as a baseline: run.json, episodes.jsonl, samples.jsonl and metrics.json.
 
     It stays a run folder, as plain text that version control compresses and compares by line. Samples are sorted, and
-    times, machine and command line are left out, so the same answers always make the same samples.jsonl.
+    times, machine and command line are left out, so the same answers always make the same samples.jsonl. A baseline is
+    one while it has a run.json, which is written last; what was stopped before is not finished, and saved anew.
 
     Args:
         path: the run folder.
@@ -104,22 +107,36 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
     target = folder / name
     if target.is_symlink():
         raise UserError(f"{target}: is a link, and a baseline is written to no other place; remove it")
-    if target.exists() and not force:
+    if not force and _is_taken(target):
         raise UserError(f"{target}: exists; give another name, or {option('force', True)} to overwrite it")
     samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
     texts = {
         EPISODES: read_text(path / EPISODES, MOST_OF_EPISODES),
-        "samples.jsonl": b"".join(sample.to_line() for sample in samples).decode(),
-        "metrics.json": pretty_json(summarise(run.frame).to_json()),
-        "run.json": pretty_json(_without_machine(run)),  # last: without it the folder is no run
+        SAMPLES: b"".join(sample.to_line() for sample in samples).decode(),
+        METRICS: pretty_json(summarise(run.frame).to_json()),
+        RECORD: pretty_json(_without_machine(run)),  # last: without it the folder is no run
     }
     try:
         target.mkdir(parents=True, exist_ok=True)
+        (target / RECORD).unlink(missing_ok=True)  # first: else it would be said of another run's answers
         for file, text in texts.items():
             write_whole(target / file, text)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
+
+
+def _is_taken(target: Path) -> bool:
+    """Whether there is anything but what was left when a baseline of that name was saved and that was stopped."""
+    try:
+        if not target.is_dir():
+            return os.path.lexists(target)
+        return not {entry.name for entry in target.iterdir()} <= _UNFINISHED
+    except OSError as error:
+        raise UserError(f"{target}: cannot be read ({error.strerror or error})") from error
+
+
+_UNFINISHED = {name for file in (EPISODES, SAMPLES, METRICS) for name in (file, f".{file}.tmp")} | {f".{RECORD}.tmp"}
 
 
 def _without_machine(run: Run) -> dict[str, Any]:

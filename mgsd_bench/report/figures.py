@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgsd_bench.files import write_whole
 from mgsd_bench.report import plotting
 from mgsd_bench.report.plotting import (
     BLUE,
@@ -274,8 +275,10 @@ def save(figure: Figure, path: Path) -> tuple[Path, Path]:
     """
     svg, png = (path.with_name(path.name + ending) for ending in (".svg", ".png"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    svg.write_bytes(to_svg(figure).encode())
-    figure.savefig(png, dpi=DPI, metadata={"Software": None})
+    write_whole(svg, to_svg(figure))
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=DPI, metadata={"Software": None}, format="png")
+    write_whole(png, drawn.getvalue())
     return svg, png
 
 

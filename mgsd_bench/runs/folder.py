@@ -17,6 +17,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Sequence, Set
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, Self
@@ -56,39 +57,33 @@ class RunFolder:
         Raises:
             UserError: the folder cannot be written, holds something else or another run, is damaged, or is in use.
         """
-        record_path, samples_path = path / RECORD, path / SAMPLES
-        record = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
         try:
             path.mkdir(parents=True, exist_ok=True)
-            answered = samples_path.exists() and samples_path.stat().st_size > 0
-            if record_path.exists():
-                found = read_record(path)
-                if answered:
-                    _check_same(path, found["identity"], identity)
-                    record = found
-            elif answered or any(entry != samples_path and entry.name[0] != "." for entry in path.iterdir()):
-                raise UserError(
-                    f"{option('out', path)}: the folder holds something that is not a run; name another folder"
-                )
-            if samples_path.exists():
-                open_regular(samples_path).close()
-            stream = FileIO(samples_path, "a+", opener=_in_its_place)
+            _record_of(path, identity)
+            if (path / SAMPLES).exists():
+                open_regular(path / SAMPLES).close()
+            stream = FileIO(path / SAMPLES, "a+", opener=_in_its_place)
         except OSError as error:
             raise _write_error(path, error) from error
         try:
             _lock(stream, path)
+            found = _record_of(path, identity)  # once more: by now another process may have begun a run, and ended
             _drop_half_line(stream)
             for name in (RECORD, EPISODES, METRICS):
                 remove_leftovers(path / name)
             kept = {sample.key: sample for sample in read_samples(path)}
             _check_asked(path, kept.values(), identity, {episode.id for episode in episodes})
             answered_before = {key: sample for key, sample in kept.items() if sample.outcome != "error"}
-            run = cls(path, record, stream, answered_before)
+            new = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
+            run = cls(path, found or new, stream, answered_before)
             run.write_record(status="running")
-            if not answered or not (path / EPISODES).exists():
+            if found is None or not (path / EPISODES).exists():
                 run._write(EPISODES, "".join(_episode_line(episode) for episode in episodes))
+        except OSError as error:
+            _close(stream)
+            raise _write_error(path, error) from error
         except BaseException:
-            stream.close()
+            _close(stream)
             raise
         return run
 
@@ -96,10 +91,10 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        _close(self._stream)
 
     def append(self, sample: Sample) -> None:
-        """Store a sample; it is with the operating system when this returns.
+        """Store a sample; it is with the operating system when this returns, on the disk before record or metrics are.
 
         Raises:
             UserError: the disk is full or the file cannot be written.
@@ -123,9 +118,36 @@ class RunFolder:
 
     def _write(self, name: str, text: str) -> None:
         try:
+            os.fsync(self._stream)  # so that no file says more than is there after a loss of power
             write_whole(self.path / name, text)
         except OSError as error:
             raise _write_error(self.path, error) from error
+
+
+def _record_of(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """What is recorded of the run in a folder; None if there is none, or one without a single answer.
+
+    Raises:
+        UserError: the folder holds another run, or something else.
+        OSError: it cannot be read.
+    """
+    samples = path / SAMPLES
+    answered = samples.exists() and samples.stat().st_size > 0
+    if (path / RECORD).exists():
+        found = read_record(path)
+        if not answered:
+            return None
+        _check_same(path, found["identity"], identity)
+        return found
+    if answered or any(entry != samples and entry.name[0] != "." for entry in path.iterdir()):
+        raise UserError(f"{option('out', path)}: the folder holds something that is not a run; name another folder")
+    return None
+
+
+def _close(stream: FileIO) -> None:
+    """Close a file, of which what had to be written was, or has failed before."""
+    with suppress(OSError):
+        stream.close()
 
 
 def _episode_line(episode: Episode) -> str:

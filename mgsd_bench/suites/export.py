@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.files import write_whole
+from mgsd_bench.files import whole_folder
 from mgsd_bench.suites.suite import digest
 from mgsd_envs import get_task
 
@@ -35,27 +35,28 @@ def record(episode: Episode) -> dict[str, Any]:
 
 
 def write_folder(episodes: Sequence[Episode], out: Path, size: int) -> None:
-    """Write ``images/*.png``, ``episodes.jsonl`` and ``suite.json`` (digest and counts).
+    """Write ``images/*.png``, ``episodes.jsonl`` and ``suite.json`` (digest and counts), whole or not at all.
 
     Raises:
         UserError: the folder is not empty or cannot be written.
     """
     _fresh(out)
     try:
-        (out / "images").mkdir(parents=True)
-        with (out / "episodes.jsonl").open("w", encoding="utf-8") as stream:
-            for episode in episodes:
-                name = f"images/{_file_name(episode)}"
-                (out / name).write_bytes(_png(episode, size))
-                stream.write(json.dumps({**record(episode), "image": name}) + "\n")
-        about = {"episodes": len(episodes), "digest": digest(episodes), "image_size": size}
-        write_whole(out / "suite.json", json.dumps(about, indent=2) + "\n")
+        with whole_folder(out) as part:
+            (part / "images").mkdir()
+            with (part / "episodes.jsonl").open("w", encoding="utf-8") as stream:
+                for episode in episodes:
+                    name = f"images/{_file_name(episode)}"
+                    (part / name).write_bytes(_png(episode, size))
+                    stream.write(json.dumps({**record(episode), "image": name}) + "\n")
+            about = {"episodes": len(episodes), "digest": digest(episodes), "image_size": size}
+            (part / "suite.json").write_text(json.dumps(about, indent=2) + "\n")
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder") from error
+        raise _cannot_write(out, error) from error
 
 
 def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
-    """Write a folder for ``datasets.load_from_disk``, with the picture in the column ``image``.
+    """Write a folder for ``datasets.load_from_disk``, with the picture in the column ``image``, whole or not at all.
 
     Raises:
         UserError: the datasets library is not installed, or the folder is not empty or cannot be written.
@@ -87,14 +88,23 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
         }
     )
     try:
-        Dataset.from_list(list(rows()), features=features).save_to_disk(str(out))
+        with whole_folder(out) as part:
+            Dataset.from_list(list(rows()), features=features).save_to_disk(str(part))
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error}); name another folder") from error
+        raise _cannot_write(out, error) from error
 
 
 def _fresh(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    try:
+        holds = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    if holds:
         raise UserError(f"{out}: already holds something; name a new folder")
+
+
+def _cannot_write(out: Path, error: OSError) -> UserError:
+    return UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder")
 
 
 def _png(episode: Episode, size: int) -> bytes:

@@ -19,6 +19,25 @@ KINDS = {
 }
 """What may happen to a call, and how the injector is told."""
 
+LASTING = {
+    "full": (errno.ENOSPC, "writes"),
+    "over quota": (errno.EDQUOT, "writes"),
+    "read-only": (errno.EROFS, "writes"),
+    "stale": (errno.ESTALE, "all"),
+    "gone": (errno.ENODEV, "all"),
+    "broken": (errno.EIO, "all"),
+}
+"""What may happen to a drive from a call on: the error, and whether what reads fails as well."""
+
+
+def environment(root: Path, count: Path, at: int, kind: str) -> dict[str, str]:
+    """What tells the injector to make the call of number ``at`` below ``root`` fail, and to count them."""
+    number, span = LASTING.get(kind) or (KINDS[kind], "one")
+    return {
+        "FAULT_ROOT": str(root), "FAULT_AT": str(at), "FAULT_KIND": str(number), "FAULT_SPAN": span,
+        "FAULT_COUNT": str(count), "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+
 
 def build(folder: Path) -> Path | None:
     """Compile the injector; None where there is no C compiler, or no way to preload."""
@@ -39,12 +58,8 @@ def run(library: Path, root: Path, words: list[str], at: int = 0, kind: str = "k
     """
     count = root.parent / f"{root.name}.count"
     count.write_text("0")
-    environment = {
-        **os.environ, "LD_PRELOAD": str(library), "FAULT_ROOT": str(root), "FAULT_AT": str(at),
-        "FAULT_KIND": KINDS[kind], "FAULT_COUNT": str(count), "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
     ended = subprocess.run(
-        [sys.executable, "-m", "mgsd_bench", *words], capture_output=True, text=True, env=environment, timeout=120,
-        check=False,
+        [sys.executable, "-m", "mgsd_bench", *words], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "LD_PRELOAD": str(library), **environment(root, count, at, kind)},
     )  # fmt: skip
     return ended.returncode, ended.stdout + ended.stderr, int(count.read_text())

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +33,7 @@ class Ended:
     """How a command ended.
 
     Attributes:
-        code: its exit code; None if it was killed at its limit.
+        code: its exit code; None if it was killed as it was asked for.
         seconds: wall time.
         rss: largest resident memory in MB.
         shown: what it wrote to its output and to its errors.
@@ -50,14 +50,16 @@ class Forker:
 
     Args:
         engines: import transformers once too, for commands that load a checkpoint.
+        environment: for all of them.
     """
 
-    def __init__(self, *, engines: bool = False) -> None:
+    def __init__(self, *, engines: bool = False, **environment: str) -> None:
         self._engines = engines
+        self._environment = environment
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100",
-                       ENGINES: "1" if self._engines else ""}  # fmt: skip
+        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
+        environment = {**os.environ, **alone, ENGINES: "1" if self._engines else "", **self._environment}
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -72,23 +74,40 @@ class Forker:
         self._process.wait(60)
 
     def run(
-        self, words: Sequence[str], file: Path, limit: float, *, cwd: Path | None = None, **environment: str
+        self,
+        words: Sequence[str],
+        file: Path,
+        limit: float,
+        *,
+        full: tuple[Path, int] | None = None,
+        cwd: Path | None = None,
+        **environment: str,
     ) -> Ended:
-        """Run ``mgsd-bench`` with these words, for at most ``limit`` seconds; its output goes to ``file``."""
+        """Run ``mgsd-bench`` with these words; its output goes to ``file``.
+
+        It is killed after ``limit`` seconds, and as soon as the files below the path of ``full`` have so many bytes.
+        """
+        file.touch()  # a command may be killed before it writes anything
+        job = {"words": words, "file": str(file), "limit": limit, "environment": environment}
+        end = self._send({**job, "full": full and (str(full[0]), full[1]), "cwd": str(cwd or Path.cwd())})
+        return Ended(end["code"], end["seconds"], end["rss"], file.read_bytes().decode(errors="backslashreplace"))
+
+    def _send(self, what: dict[str, Any]) -> dict[str, Any]:
+        """Have a job done, and wait for how it ends."""
         with self._changed:
             job, self._jobs = self._jobs, self._jobs + 1
-            line = {
-                "job": job, "words": words, "file": str(file), "limit": limit, "environment": environment,
-                "cwd": str(cwd or Path.cwd()),
-            }  # fmt: skip
             assert self._process.stdin
-            self._process.stdin.write(json.dumps(line) + "\n")
+            self._process.stdin.write(json.dumps({"job": job, **what}) + "\n")
             self._process.stdin.flush()
             while job not in self._ended:
                 assert self._process.poll() is None
                 self._changed.wait(5.0)
-            end = self._ended.pop(job)
-        return Ended(end["code"], end["seconds"], end["rss"], file.read_bytes().decode(errors="backslashreplace"))
+            return self._ended.pop(job)
+
+    def warm(self, *commands: Sequence[str]) -> None:
+        """Run commands where all later ones are forked from, so that those need not import what these do."""
+        for words in commands:
+            assert self._send({"words": words, "warm": True})["code"] == 0
 
     def _listen(self) -> None:
         assert self._process.stdout
@@ -131,6 +150,31 @@ def _child(job: dict[str, Any]) -> None:
         os._exit(code)
 
 
+def _quietly(words: Sequence[str]) -> int:
+    """The exit code of a command in this process, and whatever it imported left where it is."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        code = _main(words)
+    gc.collect()
+    gc.freeze()
+    return code
+
+
+def _bytes(folder: str) -> int:
+    """Bytes of all files below a folder, some of which may be gone by now."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(path, name).stat().st_size
+    return total
+
+
+def _is_over(job: dict[str, Any], began: float) -> bool:
+    """Whether a job has come to the moment at which it is to be killed."""
+    full = job["full"]
+    return time.monotonic() - began > job["limit"] or (full is not None and _bytes(full[0]) >= full[1])
+
+
 def _warm_up() -> None:
     """Import and draw once what every command would import and draw anew."""
     import anyio._backends._asyncio  # noqa: F401
@@ -139,11 +183,11 @@ def _warm_up() -> None:
     import mgsd_bench.backends.chat_servers
     import mgsd_bench.backends.openai
 
-    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with TemporaryDirectory() as folder:
         run, page = str(Path(folder) / "run"), str(Path(folder) / "report.html")
         questions = ["--suite", "smoke", "--tasks", "frozenlake", "--levels", "3", "--prompts", "compact"]
-        assert _main(["eval", "--backend", "scripted", "--model", "random", *questions, "--out", run]) == 0
-        assert _main(["report", run, "--out", page]) == 0
+        assert _quietly(["eval", "--backend", "scripted", "--model", "random", *questions, "--out", run]) == 0
+        assert _quietly(["report", run, "--out", page]) == 0
     if os.environ.get(ENGINES):
         from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen3VLForConditionalGeneration  # noqa: F401
 
@@ -158,20 +202,24 @@ def _serve() -> None:
     killed: set[int] = set()
     pending, is_open = b"", True
     while is_open or running:
-        if is_open and select.select([0], [], [], 0.01)[0]:
+        if is_open and select.select([0], [], [], 0.002 if running else 0.1)[0]:
             data = os.read(0, 65_536)
             is_open = bool(data)
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 job = json.loads(line)
+                if job.get("warm"):
+                    end = {"job": job["job"], "code": _quietly(job["words"]), "seconds": 0.0, "rss": 0.0}
+                    os.write(1, (json.dumps(end) + "\n").encode())
+                    continue
                 pid = os.fork()
                 if pid == 0:
                     _child(job)
                 running[pid] = job, time.monotonic()
         elif not is_open:
-            time.sleep(0.01)
+            time.sleep(0.002)
         for pid, (job, began) in list(running.items()):
-            if pid not in killed and time.monotonic() - began > job["limit"]:
+            if pid not in killed and _is_over(job, began):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
             gone, status, used = os.wait4(pid, os.WNOHANG)

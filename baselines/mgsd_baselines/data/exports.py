@@ -7,8 +7,6 @@ the rows are, and the recipe they come from.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from mgsd_baselines.data.dataset import counts, excluded_keys, rows_digest, stage_rows
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.files import whole_folder
 from mgsd_bench.runs.provenance import provenance
 
 if TYPE_CHECKING:
@@ -76,25 +75,20 @@ def export(recipe: Recipe, stage_name: str, fmt: Format, out: Path) -> ExportSum
     _refuse_full(out)
     rows = stage_rows(stage, recipe)
     write = _line_writer(fmt, stage, rows)
-    target = out.resolve()
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.mkdir(parents=True)
-        pictures = _write_pictures(rows, part, stage.data.image_size)
-        with (part / ROWS).open("w", encoding="utf-8") as stream:
-            for row in rows:
-                stream.write(json.dumps(write(row), ensure_ascii=False) + "\n")
-        if fmt == "llamafactory":
-            _write_json(part / "dataset_info.json", {f"{recipe.name}-{stage.name}": _LLAMAFACTORY})
-        summary = ExportSummary(len(rows), pictures, rows_digest(rows), out)
-        _write_json(part / "data.json", _about(recipe, stage, fmt, rows, summary))
-        part.replace(target)
+        with whole_folder(out) as part:
+            pictures = _write_pictures(rows, part, stage.data.image_size)
+            with (part / ROWS).open("w", encoding="utf-8") as stream:
+                for row in rows:
+                    stream.write(json.dumps(write(row), ensure_ascii=False) + "\n")
+            if fmt == "llamafactory":
+                _write_json(part / "dataset_info.json", {f"{recipe.name}-{stage.name}": _LLAMAFACTORY})
+            summary = ExportSummary(len(rows), pictures, rows_digest(rows), out)
+            _write_json(part / "data.json", _about(recipe, stage, fmt, rows, summary))
     except OSError as error:
         raise UserError(
             f"{option('out', out)}: cannot be written ({error.strerror or error}); name another folder"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return summary
 
 

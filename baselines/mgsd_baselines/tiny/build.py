@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.errors import UserError
+from mgsd_bench.files import whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
@@ -93,7 +94,7 @@ def build_tiny(
         ``out``.
 
     Raises:
-        UserError: ``out`` is not empty, or torch and transformers are not installed.
+        UserError: ``out`` is not empty or cannot be written, or torch and transformers are not installed.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"{out}: already there; name a new or empty folder")
@@ -103,13 +104,16 @@ def build_tiny(
     patch_torchvision()
     tokenizer = _tokenizer(phrases)
     model = _model(tokenizer, seed, hidden, layers, vision_hidden, vision_layers, max_length, initializer_range)
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out)
-    with _no_progress_bar():
-        model.save_pretrained(out)
-    # written by hand, as the released checkpoints have them, since making the objects takes torchvision
-    _write_json(out / "preprocessor_config.json", _image_processor())
-    _write_json(out / "video_preprocessor_config.json", _video_processor())
+    try:
+        with whole_folder(out) as part:
+            tokenizer.save_pretrained(part)
+            with _no_progress_bar():
+                model.save_pretrained(part)
+            # written by hand, as the released checkpoints have them, since making the objects takes torchvision
+            _write_json(part / "preprocessor_config.json", _image_processor())
+            _write_json(part / "video_preprocessor_config.json", _video_processor())
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
     return out
 
 

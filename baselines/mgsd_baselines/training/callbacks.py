@@ -17,6 +17,8 @@ from rich import progress
 from rich.console import Console
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
+from mgsd_bench.files import write_whole
+
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
@@ -44,9 +46,7 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line, row in _rows(self.path) if row["step"] <= state.global_step] if state.global_step else []
-        part = self.path.with_name(self.path.name + ".part")
-        part.write_text("".join(f"{line}\n" for line in kept))
-        part.replace(self.path)
+        write_whole(self.path, "".join(f"{line}\n" for line in kept))
 
     def on_log(
         self,

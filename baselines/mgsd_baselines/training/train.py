@@ -17,13 +17,14 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import PartialState
 from transformers import set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import logging
 
 from mgsd_baselines.data.dataset import as_dataset, counts, rows_digest, stage_rows, val_episodes
@@ -71,6 +72,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
     for stage in recipe.stages:
         folder = out / stage.name
         if (folder / "training.json").is_file():
+            if state.is_main_process:
+                shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of a process that was killed as it did this
             report(f"{stage.name}: finished before, in {folder}")
         else:
             with state.local_main_process_first():
@@ -98,10 +101,13 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
                 f"{option('out')}"
             )
         return
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"{option('out', out)}: not empty, and no training; name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(file, json.dumps(recipe.to_json(), indent=2) + "\n")
+    try:
+        if out.is_dir() and {entry.name for entry in out.iterdir()} - {f".{file.name}.tmp"}:
+            raise UserError(f"{option('out', out)}: not empty, and no training; name another folder")
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(file, json.dumps(recipe.to_json(), indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"{option('out', out)}: cannot be written ({error.strerror or error})") from error
 
 
 def _recipe_of(file: Path) -> Any:
@@ -154,8 +160,7 @@ def _run(
         validator=validator,
     )
     quiet(trainer)
-    resumed = get_last_checkpoint(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
-    trainer.train(resume_from_checkpoint=resumed)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
     trained = folder / "checkpoints" / "trained"
     if trainer.is_fsdp_enabled:
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
@@ -184,6 +189,21 @@ def _run(
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     state.wait_for_everyone()
     report(f"{stage.name}: {folder} after {trainer.state.global_step} steps")
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end: the trainer's state comes last, and in place.
+
+    Args:
+        folder: where a trainer keeps its checkpoints; it need not be there.
+    """
+    steps = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]
+    for step in sorted(map(int, filter(str.isdecimal, steps)), reverse=True):
+        path = folder / f"checkpoint-{step}"
+        with suppress(OSError, ValueError):
+            json.loads((path / TRAINER_STATE_NAME).read_bytes())
+            return str(path)
+    return None
 
 
 def _base_and_adapter(recipe: Recipe, stage: Stage, start: str) -> tuple[str, Path | None]:

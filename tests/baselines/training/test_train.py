@@ -16,7 +16,7 @@ from mgsd_baselines.recipe import Recipe
 from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.training.models import ADAPTER, load_model, load_processor
 from mgsd_baselines.training.sft import StepSampler
-from mgsd_baselines.training.train import train
+from mgsd_baselines.training.train import _claim, last_checkpoint, train
 from mgsd_bench.errors import UserError
 from support.killing import mgsd_killed_at
 
@@ -207,6 +207,33 @@ def test_killed_and_resumed_ends_as_if_never_killed(stage: str, trainers: ForkSe
     ]
     for (name, one), other in zip(weights[0].state_dict().items(), weights[1].state_dict().values(), strict=True):
         assert torch.equal(one, other), name
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path / "none") is None
+    for step, state in ((2, "{}"), (10, "{}"), (12, '{"global_step'), (14, None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if state is not None:
+            (folder / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-best").mkdir()
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+
+
+def test_what_a_process_killed_at_either_end_has_left_is_no_obstacle(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "out")
+    (folder / "recipe.json").rename(folder / ".recipe.json.tmp")
+    with pytest.raises(UserError, match="not empty"):
+        train(smoke(), folder, resume=True)
+    (folder / ".recipe.json.tmp").rename(folder / "recipe.json")
+    (folder / "self-distill" / "checkpoints").mkdir()
+    train(smoke(), folder, resume=True, report=lambda line: None)
+    assert not (folder / "self-distill" / "checkpoints").exists()
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / ".recipe.json.tmp").write_text("{")
+    _claim(smoke(), begun, resume=True)
+    assert [path.name for path in begun.iterdir()] == ["recipe.json"]
 
 
 def test_steps_see_the_same_rows_sorted() -> None:
