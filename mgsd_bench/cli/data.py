@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,10 +132,9 @@ def show_command(
     image = draw_plan(episode, actions, size)
     result = rollout(get_task(episode.task), episode.state, actions)
     if out:
-        try:
-            image.save(out, "PNG")
-        except OSError as error:
-            raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+        picture = BytesIO()
+        image.save(picture, "PNG")
+        options.write("--out", out, picture.getvalue())
     else:
         console = Terminal()
         if console.is_terminal:

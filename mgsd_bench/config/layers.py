@@ -15,6 +15,9 @@ from typing import Any
 
 from mgsd_bench.errors import UserError, option
 
+MOST_VALUES = 100_000
+"""Values of a file, aliases written out: ten lines of aliases of aliases would be a billion."""
+
 Key = tuple[str | int, ...]
 """A place in nested mappings and lists, from the outside in."""
 
@@ -181,12 +184,31 @@ def parse_yaml(text: str, origin: str) -> Any:
         "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
     )
     try:
-        return yaml.load(text, Loader)
+        found = yaml.load(text, Loader)
+        if _written_out(found, {}) > MOST_VALUES:
+            raise ValueError(f"its aliases stand for more than {MOST_VALUES:,} values; write out what is needed")
+        return found
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{origin}:{mark.line + 1}" if mark else origin
         problem = getattr(error, "problem", None) or error
         raise UserError(f"{where}: not YAML, or no YAML that can be read: {problem}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # as PyYAML's code happens to raise
+        raise UserError(
+            f"{origin}: no YAML that can be read: a tag such as !!int stands before something else; leave it out"
+        ) from error
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values it is where every alias is written out; a long text is several."""
+    if isinstance(value, str):
+        return 1 + len(value) // 100
+    if not isinstance(value, Mapping | list | tuple | set):
+        return 1
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_written_out(each, known) for each in inner)
+    return known[id(value)]
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:

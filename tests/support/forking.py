@@ -1,12 +1,13 @@
 """Whole commands in processes of their own, measured, without the seconds that an interpreter takes to start.
 
-``python forking.py`` imports the command line once, and forks for every job that it is told of: one JSON object a line
+``python forking.py [MODULE ...]`` imports the command line once, and forks for every job that it is told of: one JSON object a line
 on its input, one on its output as each job ends.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -23,6 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
+
+ABROAD = "tried to reach"
+"""What a command that may reach this machine alone says when it tries for more."""
 
 MOST_DATA = 3 * 2**30  # bytes; a process that wants more gets a MemoryError, and the machine lives
 
@@ -45,12 +50,19 @@ class Ended:
 
 
 class Forker:
-    """Runs commands, several at a time if threads ask for them, as a context manager."""
+    """Runs commands, several at a time if threads ask for them, as a context manager.
+
+    Args:
+        modules: further modules that are imported once for all of them.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
 
     def __enter__(self) -> Self:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, __file__, *self._modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self._ended: dict[int, dict[str, Any]] = {}
         self._changed, self._jobs = threading.Condition(), 0
@@ -62,11 +74,17 @@ class Forker:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def run(self, words: Sequence[str], file: Path, limit: float, **environment: str) -> Ended:
-        """Run ``mgsd-bench`` with these words, for at most ``limit`` seconds; its output goes to ``file``."""
+    def run(
+        self, words: Sequence[str], file: Path, limit: float, folder: Path | None = None, **environment: str
+    ) -> Ended:
+        """Run ``mgsd-bench`` with these words, for at most ``limit`` seconds; its output goes to ``file``.
+
+        In a ``folder``, if one is given; then it can reach this machine alone, and says so where it tries for more.
+        """
         with self._changed:
             job, self._jobs = self._jobs, self._jobs + 1
             line = {"job": job, "words": words, "file": str(file), "limit": limit, "environment": environment}
+            line["folder"] = None if folder is None else str(folder)
             assert self._process.stdin
             self._process.stdin.write(json.dumps(line) + "\n")
             self._process.stdin.flush()
@@ -109,11 +127,29 @@ def _child(job: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
         os.environ.update(job["environment"])
+        if job["folder"] is not None:
+            tempfile.tempdir = None  # that of its own environment
+            os.chdir(job["folder"])
+            sys.addaudithook(_stay_here)
         code = _main(job["words"])
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
+    """Let no connection leave this machine."""
+    place = None
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        place = arguments[1][0]
+    elif event == "socket.getaddrinfo":
+        place = arguments[0]
+    if isinstance(place, bytes):
+        place = place.decode(errors="replace")
+    if place not in (None, "", "localhost", "::1") and not str(place).startswith("127."):
+        os.write(2, f"{ABROAD} {place!a}\n".encode())
+        raise PermissionError(f"not to {place}")
 
 
 def _warm_up() -> None:
@@ -123,6 +159,9 @@ def _warm_up() -> None:
 
     import mgsd_bench.backends.chat_servers
     import mgsd_bench.backends.openai  # noqa: F401
+
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
 
     with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         run, page = str(Path(folder) / "run"), str(Path(folder) / "report.html")
