@@ -37,13 +37,14 @@ SHORT = 100
 HEAVY = ("torch", "transformers", "trl", "mgsd_bench.report.html", "scipy.stats", "pydantic")
 
 INTRODUCTION = f"""\
-Random command lines: a command, drawn evenly; a line that it ends well with; and in it one to six options of the command,
-read from the command line itself, words put in, left out or exchanged. Values are empty, huge, negative, not a number,
-10,000 letters long, in other scripts, control characters, bytes that are no text, paths to devices, pipes, folders, links,
-loops, missing files, files of other commands, and `..`. Each runs in a process and in a folder of its own, with a home
-and a folder for temporary files of its own. Survived means: it ends within {LIMIT:g} s with an exit code from 0 to 5; no
-traceback and no control character is shown, and something is said where it fails; files are made, changed or removed
-only where the line asked for it, and no temporary file is left; no connection leaves this machine."""
+Random command lines: a command, drawn evenly; a line that it ends well with; and in it one to six options of the
+command, read from the command line itself, words put in, left out or exchanged. Values are empty, huge, negative, not a
+number, 10,000 letters long, in other scripts, control characters, bytes that are no text, paths to devices, pipes,
+folders, links, loops, missing files, files of other commands, and `..`. Each runs in a process and in a folder of its
+own, with a home and a folder for temporary files of its own. Survived means: it ends within {LIMIT:g} s with an exit
+code from 0 to 5; no traceback and no control character is shown, and something is said where it fails; files are made,
+changed or removed only where the line asked for it, and no temporary file is left (caches of matplotlib and torch
+aside); no connection leaves this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,10 @@ def run(count: int, seed: int, at_once: int, only: int | None) -> list[Outcome]:
     """Run the lines of a seed."""
     done: list[Outcome] = []
     lock = Lock()
-    with Forker(*HEAVY) as forker, TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
+    with (
+        Forker(*HEAVY) as forker,
+        TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name,
+    ):
         ready = Path(name) / "ready"
         make_ready(forker, ready)
 
@@ -189,18 +193,21 @@ def page(done: Sequence[Outcome], seed: int) -> str:
         survived = sum(not each.problems for each in these)
         ends = ", ".join(f"{code}: {number}" for code, number in sorted(codes.items()))
         wall, memory = max(each.ended.seconds for each in these), max(each.ended.rss for each in these)
-        what = f"{len(options(known[name]))} options" if name else ""
-        rows.append(
-            f"| {f'`{name}`' if name else '**all**'} | {what} | {len(these)} | {survived} | {ends} | {wall:.1f} | {memory:.0f} |"
-        )
+        title, what = (f"`{name}`", f"{len(options(known[name]))} options") if name else ("**all**", "")
+        rows.append(f"| {title} | {what} | {len(these)} | {survived} | {ends} | {wall:.1f} | {memory:.0f} |")
     used = {(each.line.command, option) for each in done for option in each.line.options}
-    missing = [f"{name} {option}" for name, command in known.items() for option in options(command) if (name, option) not in used]
+    missing = [
+        f"{name} {option}"
+        for name, command in known.items()
+        for option in options(command)
+        if (name, option) not in used
+    ]
     every = sum(len(options(command)) for command in known.values())
     rows += [
-        "", f"Made by `python benchmarks/fuzz_commands.py --count {len(done)} --seed {seed}`. {every - len(missing)} of {every} "
-        f"options were on a line{': all but ' + ', '.join(missing) if missing else ''}. Memory counts what the process "
-        "that starts them has imported. Training is run with `--dry-run`, models are scripted ones or behind a server "
-        "that is not there.",
+        "", f"Made by `python benchmarks/fuzz_commands.py --count {len(done)} --seed {seed}`. {every - len(missing)} "
+        f"of {every} options were on a line{': all but ' if missing else ''}{', '.join(missing)}. Memory counts what the "
+        "process that starts them has imported. Training is run with `--dry-run`; models are scripted ones, or behind "
+        "a server that is not there.",
     ]  # fmt: skip
     lost = [f"- {each.number}: `{shown(each.line)}`: {'; '.join(each.problems)}" for each in done if each.problems]
     return "\n".join([*rows, *(["", "Not survived:", "", *lost] if lost else []), ""])

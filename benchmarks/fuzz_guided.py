@@ -2,9 +2,9 @@
 
     python benchmarks/fuzz_guided.py [TARGET ...] [--seconds 600] [--corpus DIR] [--short] [--out FILE] [--keep]
 
-Targets and their promises are those of ``tests/support/fuzz_targets.py``. Inputs that reach new branches stay in DIR, and
-so do those that break a promise, below ``broken``. ``--keep`` puts the few that together reach nearly all of it into
-``tests/fuzz``, which every run of the tests replays. Without atheris (``pip install atheris``) the same inputs are
+Targets and their promises are those of ``tests/support/fuzz_targets.py``. Inputs that reach new branches stay in DIR,
+and so do those that break a promise, below ``broken``. ``--keep`` puts the few that together reach nearly all of it
+into ``tests/fuzz``, which every run of the tests replays. Without atheris (``pip install atheris``) the same inputs are
 changed at random. Writes ``reports/reliability/fuzz.md``. Exits with 1 if a promise was broken.
 """
 
@@ -193,19 +193,19 @@ def page(results: Sequence[Result]) -> str:
         "| class | what | n | survived | s | a second | branches | corpus |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]  # fmt: skip
-    for each in results:
-        rows.append(
-            f"| {each.target} | {TARGETS[each.target].what} | {each.inputs} | {each.inputs - each.broken} | "
-            f"{each.seconds:.0f} | {each.inputs / max(each.seconds, 1e-9):.0f} | {each.branches or '–'} | {each.corpus} |"
-        )
+    rows += [
+        f"| {each.target} | {TARGETS[each.target].what} | {each.inputs} | {each.inputs - each.broken} | "
+        f"{each.seconds:.0f} | {each.inputs / max(each.seconds, 1):.0f} | {each.branches or '–'} | {each.corpus} |"
+        for each in results
+    ]
     total, lost = sum(each.inputs for each in results), sum(each.broken for each in results)
     seconds = sum(each.seconds for each in results)
     rows.append(f"| **all** |  | {total} | {total - lost} | {seconds:.0f} | {total / max(seconds, 1e-9):.0f} |  |  |")
     how = Counter("guided by coverage" if each.guided else "changed at random, unguided" for each in results)
     rows += [
         "", "Made by `python benchmarks/fuzz_guided.py`, a target after the other for the seconds that its row says "
-        f"({', '.join(f'{number} targets {word}' for word, number in how.items())}). n: inputs; branches: of our code, as "
-        "libFuzzer counts them; corpus: inputs that each reach something new.",
+        f"({', '.join(f'{number} targets {word}' for word, number in how.items())}). n: inputs; branches: of our code, "
+        "as libFuzzer counts them; corpus: inputs that each reach something new."
     ]  # fmt: skip
     faults = [f"- {each.target}: {fault}" for each in results for fault in each.faults.values()]
     return "\n".join([*rows, *(["", "Not survived:", "", *faults] if faults else []), ""])

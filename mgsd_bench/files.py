@@ -47,10 +47,10 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether something is there that is no file of its folder: ``/dev/stdout`` is special where it leads to a file too."""
+    """Whether something is there that is no file of its folder; ``/dev/stdout`` is none even if it leads to one."""
     if not path.exists() or path.is_dir():
         return False
-    return not path.is_file() or path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.is_symlink()
+    return not path.is_file() or (path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.is_symlink())
 
 
 def _as_bytes(text: str | bytes) -> bytes:

@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,42 +18,62 @@ import typer.main
 from mgsd_bench.cli import app
 
 SOUND: dict[str, tuple[str, ...]] = {
-    "eval": ("--model random --backend scripted --suite smoke --tasks frozenlake --levels 3 --limit 2 --prompts compact --out new",
-             "--config eval.yaml --out new",
-             "--model fake --backend openai --base-url http://127.0.0.1:9/v1 -M retries=0 -M patience=0.1 --suite smoke --limit 1"),
-    "score": ("--answers answers.jsonl --suite smoke --tasks frozenlake --levels 3 --limit 2 --out new", "--rescore run --out new"),
+    "eval": (
+        "--model random --backend scripted --suite smoke --levels 3 --limit 2 --prompts compact --out new",
+        "--config eval.yaml --out new",
+        "--model fake --backend openai --base-url http://127.0.0.1:9/v1 -M patience=0.1 --suite smoke --limit 1",
+    ),
+    "score": (
+        "--answers answers.jsonl --suite smoke --tasks frozenlake --levels 3 --limit 2 --out new",
+        "--rescore run --out new",
+    ),
     "verify": ("run", "run other kept"),
     "diagnose": ("run", "--model random --backend scripted --suite smoke --levels 3 --limit 1 --out new"),
-    "report": ("run other", "run other --format csv --out new.csv", "run --format html --out new.html", "run --figures new"),
+    "report": (
+        "run other",
+        "run other --format csv --out new.csv",
+        "run --format html --out new.html",
+        "run --figures new",
+    ),
     "compare": ("run other", "run other --out new.json"),
-    "gate": ("--baseline run --candidate other", "--baseline run --candidate other --policy policy.yaml --json new.json",
-             "--baseline kept --dir baselines --model oracle --backend scripted --out new --junit new.xml --markdown new.md"),
+    "gate": (
+        "--baseline run --candidate other",
+        "--baseline run --candidate other --policy policy.yaml --json new.json",
+        "--baseline kept --dir baselines --model oracle --backend scripted --out new --junit new.xml --markdown new.md",
+    ),
     "power": ("--discordance 5 --suite smoke", "--from run other"),
     "noise": ("--runs run other", "--model random --backend scripted --suite smoke --levels 3 --limit 1 --out new"),
     "baseline save": ("run again --dir baselines", "run kept --dir baselines --force"),
     "baseline list": ("--dir baselines",),
     "baseline show": ("kept --dir baselines", "run"),
-    "generate": ("new --suite smoke --tasks maze --levels 3 --limit 1 --size 64", "new --tasks frozenlake --levels 4 --count 2"),
+    "generate": (
+        "new --suite smoke --tasks maze --levels 3 --limit 1 --size 64",
+        "new --tasks frozenlake --levels 4 --count 2",
+    ),
     "show": ("frozenlake/4/0007", "frozenlake/4/0000 --suite smoke --plan RDD --out new.png --size 128"),
     "tasks": ("",),
     "models tiny": ("new",),
     "suites": ("",),
     "suites verify": ("data", "data --image original --strict"),
     "train run": ("tiny-smoke --dry-run --set data.count=5", "recipe.yaml --dry-run"),
-    "train data": ("recipe.yaml --stage cold-start --out new", "recipe.yaml --stage self-distill --out new --format ms-swift"),
+    "train data": (
+        "recipe.yaml --stage cold-start --out new",
+        "recipe.yaml --stage self-distill --out new --format ms-swift",
+    ),
     "train recipes": ("",),
     "table1": ("--config table.yaml --limit 1 --out new", "--config table.yaml --rows random --out new"),
     "schema": ("policy", "recipe --out new.json"),
-}  # fmt: skip
+}
 """Of every command, lines that end well."""
 
 FITTING = {
-    "--repeats": "2", "--temperature": "0.5", "--top-p": "0.9", "--top-k": "5", "--seed": "7", "--theme": "dark", "--limit": "3",
-    "--condition": "symbolic", "--tasks": "maze", "--levels": "3,4", "--prompts": "default", "--max-tokens": "64", "-M": "a=1",
-    "--min-pixels": "1024", "--max-pixels": "65536", "--set": "seed=3", "--allow": "prompts", "--measure": "state", "--format": "md",
-    "--figures": "new", "--inconclusive": "fail", "--stage": "pretrain", "--devices": "8", "--teraflops": "400", "--count": "2",
-    "--split": "val", "--stream": "mine", "--length": "3-4", "--density": "0.2", "--straight": "0.5", "--split-by": "orbit",
-    "--size": "128", "--image": "classic", "--data-root": "data", "--suite": "mgsd-v2", "--rows": "random", "--config": "eval.yaml",
+    "--repeats": "2", "--temperature": "0.5", "--top-p": "0.9", "--top-k": "5", "--seed": "7", "--theme": "dark",
+    "--limit": "3", "--condition": "symbolic", "--tasks": "maze", "--levels": "3,4", "--prompts": "default",
+    "--max-tokens": "64", "-M": "a=1", "--min-pixels": "1024", "--max-pixels": "65536", "--set": "seed=3",
+    "--allow": "prompts", "--measure": "state", "--format": "md", "--figures": "new", "--inconclusive": "fail",
+    "--stage": "pretrain", "--devices": "8", "--teraflops": "400", "--count": "2", "--split": "val", "--stream": "mine",
+    "--length": "3-4", "--density": "0.2", "--straight": "0.5", "--split-by": "orbit", "--size": "128",
+    "--image": "classic", "--data-root": "data", "--suite": "mgsd-v2", "--rows": "random", "--config": "eval.yaml",
     "--discordance": "10", "--policy": "policy.yaml", "--baseline": "other", "--candidate": "run", "--plan": "DDRR",
     "--model": "straight", "--backend": "scripted", "--out": "new/inner", "--dir": "baselines", "--json": "new.json",
     "--markdown": "new.md", "--junit": "new.xml", "--answers": "answers.jsonl", "--rescore": "other",
@@ -61,17 +82,18 @@ FITTING = {
 """For options, values that are no mistake by themselves; for arguments of engines, a name that none has."""
 
 ODD = (
-    *("", " ", ".", "..", "/", "~", "-", "--", "-1", "0", "1", "3", "1.5", "1e9", "nan", "inf", "-inf", "1e-400", "true"),
-    *("null", "[]", "{}", "[1,2", "a=b", "=", "a.b.c=1", "seed=1", "out=new", "x" * 10_000, "9" * 5000, "9" * 20, "2147483648"),
-    *("-99999999999999999999", "é", "日本", "\u202eabc", "\ud7ff\u200b", "\udcff\udcfe", "a\nb", "a\tb", "a\rb", "\x1b[31mred\x1b[0m"),
-    *("\x1b]0;title\x07", "\x85", "a\x7fb", "%s%n", "{0}", "${HOME}", "$(id)", "`id`", "; ls", "'", '"'),
-    *("<b>", "&amp;", "=1+1", "../outside", "../outside/victim.txt", "/nonexistent/x", "missing", "missing.yaml", "folder"),
-    *("null-device", "pipe", "zeros", "loop", "dangling", "link-to-run", "link-outside", "empty", "binary", "folder/", "run/"),
-    *("run/run.json", "run/samples.jsonl", "run/metrics.json", "other", "kept", "answers.jsonl", "policy.yaml", "recipe.yaml"),
-    *("table.yaml", "eval.yaml", "nested.yaml", "bomb.yaml", "picture.png", "report.html", "x/" * 100, "x" * 300, "new", "data"),
-    *("frozenlake", "maze", "smoke", "paper", "oracle", "scripted", "recorded", "openai", "hf", "visual", "symbolic,visual"),
-    *("text", "html", "md", "csv", "hf", "1,2,3", ",,,", "3-4", "4-3", "RDD", "frozenlake/3/0000", "maze/9999/0", "a/b"),
-    *("http://127.0.0.1:9", "http://127.0.0.1:9/v1?key=x", "http://[::1", "file:///etc/passwd", "ftp://127.0.0.1", "timeout=1"),
+    "", " ", ".", "..", "/", "~", "-", "--", "-1", "0", "1", "3", "1.5", "1e9", "nan", "inf", "-inf", "1e-400", "true",
+    "null", "[]", "{}", "[1,2", "a=b", "=", "a.b.c=1", "seed=1", "out=new", "x" * 10_000, "9" * 5000, "9" * 20,
+    "2147483648", "-99999999999999999999", "é", "日本", "\u202eabc", "\ud7ff\u200b", "\udcff\udcfe", "a\nb", "a\tb",
+    "a\rb", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x85", "a\x7fb", "%s%n", "{0}", "${HOME}", "$(id)", "`id`",
+    "; ls", "'", '"', "<b>", "&amp;", "=1+1", "../outside", "../outside/victim.txt", "/nonexistent/x", "missing",
+    "missing.yaml", "folder", "null-device", "pipe", "zeros", "loop", "dangling", "link-to-run", "link-outside",
+    "empty", "binary", "folder/", "run/", "run/run.json", "run/samples.jsonl", "run/metrics.json", "other", "kept",
+    "answers.jsonl", "policy.yaml", "recipe.yaml", "table.yaml", "eval.yaml", "nested.yaml", "bomb.yaml", "picture.png",
+    "report.html", "x/" * 100, "x" * 300, "new", "data", "frozenlake", "maze", "smoke", "paper", "oracle", "scripted",
+    "recorded", "openai", "hf", "visual", "symbolic,visual", "text", "html", "md", "csv", "hf", "1,2,3", ",,,", "3-4",
+    "4-3", "RDD", "frozenlake/3/0000", "maze/9999/0", "a/b", "http://127.0.0.1:9", "http://127.0.0.1:9/v1?key=x",
+    "http://[::1", "file:///etc/passwd", "ftp://127.0.0.1", "timeout=1",
 )  # fmt: skip
 
 WRITTEN = {"--out", "--dir", "--figures", "--json", "--markdown", "--junit"}
@@ -87,7 +109,9 @@ DEFAULTS = ("runs", "reports")
 """Folders that are written to where nothing is named."""
 
 
-_CACHES = re.compile(r"home/\.(cache|config)(/matplotlib|$)")  # of its fonts
+_CACHES = re.compile(
+    r"home/\.(cache|config)(/matplotlib|$)|temporary/torchinductor_"
+)  # of libraries, which make them themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +186,12 @@ def furnish(work: Path, ready: Path) -> None:
     outside = work.parent / "outside"
     outside.mkdir()
     (outside / "victim.txt").write_text("not to be touched\n")
-    for name, target in (("loop", "loop"), ("dangling", "nowhere"), ("link-to-run", "run"), ("link-outside", "../outside")):
+    for name, target in (
+        ("loop", "loop"),
+        ("dangling", "nowhere"),
+        ("link-to-run", "run"),
+        ("link-outside", "../outside"),
+    ):
         (work / name).symlink_to(target)
     os.mkfifo(work / "pipe")
     for name, device in (("null-device", 3), ("zeros", 5)):
@@ -179,7 +208,9 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
         for name in (*folders, *files):
             path = Path(place) / name
             kind = stat.S_IFMT(path.lstat().st_mode)
-            data = path.read_bytes() if kind == stat.S_IFREG else bytes(path.readlink()) if kind == stat.S_IFLNK else b""
+            data = (
+                path.read_bytes() if kind == stat.S_IFREG else bytes(path.readlink()) if kind == stat.S_IFLNK else b""
+            )
             found[str(path.relative_to(folder))] = kind, data
     return found
 
@@ -188,16 +219,18 @@ def asked_for(line: Line, work: Path) -> list[Path]:
     """Where a line may write."""
     words = list(line.words[len(line.command.split()) :])
     named = [word.partition("=")[2] for word in words if word.partition("=")[0] in {*WRITTEN, "out"}]
-    named += [value for name, value in zip(words, words[1:], strict=False) if name in WRITTEN]
+    named += [value for name, value in pairwise(words) if name in WRITTEN]
     if line.command in MADE:
         named += [word for word in words if not word.startswith("--")]
-    paths = [work / name for name in (*named, *DEFAULTS) if name.strip()]
+    paths = [work / name for name in (*named, *DEFAULTS)]  # what is empty names the folder that it runs in
     if line.command.startswith("baseline"):
         paths.append(work / "baselines")
     return [each for path in paths for each in (Path(os.path.normpath(path)), Path(os.path.realpath(path)))]
 
 
-def trespasses(line: Line, work: Path, before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> Iterator[str]:
+def trespasses(
+    line: Line, work: Path, before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]
+) -> Iterator[str]:
     """What a line has left where nobody asked for it; folders above what was asked for are asked for."""
     allowed = asked_for(line, work)
     root = work.parent

@@ -1,7 +1,7 @@
 """Whole commands in processes of their own, measured, without the seconds that an interpreter takes to start.
 
-``python forking.py [MODULE ...]`` imports the command line once, and forks for every job that it is told of: one JSON object a line
-on its input, one on its output as each job ends.
+``python forking.py [MODULE ...]`` imports the command line once, and forks for every job that it is told of: one JSON
+object a line on its input, one on its output as each job ends.
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ class Forker:
     def __enter__(self) -> Self:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *self._modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, __file__, *self._modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         self._ended: dict[int, dict[str, Any]] = {}
         self._changed, self._jobs = threading.Condition(), 0

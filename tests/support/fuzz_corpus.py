@@ -1,4 +1,4 @@
-"""Inputs that are kept of every target, and how inputs are changed where no fuzzer is installed, or helped where one is."""
+"""Inputs that are kept of every target, and how inputs are changed, beside a fuzzer or in its place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,21 @@ LONGEST = 20_000
 """Bytes of an input."""
 
 _VALUE = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?|\"(?:[^\"\\]|\\.){0,200}\"|\b(?:true|false|null)\b")
-_ODD = (b"0", b"-1", b"1", b"2147483648", b"9007199254740992", b"1e400", b"0.5", b"null", b"true", b'""', b"[]", b"{}", b'"\\ud800"')
+_ODD = (
+    b"0",
+    b"-1",
+    b"1",
+    b"2147483648",
+    b"9007199254740992",
+    b"1e400",
+    b"0.5",
+    b"null",
+    b"true",
+    b'""',
+    b"[]",
+    b"{}",
+    b'"\\ud800"',
+)
 
 
 def kept(target: Target) -> list[bytes]:
@@ -47,7 +61,9 @@ def mutated(data: bytes, rng: random.Random, words: Sequence[bytes], others: Seq
             case 3:
                 data = data[:near] + data[a:near] * rng.choice((1, 1, 20)) + data[near:]
             case 4:
-                data = data[:a] + bytes([rng.choice((rng.randrange(256), rng.randrange(32, 127), 10, 0))]) + data[a + 1 :]
+                data = (
+                    data[:a] + bytes([rng.choice((rng.randrange(256), rng.randrange(32, 127), 10, 0))]) + data[a + 1 :]
+                )
             case 5:
                 data = _with_value(data, rng)
             case 6:

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 _RUN_FILES = ("run.json", "episodes.jsonl", "samples.jsonl", "metrics.json")
 SUITE_FILES = (
     "maps/metadata.json", "maps/table/0.txt", "maps/table/1.txt", "maps/img/0.png", "mazes_test/path.json",
-    "mazes_test/8_3_001.txt", "frozenlake/test_dataset.jsonl", "maze/test_dataset.jsonl", "minibehaviour/test_dataset.jsonl",
+    "mazes_test/8_3_001.txt", "frozenlake/test_dataset.jsonl", "maze/test_dataset.jsonl",
+    "minibehaviour/test_dataset.jsonl",
 )  # fmt: skip
 
 
@@ -49,6 +50,13 @@ def folder_of(data: bytes, names: tuple[str, ...]) -> tuple[bytes, Path]:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(body)
     return mode, root
+
+
+def says_something(error: UserError) -> None:
+    """What is said is one line that is not empty."""
+    said = str(error)
+    assert said.strip()
+    assert "\n" not in said, said[:200]
 
 
 def as_text(files: dict[str, bytes], mode: str = "") -> bytes:
@@ -77,7 +85,7 @@ def runs(data: bytes) -> bool:
             step(folder)
             accepted += 1
         except UserError as error:
-            assert str(error).strip()
+            says_something(error)
     return accepted == 3
 
 
@@ -104,7 +112,7 @@ def _figures(folder: Path) -> None:
 
 def _in_range(condition: ConditionSummary) -> None:
     for row in (*condition.levels, *condition.tasks):
-        assert row.level is None or 0 < row.level, row.level
+        assert row.level is None or row.level > 0, row.level
         assert 0 < row.n <= row.samples, (row.n, row.samples)
         for estimate in (row.accuracy, row.accuracy_asked, row.optimal_accuracy, row.accuracy_answered):
             _is_share(estimate)
@@ -141,7 +149,10 @@ def run_seeds() -> tuple[bytes, ...]:
     from mgsd_bench.terminal import Terminal
 
     seeds = []
-    for mode, conditions, tasks in (("seal", ("visual", "perceive"), ("frozenlake",)), ("plain", ("visual",), ("maze",))):
+    for mode, conditions, tasks in (
+        ("seal", ("visual", "perceive"), ("frozenlake",)),
+        ("plain", ("visual",), ("maze",)),
+    ):
         out = scratch() / f"run-{mode}"
         settings = make_settings(
             EvaluationSettings, model="random", backend="scripted", suite="smoke", tasks=tasks, levels=(3,), limit=2,
@@ -177,7 +188,7 @@ def suites(data: bytes) -> bool:
                 assert row.records == row.loaded + row.bad
             assert all(finding.why.strip() and "\n" not in finding.why for finding in found.findings)
     except UserError as error:
-        assert str(error).strip()
+        says_something(error)
     return seen > 0
 
 
@@ -204,13 +215,23 @@ def suite_seeds() -> list[bytes]:
         "maze": {"meta": {"level": 3, "layout": rooms, "start_pos": 0, "target_pos": 2}, "input_state": [0, 1, 2]},
         "minibehaviour": {
             "meta": {
-                "level": 5, "start_pos": [0, 0], "printer_pos": [0, 2],
+                "level": 5,
+                "start_pos": [0, 0],
+                "printer_pos": [0, 2],
                 "table_pos": [[r, c] for r in (2, 3) for c in (1, 2, 3)],
             },
             "input_state": [[[0, 0], False], [[0, 1], False], [[0, 1], True], [[1, 1], True], [[1, 1], False]],
         },
     }
     lakes = {"maps/metadata.json": b'{"0.png": "DRRD"}', "maps/table/0.txt": lake}
-    mazes = {"mazes_test/path.json": b'{"8_3_001": "RRR"}', "mazes_test/8_3_001.txt": f"8\n0 0\n0 3\n{numbers}\n".encode()}
+    mazes = {
+        "mazes_test/path.json": b'{"8_3_001": "RRR"}',
+        "mazes_test/8_3_001.txt": f"8\n0 0\n0 3\n{numbers}\n".encode(),
+    }
     lines = {f"{task}/test_dataset.jsonl": json.dumps(record).encode() + b"\n" for task, record in records.items()}
-    return [as_text(lakes), as_text({**lakes, "maps/img/0.png": picture.getvalue()}, "original"), as_text(mazes), as_text(lines)]
+    return [
+        as_text(lakes),
+        as_text({**lakes, "maps/img/0.png": picture.getvalue()}, "original"),
+        as_text(mazes),
+        as_text(lines),
+    ]

@@ -122,6 +122,12 @@ def refusal_seeds() -> list[bytes]:
     return [
         b"c" + http('{"error": {"message": "slow down", "code": 429}}', "429 Too Many Requests", "Retry-After: 3"),
         b"c" + http('{"error": {"message": "no seed", "param": "seed"}}', "400 Bad Request"),
-        b"c" + http("<p>later</p>", "503 No", "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", "Date: Fri, 31 Dec 1999 23:59:50 GMT"),
+        b"c"
+        + http(
+            "<p>later</p>",
+            "503 No",
+            "Retry-After: Fri, 31 Dec 1999 23:59:59 GMT",
+            "Date: Fri, 31 Dec 1999 23:59:50 GMT",
+        ),
         b"c" + http('{"error": {"code": 502, "message": "behind"}}'),
     ]

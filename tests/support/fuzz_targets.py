@@ -23,7 +23,7 @@ from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.gating.policy_file import load_policy
 from mgsd_bench.reproduce.config_file import load_config
 from mgsd_envs import get_task
-from support.fuzz_folders import ROOT, run_seeds, runs, scratch, suite_seeds, suites
+from support.fuzz_folders import ROOT, run_seeds, runs, says_something, scratch, suite_seeds, suites
 from support.fuzz_replies import replies, reply_seeds
 
 MOST_SECONDS = 2.0
@@ -135,7 +135,8 @@ def policies(data: bytes) -> bool:
     try:
         policy = load_policy(_file("policy.yaml", data))
     except UserError as error:
-        return _one_line(error)
+        says_something(error)
+        return False
     assert policy.metrics
     assert 0 < policy.alpha <= 0.5
     assert all(0 < rule.margin <= 1 and 0 <= rule.tolerance <= rule.margin for rule in policy.metrics)
@@ -167,15 +168,9 @@ def configs(data: bytes) -> bool:
                 layers = layers.assign(pair, "")
             read_settings(EvaluationSettings, layers)
     except UserError as error:
-        return _one_line(error)
+        says_something(error)
+        return False
     return True
-
-
-def _one_line(error: UserError) -> bool:
-    said = str(error)
-    assert said.strip(), "nothing is said"
-    assert len(said.splitlines()) == 1 or "\n" not in said, said[:200]
-    return False
 
 
 def _file(name: str, data: bytes) -> Path:
@@ -209,37 +204,41 @@ def _config_seeds() -> list[bytes]:
 
 
 _YAML = (
-    "{", "}", "[", "]", ": ", "- ", "null", "~", "true", "1e-4", ".inf", ".nan", "0x10", "0o7", "1_0", "1:30", "&a ", "*a",
-    "<<: ", "!!python/object:os.system ", "!!binary ", "!!set ", "!!omap ", "!!timestamp ", "? ", "|\n ", ">-\n ", "---\n",
-    "%YAML 1.1\n", "2026-01-01", "'", '"', "\t", "\u2028", "\x85", "-1", "99999999999999999999", "0.5", "[]", "{}", "''",
-    "extends: ", "stages", "tables", "metrics", "levels", "settings", "\ufeff", "\ud7ff",
+    "{", "}", "[", "]", ": ", "- ", "null", "~", "true", "1e-4", ".inf", ".nan", "0x10", "0o7", "1_0", "1:30", "&a ",
+    "*a", "<<: ", "!!python/object:os.system ", "!!binary ", "!!set ", "!!omap ", "!!timestamp ", "? ", "|\n ", ">-\n ",
+    "---\n", "%YAML 1.1\n", "2026-01-01", "'", '"', "\t", "\u2028", "\x85", "-1", "99999999999999999999", "0.5", "[]",
+    "{}", "''", "extends: ", "stages", "tables", "metrics", "levels", "settings", "\ufeff", "\ud7ff",
 )  # fmt: skip
 _JSON = (
-    "null", "true", "false", "0", "-1", "1.5", "1e999", "NaN", "-Infinity", "9007199254740993", "\\ud800", '""', "[]", "{}",
-    "[[[[", '{"a":', "9" * 5000, "\\u0000", '"x"', "3", "-0.0", "\n",
+    "null", "true", "false", "0", "-1", "1.5", "1e999", "NaN", "-Infinity", "9007199254740993", "\\ud800", '""', "[]",
+    "{}", "[[[[", '{"a":', "9" * 5000, "\\u0000", '"x"', "3", "-0.0", "\n",
 )  # fmt: skip
 _MOVES = (
-    "<answer>", "</answer>", "<think>", "</think>", "\\boxed{", "Answer: ", "Plan:", "R", "down", "pick up", "drop", "→",
-    " x2", "(", ")", "\n", "1. ", "```", "&lt;", "or ", "not ", "{", "}", "[", '"answer": ', "×", "\ud7ff", "９", "\u200b",
+    "<answer>", "</answer>", "<think>", "</think>", "\\boxed{", "Answer: ", "Plan:", "R", "down", "pick up", "drop",
+    "→", " x2", "(", ")", "\n", "1. ", "```", "&lt;", "or ", "not ", "{", "}", "[", '"answer": ', "×", "\ud7ff", "９",
+    "\u200b",
 )  # fmt: skip
 _FIELDS = (
-    "size", "player", "goal", "holes", "agent", "printer", "table", "open", "none", ": ", "(1,2)", "[0, 3]", "r0c1", "| ",
-    "|---|", "\n", "row ", "column ", "x=", "→ ", "DR", "left", "**", "- ", "not ", "(x,y)", "{", "}", '"', "99999", "²",
-    "\u2028", "~~", "…", "0.5", "# ",
+    "size", "player", "goal", "holes", "agent", "printer", "table", "open", "none", ": ", "(1,2)", "[0, 3]", "r0c1",
+    "| ", "|---|", "\n", "row ", "column ", "x=", "→ ", "DR", "left", "**", "- ", "not ", "(x,y)", "{", "}", '"',
+    "99999", "²", "\u2028", "~~", "…", "0.5", "# ",
 )  # fmt: skip
 _RUN = (
     "seal", "plain", "=== samples.jsonl\n", "=== episodes.jsonl\n", "=== run.json\n", "=== metrics.json\n", "DIGEST",
-    '"solved"', '"error"', '"wrong"', '"visual"', '"symbolic"', '"frozenlake"', '"level":', '"repeat":1', '"stop"', *_JSON,
+    '"solved"', '"error"', '"wrong"', '"visual"', '"symbolic"', '"frozenlake"', '"level":', '"repeat":1', '"stop"',
+    *_JSON,
 )  # fmt: skip
 _SUITE = (
     "=== maps/table/0.txt\n", "=== maps/metadata.json\n", "=== mazes_test/path.json\n", "=== mazes_test/8_3_001.txt\n",
-    "=== frozenlake/test_dataset.jsonl\n", "| ", "@", "#", "_", "*", "15 ", "-1 ", "level", "layout", "input_state", *_JSON,
+    "=== frozenlake/test_dataset.jsonl\n", "| ", "@", "#", "_", "*", "15 ", "-1 ", "level", "layout", "input_state",
+    *_JSON,
 )  # fmt: skip
 _REPLY = (
-    "HTTP/1.1 200 OK\r\n", "HTTP/1.1 429 \r\n", "HTTP/1.1 103 \r\n\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n",
-    "Content-Encoding: gzip\r\n", "Retry-After: ", "retry-after-ms: ", "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "\r\n", "1e9",
-    "Mon, 01 Jan 9999 00:00:00 +9999", '"choices":', '"message":', '"content":', '"finish_reason":', '"error":', '"code":',
-    '"usage":', '"refusal":', '"reasoning":', '"length"', '"stop"', "sk-a-secret-that-nobody-may-see", *_JSON,
+    "HTTP/1.1 200 OK\r\n", "HTTP/1.1 429 \r\n", "HTTP/1.1 103 \r\n\r\n", "Content-Length: ",
+    "Transfer-Encoding: chunked\r\n", "Content-Encoding: gzip\r\n", "Retry-After: ", "retry-after-ms: ",
+    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "\r\n", "1e9", "Mon, 01 Jan 9999 00:00:00 +9999", '"choices":',
+    '"message":', '"content":', '"finish_reason":', '"error":', '"code":', '"usage":', '"refusal":', '"reasoning":',
+    '"length"', '"stop"', "sk-a-secret-that-nobody-may-see", *_JSON,
 )  # fmt: skip
 
 TARGETS = {
@@ -253,8 +252,16 @@ TARGETS = {
         Target(
             "configs",
             "recipes, tables, settings, model cards, collected answers: refused in one line, or read",
-            configs, _config_seeds, (*_YAML, *_JSON[:8]),
+            configs,
+            _config_seeds,
+            (*_YAML, *_JSON[:8]),
         ),
-        Target("replies", "bytes of a server's responses: an answer or a fault, within bounds", replies, reply_seeds, _REPLY),
+        Target(
+            "replies",
+            "bytes of a server's responses: an answer or a fault, within bounds",
+            replies,
+            reply_seeds,
+            _REPLY,
+        ),
     )
-}  # fmt: skip
+}
