@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -12,17 +15,33 @@ from typer.core import TyperGroup
 from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, train
 from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
-from mgsd_bench.plain import say, say_error
+from mgsd_bench.plain import error_line, say, say_error
 
 
 class _Commands(TyperGroup):
-    """The commands; what they refuse is said in the words in which their settings were given."""
+    """The commands; what they refuse is said in the words in which their settings were given, and can be shown."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        with _usage_can_be_shown():
+            return super().make_context(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _usage_can_be_shown():
+                return super().invoke(ctx)
         except UserError as error:
             raise UserError(error.spelled(ctx.meta.get(SPELLING, command_line)), error.code) from error
+
+
+@contextmanager
+def _usage_can_be_shown() -> Iterator[None]:
+    """What typer says of a wrong command line quotes it: control characters are left out, and most of long words."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message") and isinstance(said := getattr(error, "message", None), str):
+            error.message = error_line(said)
+        raise
 
 
 app = typer.Typer(
@@ -70,6 +89,10 @@ def main() -> None:
     except Exception as error:
         if _debugging():
             raise
+        if isinstance(error, OSError) and error.filename is not None:  # a name too long, a disk that fails
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            say_error(f"{os.fsdecode(error.filename)}: cannot be used ({error.strerror}); name another file or folder")
+            sys.exit(Exit.ENGINE if is_full else Exit.USAGE)
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         say_error(
             f"a mistake of the program itself ({said}); what was stored is kept; please report it with what the same "
