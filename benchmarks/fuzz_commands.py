@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -143,8 +144,8 @@ def _shown(line: Line, ended: Ended) -> list[str]:
     return problems
 
 
-def run(count: int, seed: int, at_once: int, only: int | None) -> list[Outcome]:
-    """Run the lines of a seed."""
+def run(count: int, seed: int, at_once: int, only: int | None, seconds: float) -> list[Outcome]:
+    """Run the lines of a seed; none is begun after so many seconds."""
     done: list[Outcome] = []
     lock = Lock()
     with (
@@ -154,7 +155,11 @@ def run(count: int, seed: int, at_once: int, only: int | None) -> list[Outcome]:
         ready = Path(name) / "ready"
         make_ready(forker, ready)
 
+        end = time.monotonic() + seconds
+
         def one(number: int, line: Line) -> None:
+            if time.monotonic() > end:
+                return
             found = outcome(forker, number, line, ready, Path(name) / f"line-{number}")
             with lock:
                 done.append(found)
@@ -218,12 +223,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no line after this time")
     parser.add_argument("--short", action="store_true", help=f"{SHORT} lines")
     parser.add_argument("--only", type=int, help="run this one line and show all of it")
     parser.add_argument("--at-once", type=int, default=2, help="lines side by side")
     parser.add_argument("--out", type=Path, default=REPORT)
     given = parser.parse_args()
-    done = run(SHORT if given.short else given.count, given.seed, given.at_once, given.only)
+    done = run(SHORT if given.short else given.count, given.seed, given.at_once, given.only, given.seconds)
     if given.only is None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         given.out.write_text(page(done, given.seed), encoding="utf-8")
