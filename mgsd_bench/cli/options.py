@@ -67,7 +67,7 @@ def condition_of(value: str) -> Condition:
     raise UserError(f"--condition {value}: choose from {', '.join(CONDITIONS)}")
 
 
-def write(option: str, path: Path, text: str | bytes) -> None:
+def write(option: str, path: Path, text: str) -> None:
     """Write a whole file that an option names; missing folders are made.
 
     Raises:

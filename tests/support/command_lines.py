@@ -154,17 +154,17 @@ def random_line(rng: Random, command: str, known: dict[str, Any]) -> Line:
     names = list(known)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         at = rng.randint(0, len(words))
-        match rng.randrange(8):
-            case 0 | 1 | 2 | 3:
+        match rng.randrange(11):
+            case 0 | 1 | 2 | 3 | 4 | 5 | 6:
                 name = rng.choice(names)
                 count = 0 if known[name] is None or known[name].is_flag else known[name].nargs
-                fits = name in FITTING and rng.random() < 0.45
+                fits = name in FITTING and rng.random() < 0.6
                 values = [FITTING[name] if fits else rng.choice(ODD) for _ in range(count)]
                 joined = count == 1 and name.startswith("--") and rng.random() < 0.3
                 words[at:at] = [f"{name}={values[0]}"] if joined else [name, *values]
-            case 4 | 5 if words:
+            case 7 | 8 if words:
                 words[rng.randrange(len(words))] = rng.choice(ODD)
-            case 6 if words:
+            case 9 if words:
                 del words[rng.randrange(len(words))]
             case _:
                 words.insert(at, rng.choice((*ODD, "--nonsense", "--suite", "-x")))
