@@ -39,8 +39,9 @@ def _usage_can_be_shown() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if hasattr(error, "format_message") and isinstance(said := getattr(error, "message", None), str):
-            error.message = error_line(said)
+        refusal: Any = error  # of click, or of typer's own copy of it
+        if hasattr(refusal, "format_message") and isinstance(getattr(refusal, "message", None), str):
+            refusal.message = error_line(refusal.message)
         raise
 
 
