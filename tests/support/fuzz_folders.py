@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -35,7 +36,10 @@ SUITE_FILES = (
 @cache
 def scratch() -> Path:
     """A folder for files that are written again and again; in memory where that is to be had."""
-    return Path(mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ else None))
+    in_memory = os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ
+    folder = mkdtemp(dir="/dev/shm" if in_memory else None)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def folder_of(data: bytes, names: tuple[str, ...]) -> tuple[bytes, Path]:
