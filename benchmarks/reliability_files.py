@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.forking import Forker  # noqa: E402
+from support.forking import ENGINE_MODULES, Forker  # noqa: E402
 from support.hostile_file_runs import (  # noqa: E402
     ENGINES,
     LIMIT,
@@ -56,7 +56,7 @@ def run(attacks: Sequence[FileAttack]) -> list[FileOutcome]:
         these = [attack for attack in attacks if (attack.kind in ENGINES) == engines]
         if not these:
             continue
-        with Forker(engines=engines) as forker, TemporaryDirectory() as folder:
+        with Forker(*(ENGINE_MODULES if engines else ())) as forker, TemporaryDirectory() as folder:
             for each in outcomes(forker, these, Path(folder), TINY):
                 done.append(each)
                 if each.problems:

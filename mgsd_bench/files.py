@@ -24,14 +24,15 @@ except ImportError:  # no advisory locks on Windows
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; also after a loss of power, it is the old one or the new one.
 
-    What is there and no file, such as a device or a link to one, stays as it is.
+    A device or a pipe is written to, and not replaced by a file.
 
     Raises:
         OSError: it cannot be written.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OSError(errno.EINVAL, "is there, and no file", str(path))
-    rest = memoryview(content.encode() if isinstance(content, str) else content)
+    if _is_special(path):
+        append(path, content)
+        return
+    rest = memoryview(_as_bytes(content))
     # without locks, no two processes may share a name
     temporary = path.with_name(f".{path.name}.tmp" if fcntl else f".{path.name}.{os.getpid()}.tmp")
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -49,6 +50,20 @@ def write_whole(path: Path, content: str | bytes) -> None:
             raise
     if not fcntl:  # where no open file gets another name
         temporary.replace(path)
+
+
+def append(path: Path, text: str | bytes) -> None:
+    """Add to a file, a device or a pipe; never waits for a pipe that nobody reads.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    no_wait = getattr(os, "O_NONBLOCK", 0)
+    with os.fdopen(os.open(path, flags | no_wait, 0o666), "ab") as stream:
+        if no_wait:
+            os.set_blocking(stream.fileno(), True)
+        stream.write(_as_bytes(text))
 
 
 def remove_leftovers(path: Path) -> None:
@@ -129,6 +144,17 @@ def _lock(descriptor: int, path: Path, wait: bool) -> bool:
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
 """What some network file systems say to a lock, of folders above all."""
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that is no file of its folder; ``/dev/stdout`` is none even if it leads to one."""
+    if not path.exists() or path.is_dir():
+        return False
+    return not path.is_file() or (path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.is_symlink())
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def pretty_json(data: Any) -> str:

@@ -14,11 +14,14 @@ def say(text: str, *, err: bool = False, end: str = "\n") -> None:
 
 
 def say_error(message: str) -> None:
-    """Print an error as one line on stderr; of a very long one the middle is left out, since its end has the remedy."""
+    """Print an error as one line on stderr."""
+    say(f"mgsd-bench: {error_line(message)}", err=True)
+
+
+def error_line(message: str) -> str:
+    """An error as one line that can be shown; of a very long one the middle is left out: its end has the remedy."""
     line = " ".join(plain(message).split())
-    if len(line) > LONGEST:
-        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
-    say(f"mgsd-bench: {line}", err=True)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
 
 
 def plain(text: str) -> str:

@@ -311,9 +311,8 @@ def _answer(message: dict[str, Any], reason: str, usage: Usage) -> Answer | Faul
             return Answer(text, end, usage)
         case {"refusal": str(text)} if text:
             return Answer(text, end, usage)
-        case {"reasoning": str(thoughts)} | {"reasoning_content": str(thoughts)} if thoughts:
-            return Answer("", end, usage)
-    if end == "length":
+    thoughts = (message.get("reasoning"), message.get("reasoning_content"))
+    if end == "length" or any(isinstance(each, str) and each for each in thoughts):
         return Answer("", end, usage)
     return Fault("passing", "the answer has no content", usage=usage)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +15,7 @@ from typer.core import TyperGroup
 from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, train
 from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
-from mgsd_bench.plain import say, say_error
+from mgsd_bench.plain import error_line, say, say_error
 
 OF_DRIVES = {
     getattr(errno, name, None)
@@ -23,16 +25,33 @@ OF_DRIVES = {
 
 
 class _Commands(TyperGroup):
-    """The commands; what they refuse is said in the words in which their settings were given."""
+    """The commands; what they refuse is said in the words in which their settings were given, and can be shown."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        with _usage_can_be_shown():
+            return super().make_context(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _usage_can_be_shown():
+                return super().invoke(ctx)
         except UserError as error:
             raise UserError(error.spelled(ctx.meta.get(SPELLING, command_line)), error.code) from error
         except BrokenPipeError as error:  # which click would end with 1, the gate's code
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left would be tried again at the end
             raise UserError("nobody reads the output any more; what was stored is kept", Exit.ENGINE) from error
+
+
+@contextmanager
+def _usage_can_be_shown() -> Iterator[None]:
+    """What typer says of a wrong command line quotes it: control characters are left out, and most of long words."""
+    try:
+        yield
+    except Exception as error:
+        refusal: Any = error  # of click, or of typer's own copy of it
+        if hasattr(refusal, "format_message") and isinstance(getattr(refusal, "message", None), str):
+            refusal.message = error_line(refusal.message)
+        raise
 
 
 app = typer.Typer(
@@ -79,16 +98,10 @@ def main() -> None:
         sys.exit(error.code)
     except Exception as error:
         if (from_outside := _from_outside(error)) is not None:
-            say_error(from_outside)
-            sys.exit(Exit.USAGE)
+            say_error(str(from_outside))
+            sys.exit(from_outside.code)
         if _debugging():
             raise
-        if isinstance(error, OSError) and error.errno in OF_DRIVES:
-            say_error(
-                f"{error.filename or 'a file'}: {error.strerror}; what was stored is kept: see to the drive and "
-                "run the same command again"
-            )
-            sys.exit(Exit.ENGINE)
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         say_error(
             f"a mistake of the program itself ({said}); what was stored is kept; please report it with what the same "
@@ -97,15 +110,21 @@ def main() -> None:
         sys.exit(Exit.SOFTWARE)
 
 
-def _from_outside(error: Exception) -> str | None:
+def _from_outside(error: Exception) -> UserError | None:
     """What to say of an error that no command foresees and yet is none of ours."""
     from mgsd_envs.errors import TaskError  # imported here: a help page needs no numpy
 
     if isinstance(error, TaskError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # even asking whether it exists fails
-        return f"{error.filename}: the name is too long; name another file or folder"
-    return None
+        return UserError(str(error))
+    if not isinstance(error, OSError):
+        return None
+    name = os.fsdecode(error.filename or "a file")
+    if error.errno in OF_DRIVES:
+        again = "what was stored is kept: see to the drive and run the same command again"
+        return UserError(f"{name}: {error.strerror}; {again}", Exit.ENGINE)
+    if error.filename is None:
+        return None
+    return UserError(f"{name}: cannot be used ({error.strerror}); name another file or folder")
 
 
 def _debugging() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,6 +120,7 @@ def show_command(
     """Draw one episode, in our own look, with a plan over it; as a map of letters where no terminal reads it."""
     from mgsd_bench.answers.plans import write_plan
     from mgsd_bench.answers.reader import parse_answer
+    from mgsd_bench.files import write_whole
     from mgsd_bench.report.drawing import draw_plan, to_terminal, to_text
     from mgsd_bench.suites.suite import find_episode
     from mgsd_bench.terminal import Terminal
@@ -132,8 +134,10 @@ def show_command(
     image = draw_plan(episode, actions, size)
     result = rollout(get_task(episode.task), episode.state, actions)
     if out:
+        picture = BytesIO()
+        image.save(picture, "PNG")
         try:
-            image.save(out, "PNG")
+            write_whole(out, picture.getvalue())
         except OSError as error:
             raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     else:

@@ -249,10 +249,11 @@ def _power_rows(cases: list[tuple[str, float, dict[str, Design]]], policy: Polic
 
 def _append(path: Path, text: str) -> None:
     """Add to a file that other steps of a job write to as well."""
+    from mgsd_bench.files import append
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
+        append(path, text)
     except OSError as error:
         raise UserError(f"--markdown {path}: cannot be written ({error.strerror or error})") from error
 

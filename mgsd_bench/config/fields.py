@@ -104,6 +104,12 @@ class Check:
 Count = Annotated[int, Bounds(1)]
 """A whole number, 1 or more."""
 
+MOST_REPEATS = 99_999
+"""No run folder holds more answers to one question."""
+
+Repeats = Annotated[int, Bounds(1, MOST_REPEATS, what=f"a whole number of 1 or more, and at most {MOST_REPEATS:,}")]
+"""How often a question is asked."""
+
 Natural = Annotated[int, Bounds(0)]
 """A whole number, 0 or more."""
 

@@ -20,7 +20,7 @@ MOST_OF_SETTINGS = 2**20
 """The most bytes of a settings file; YAML is read slowly."""
 
 MOST_VALUES = 100_000
-"""The most values in a settings file; an error may have to show them."""
+"""The most values in a settings file, aliases written out: ten lines of aliases of aliases would be a billion."""
 
 Key = tuple[str | int, ...]
 """A place in nested mappings and lists, from the outside in."""
@@ -188,32 +188,37 @@ def parse_yaml(text: str, origin: str) -> Any:
         "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
     )
     try:
-        values = yaml.load(text, Loader)
-        _count(values, {})
-        return values
+        found = yaml.load(text, Loader)
+        if _written_out(found, {}) > MOST_VALUES:
+            raise ValueError(f"its aliases stand for more than {MOST_VALUES:,} values; write out what is needed")
+        return found
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{origin}:{mark.line + 1}" if mark else origin
         problem = getattr(error, "problem", None) or error
         raise UserError(f"{where}: not YAML, or no YAML that can be read: {problem}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # as PyYAML's code happens to raise
+        raise UserError(
+            f"{origin}: no YAML that can be read: a tag such as !!int stands before something else; leave it out"
+        ) from error
 
 
-def _count(value: Any, counted: dict[int, int]) -> int:
-    """How many values there are, those that an alias repeats as often as it does.
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values it is where every alias is written out; a long text is several.
 
     Raises:
-        ValueError: more than settings have, or a number that is none of a setting.
+        ValueError: a number is none that a setting can have.
     """
     if isinstance(value, int) and abs(value) >= 2**63:
         raise ValueError("a number of more than 64 bits")
-    if not isinstance(value, dict | list | tuple | set):
+    if isinstance(value, str):
+        return 1 + len(value) // 100
+    if not isinstance(value, Mapping | list | tuple | set):
         return 1
-    if id(value) not in counted:
-        inner = value.values() if isinstance(value, dict) else value
-        counted[id(value)] = 1 + sum(_count(each, counted) for each in inner)
-        if counted[id(value)] > MOST_VALUES:
-            raise ValueError(f"more than {MOST_VALUES:,} values, counting each as often as an alias repeats it")
-    return counted[id(value)]
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_written_out(each, known) for each in inner)
+    return known[id(value)]
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any], whole: Collection[str]) -> None:

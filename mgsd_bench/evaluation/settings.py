@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from mgsd_bench.config.fields import Amount, Count, Natural, OneOf, Share
+from mgsd_bench.config.fields import Amount, Count, Natural, OneOf, Repeats, Share
 from mgsd_bench.config.layers import Layers
 from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.errors import UserError, option
@@ -44,7 +44,7 @@ class QuestionSettings(SuiteSettings):
     """What is asked about the episodes, and where the run is kept."""
 
     conditions: Conditions = ("visual",)
-    repeats: Annotated[Count, Setting("How often each question is asked.", ASKED)] = 1
+    repeats: Annotated[Repeats, Setting("How often each question is asked.", ASKED)] = 1
     prompts: Annotated[str, Setting("default, compact, or a folder of your own.", ASKED)] = "default"
     out: Annotated[Path | None, Setting("Run folder; one that holds this run already is resumed.", OUTPUT)] = None
 

@@ -103,7 +103,8 @@ def chances(
     """
     if not (0 <= discordance <= 1 and 0 <= drop <= 1 - discordance / 2):
         raise ValueError(f"discordance {discordance}, drop {drop}: not possible together")
-    lost, won = discordance / 2 + drop, discordance / 2
+    lost = discordance / 2 + drop
+    won = min(discordance / 2, 1 - lost)  # no episode is lost and won
     count = _counted if design.n * (lost + won) <= COUNTED else _effective
     of = count(design, lost, won)
     held = _margin_p(of, design.heaviest, rule.margin) <= alpha
@@ -163,7 +164,7 @@ def _counted(design: Design, lost: float, won: float) -> _Outcomes:
     from scipy.stats import binom
 
     counts, weights = zip(*design.groups, strict=True)
-    chance = [binom.pmf(np.arange(count + 1), count, lost + won) for count in counts]
+    chance = [binom.pmf(np.arange(count + 1), count, min(1.0, lost + won)) for count in counts]
     columns: list[tuple[Floats, ...]] = []
     for changed in product(*(np.flatnonzero(of > _RARE).tolist() for of in chance)):
         likely = math.prod(float(of[k]) for of, k in zip(chance, changed, strict=True))

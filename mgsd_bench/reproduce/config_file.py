@@ -15,7 +15,7 @@ from mgsd_bench.analysis.metrics import OTHER_NAMES
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
 from mgsd_bench.config.editor_schema import editor_schema
-from mgsd_bench.config.fields import Check, Count, OneOf, Says
+from mgsd_bench.config.fields import Check, Count, OneOf, Repeats, Says
 from mgsd_bench.config.layers import Key, Layers, read_extended, suggest
 from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
@@ -61,7 +61,7 @@ class RowSettings:
     prompts: str | None = None
     prompts_of: str | None = None
     conditions: Annotated[tuple[Condition, ...], Check(_without_visual)] | None = None
-    repeats: Count | None = None
+    repeats: Repeats | None = None
     sampling: Sampling = field(default_factory=Sampling)
     pixels: Pixels | None = None
     engine: Mapping[str, Any] | None = None

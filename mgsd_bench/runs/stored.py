@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mgsd_bench.answers.reader import Form
+from mgsd_bench.config.fields import MOST_REPEATS
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.runs.contradiction import contradiction
@@ -22,7 +23,6 @@ FORMAT = 1
 RECORD = "run.json"
 SAMPLES = "samples.jsonl"
 METRICS = "metrics.json"
-MOST_REPEATS = 100_000
 FINISHED = ("complete", "errors")
 """Status of a run in which every question was asked."""
 
@@ -37,9 +37,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         UserError: there is no run, or its record is damaged or of another version.
     """
     path = folder / RECORD
-    if not path.exists():
-        raise UserError(f"{folder}: no run here (no {RECORD})")
     try:
+        if not path.exists():
+            raise UserError(f"{folder}: no run here (no {RECORD})")
         record = json.loads(read_bytes(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -60,7 +60,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 def _is_identity(identity: dict[str, Any]) -> bool:
     match {"conditions": [], "repeats": 1, "scorer": 1, **identity}:
         case {"conditions": [*conditions], "repeats": int(repeats), "scorer": int()}:
-            return all(isinstance(condition, str) for condition in conditions) and 0 < repeats < MOST_REPEATS
+            return all(isinstance(condition, str) for condition in conditions) and 0 < repeats <= MOST_REPEATS
     return False
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from mgsd_bench.cli import run as run_commands
 from mgsd_bench.errors import Exit
 from mgsd_bench.plain import LONGEST, plain, say_error
 from mgsd_bench.terminal import Terminal
-from support.commands import mgsd
+from support.commands import error, mgsd
 
 HARM = "\x1b[31m\x1b]0;title\x07\x9b2J\u202eabc\u2066\ud800\x00\x08"
 PACKAGE = Path(mgsd_bench.__file__).parent
@@ -83,6 +85,44 @@ def test_everything_that_commands_show_goes_one_way() -> None:
 def test_hostile_names_on_the_command_line(tmp_path: Path) -> None:
     assert harmless(mgsd("eval", "--model", "\x1b[31mx", "--out", str(tmp_path / "x"), code=2))
     assert harmless(mgsd("eval", "--backend", "scripted", "--model", HARM, "--out", str(tmp_path / "x"), code=2))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("{}",), ("--{}",), ("eval", "{}"), ("eval", "--{}"), ("show", "a", "--size", "{}"), ("train", "data", "{}"),
+        ("baseline", "{}"), ("baseline", "save", "a", "b", "{}"), ("power", "--discordance", "{}"),
+    ],
+)  # fmt: skip
+def test_what_is_no_usage_is_quoted_as_text_and_shortened(words: tuple[str, ...]) -> None:
+    shown = mgsd(*(word.format(f"{HARM}{'x' * 10_000}") for word in words), code=2)
+    assert harmless(shown)
+    assert len(shown) < 3000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("verify",), ("report",), ("eval", "--model", "random", "--backend", "scripted", "--out"), ("eval", "--config"),
+        ("gate", "--candidate", "x", "--baseline"), ("train", "run"), ("models", "tiny"), ("generate",), ("show",),
+        ("score", "--answers"), ("score", "--rescore"), ("suites", "verify"), ("baseline", "list", "--dir"),
+    ],
+)  # fmt: skip
+def test_a_name_too_long_is_one_line(words: tuple[str, ...]) -> None:
+    shown = error(*words, "x" * 300)
+    assert "xxxx" in shown
+    assert "mistake of the program" not in shown
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, Exit.ENGINE), (errno.EIO, Exit.USAGE)])
+def test_an_error_of_a_file_names_it(monkeypatch: pytest.MonkeyPatch, number: int, code: Exit) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), "some/file")
+
+    monkeypatch.setattr(run_commands, "_evaluate", fail)
+    assert error("eval", "--model", "x", code=code).startswith(
+        f"mgsd-bench: some/file: cannot be used ({os.strerror(number)})"
+    )
 
 
 @pytest.mark.parametrize("mistake", [RecursionError(), KeyError("x"), ValueError("a\x1b[31m\nb"), MemoryError()])

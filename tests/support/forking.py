@@ -1,12 +1,13 @@
 """Whole commands in processes of their own, measured, without the seconds that an interpreter takes to start.
 
-``python forking.py`` imports the command line once, and forks for every job that it is told of: one JSON object a line
-on its input, one on its output as each job ends.
+``python forking.py [MODULE ...]`` imports the command line once, and forks for every job that it is told of: one JSON
+object a line on its input, one on its output as each job ends.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -24,7 +26,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-ENGINES = "FORK_WITH_ENGINES"
+ABROAD = "tried to reach"
+"""What a command that may reach this machine alone says when it tries for more."""
+
+ENGINE_MODULES = (
+    "mgsd_bench.backends.hf",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.processing_auto",
+    "transformers.models.qwen3_vl.modeling_qwen3_vl",
+)
+"""What commands that load a checkpoint import, and what takes long."""
+
 MOST_DATA = 3 * 2**30  # bytes; a process that wants more gets a MemoryError, and the machine lives
 
 
@@ -49,19 +61,23 @@ class Forker:
     """Runs commands, several at a time if threads ask for them, as a context manager.
 
     Args:
-        engines: import transformers once too, for commands that load a checkpoint.
+        modules: further modules that are imported once for all of them.
         environment: for all of them.
     """
 
-    def __init__(self, *, engines: bool = False, **environment: str) -> None:
-        self._engines = engines
+    def __init__(self, *modules: str, **environment: str) -> None:
+        self._modules = modules
         self._environment = environment
 
     def __enter__(self) -> Self:
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "100"}
-        environment = {**os.environ, **alone, ENGINES: "1" if self._engines else "", **self._environment}
+        environment = {**os.environ, **alone, **self._environment}
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, __file__, *self._modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         self._ended: dict[int, dict[str, Any]] = {}
         self._changed, self._jobs = threading.Condition(), 0
@@ -79,17 +95,19 @@ class Forker:
         file: Path,
         limit: float,
         *,
+        folder: Path | None = None,
         full: tuple[Path, int] | None = None,
-        cwd: Path | None = None,
         **environment: str,
     ) -> Ended:
         """Run ``mgsd-bench`` with these words; its output goes to ``file``.
 
-        It is killed after ``limit`` seconds, and as soon as the files below the path of ``full`` have so many bytes.
+        In a ``folder``, if one is given; then it can reach this machine alone, and says so where it tries for more. It
+        is killed after ``limit`` seconds, and as soon as the files below the path of ``full`` have so many bytes.
         """
         file.touch()  # a command may be killed before it writes anything
         job = {"words": words, "file": str(file), "limit": limit, "environment": environment}
-        end = self._send({**job, "full": full and (str(full[0]), full[1]), "cwd": str(cwd or Path.cwd())})
+        job |= {"full": full and (str(full[0]), full[1]), "folder": folder and str(folder)}
+        end = self._send(job)
         return Ended(end["code"], end["seconds"], end["rss"], file.read_bytes().decode(errors="backslashreplace"))
 
     def _send(self, what: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +160,10 @@ def _child(job: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
         os.environ.update(job["environment"])
-        os.chdir(job["cwd"])
+        if job["folder"] is not None:
+            tempfile.tempdir = None  # that of its own environment
+            os.chdir(job["folder"])
+            sys.addaudithook(_stay_here)
         code = _main(job["words"])
         sys.stdout.flush()
         sys.stderr.flush()
@@ -175,25 +196,32 @@ def _is_over(job: dict[str, Any], began: float) -> bool:
     return time.monotonic() - began > job["limit"] or (full is not None and _bytes(full[0]) >= full[1])
 
 
+def _stay_here(event: str, arguments: tuple[Any, ...]) -> None:
+    """Let no connection leave this machine."""
+    place = None
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        place = arguments[1][0]
+    elif event == "socket.getaddrinfo":
+        place = arguments[0]
+    if isinstance(place, bytes):
+        place = place.decode(errors="replace")
+    if place not in (None, "", "localhost", "::1") and not str(place).startswith("127."):
+        os.write(2, f"{ABROAD} {place!a}\n".encode())
+        raise PermissionError(f"not to {place}")
+
+
 def _warm_up() -> None:
     """Import and draw once what every command would import and draw anew."""
     import anyio._backends._asyncio  # noqa: F401
     import PIL.PngImagePlugin  # noqa: F401
 
-    import mgsd_bench.backends.chat_servers
-    import mgsd_bench.backends.openai
-
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     with TemporaryDirectory() as folder:
         run, page = str(Path(folder) / "run"), str(Path(folder) / "report.html")
         questions = ["--suite", "smoke", "--tasks", "frozenlake", "--levels", "3", "--prompts", "compact"]
         assert _quietly(["eval", "--backend", "scripted", "--model", "random", *questions, "--out", run]) == 0
         assert _quietly(["report", run, "--out", page]) == 0
-    if os.environ.get(ENGINES):
-        from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen3VLForConditionalGeneration  # noqa: F401
-
-        import mgsd_bench.backends.hf  # noqa: F401
-    gc.collect()
-    gc.freeze()
 
 
 def _serve() -> None:

@@ -125,7 +125,7 @@ def run_commands(forker: Forker, finished: Path, folder: Path, text: Callable[[i
     failed(planted(finished, folder / "failed", text), text)
     (folder / "policy.yaml").write_text(POLICY)
     endings = {
-        name: forker.run(words, folder / "shown.txt", LIMIT, cwd=folder, **COLOURS[number % 2])
+        name: forker.run(words, folder / "shown.txt", LIMIT, folder=folder, **COLOURS[number % 2])
         for number, (name, words) in enumerate(COMMANDS.items())
     }
     return Written(folder, endings)
@@ -160,7 +160,7 @@ def messages(forker: Forker, finished: Path, folder: Path, turn: int, text: Call
         if (place + turn) % 5:
             continue
         words = [command] * bool(command) + [option] * bool(option) + [text(place)]
-        ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
+        ended = forker.run(words, folder / "shown.txt", LIMIT, folder=folder)
         yield Checked("message", f"{name}, {command} {option}", tuple(_message(ended)))
     for place, (what, (file, template, words)) in enumerate(FILES.items()):
         if (place + turn) % 5:
@@ -169,7 +169,7 @@ def messages(forker: Forker, finished: Path, folder: Path, turn: int, text: Call
         path = folder / file
         path.parent.mkdir(exist_ok=True)
         path.write_text(template.replace("%", quoted))
-        ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
+        ended = forker.run(words, folder / "shown.txt", LIMIT, folder=folder)
         yield Checked("message", f"{name}, {what}", tuple(_message(ended)))
         path.unlink()
     yield from _names(forker, folder, turn, text(0))
@@ -184,7 +184,7 @@ def _names(forker: Forker, folder: Path, turn: int, payload: str) -> Iterator[Ch
              ["gate", "--baseline", called, "--candidate", "B"],
              ["report", called, "--out", f"{called}.md"])  # fmt: skip
     words = every[turn % len(every)]
-    ended = forker.run(words, folder / "shown.txt", LIMIT, cwd=folder)
+    ended = forker.run(words, folder / "shown.txt", LIMIT, folder=folder)
     yield Checked("message", f"turn {turn}, a folder called {payload[:20]!r}, {words[0]}", tuple(_message(ended)))
 
 

@@ -61,6 +61,7 @@ def test_python_values_become_an_evaluation() -> None:
     ("values", "message"),
     [
         ({"limit": 0}, "limit=0: must be a whole number of 1 or more"),
+        ({"repeats": 100_000}, "repeats=100000: must be a whole number of 1 or more, and at most 99,999"),
         ({"limt": 1}, "limt=1: no such argument; did you mean limit?"),
         ({"levels": [3, "x"]}, "levels=x: must be a whole number of 1 or more"),
         ({"conditions": "visual,smel"}, "conditions=smel: choose from visual, symbolic, perceive, direct"),

@@ -160,3 +160,24 @@ def test_the_schema_says_what_is_taken() -> None:
     assert properties["mode"]["enum"] == ["fast", "exact"]
     assert properties["names"]["items"]["enum"] == ["maze", "lake"]
     assert json_schema(Settings)["$defs"]["Inner"]["properties"]["share"]["maximum"] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!timestamp x", "a: !!bool x", "a: !!int ''", "a: !!set x", "a: !!int 0x", "a: 2026-13-45",
+        "a: &a [*a]", "a: " + "[" * 5000,
+    ],
+)  # fmt: skip
+def test_what_parsers_choke_on_is_one_line(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"some\.yaml(:1)?: (not YAML, or )?no YAML that can be read: \S"):
+        layers(text, tmp_path)
+
+
+def test_aliases_of_aliases_are_not_written_out(tmp_path: Path) -> None:
+    """A billion values in ten lines."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    with pytest.raises(UserError, match="aliases stand for more than 100,000 values"):
+        layers("\n".join(lines), tmp_path)
+    assert layers("\n".join(lines[:3]), tmp_path).values["a2"][9][9][9] == "x"

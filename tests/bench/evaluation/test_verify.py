@@ -91,6 +91,25 @@ def test_an_answer_that_is_not_asked_is_named(run: Path) -> None:
     assert [fault.rpartition(": ")[2] for fault in verify(run).faults] == ["is not asked"]
 
 
+def test_lines_that_are_no_samples_are_counted_with_the_others(run: Path) -> None:
+    path = run / "samples.jsonl"
+    path.write_bytes(path.read_bytes() + line({"episode": "maze/3/0000"}))
+    found = verify(run)
+    assert found.samples == found.sealed == len(path.read_bytes().splitlines())
+    assert "without a checksum" not in mgsd("verify", str(run), code=2)
+
+
+@pytest.mark.timeout(20)
+def test_as_many_questions_as_a_record_likes(run: Path) -> None:
+    """A million million of them take no time and no memory."""
+    record = json.loads((run / "run.json").read_text())
+    record["identity"]["repeats"] = 99_999
+    record["identity"]["conditions"] += [f"no. {i}" for i in range(100_000)]
+    (run / "run.json").write_text(json.dumps(record))
+    (fault,) = verify(run).faults
+    assert "questions have no answer, and the run is called complete" in fault
+
+
 @pytest.mark.parametrize("content", ["{", "[" * 100_000, "7", "{}"])
 def test_figures_that_are_damaged(run: Path, content: str) -> None:
     (run / "metrics.json").write_text(content)

@@ -85,3 +85,15 @@ def test_shares_that_are_not_possible_are_refused() -> None:
 def test_a_fixed_rule_cries_wolf() -> None:
     assert fixed_rule_alarms(Design(((500, 1 / 500),)), 0.1, 0.02) == pytest.approx(0.079, abs=0.001)
     assert fixed_rule_alarms(EVEN, 0.0, 0.02) == 0
+
+
+@pytest.mark.parametrize("design", [Design(((6, 1 / 6),)), Design(((2, 1 / 4), (1, 1 / 2))), EVEN])
+def test_every_episode_may_change(design: Design) -> None:
+    """What is lost is not won: beyond that, gains give way to losses."""
+    rule = MetricRule("e2e", 0.3, 0.15)
+    for drop in (0.0, 0.1, 0.5):
+        found = chances(design, 1.0, drop, rule)
+        assert 0 <= found.held <= found.held + found.dropped <= 1 + 1e-9
+    assert chances(design, 0.5, 0.75, rule).held == pytest.approx(0, abs=1e-9)
+    found_drop = detectable_drop(design, 1.0, rule)
+    assert found_drop is None or 0 < found_drop <= 0.5
