@@ -18,6 +18,7 @@ from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import score_again
 from mgsd_bench.runs.contradiction import contradiction
+from mgsd_bench.runs.runner import is_asked
 from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
 from mgsd_bench.runs.stored import EPISODES, FINISHED, METRICS, SAMPLES, read_episodes, read_record, read_sample
@@ -150,6 +151,7 @@ def _questions(record: dict[str, Any], episodes: dict[str, Episode], samples: li
         (episode, condition, repeat)
         for episode in episodes
         for condition in identity.get("conditions", ())
+        if is_asked(episode, condition)
         for repeat in range(identity.get("repeats", 1))
     }
     faults, answered, tried = [], set(), set()
