@@ -182,7 +182,7 @@ def robustness(run: Run, condition: str = "visual") -> Robustness:
         condition: whose answers; one that shows the picture.
 
     Raises:
-        UserError: the condition shows no picture, the run is not finished, or its episodes were asked in one look alone.
+        UserError: the condition shows no picture, the run is not finished, or its episodes were asked in one look.
     """
     if condition not in WITH_IMAGE:
         raise UserError(
