@@ -67,7 +67,8 @@ class AxisResult:
         p: two-sided p-value of no drop.
         holm_p: the same adjusted over the axes (Holm 1979).
         flipped: share of answers that differ from the clean one.
-        effect: whether ``flipped`` is surely above what differs between two clean arms; None without a second one.
+        effect: whether ``flipped`` is above what differs between two clean arms, with a two-sided p-value of 5 % at
+            most; None without a second one.
         retention: ``solved`` as a share of the clean accuracy; None where that is too low to divide by.
         slope: change of accuracy a step of severity, by least squares from the clean pictures (0) on.
         half_at: the first severity at which no more than half of the clean accuracy is left; None if there is none.
@@ -264,7 +265,8 @@ def _axis(name: str, of_axis: list[Arm], arms: Arms) -> AxisResult:
     flips = mean_of([clean.flips(arm) for arm in of_axis])
     effect = None
     if arms.again is not None:
-        effect = clean.flips(arms.again).paired(flips).difference().low > 0
+        beyond = clean.flips(arms.again).paired(flips)
+        effect = beyond.change().mean > 0 and beyond.p() <= _ALPHA
     cells = tuple(_cell(arm, clean) for arm in of_axis)
     accuracy = clean.solved.estimate()
     divides = accuracy.low > LOWEST_CLEAN

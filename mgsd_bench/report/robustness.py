@@ -97,7 +97,11 @@ def sentences(result: Robustness) -> list[str]:
             f"Mean drop over {len(result.axes)} axes: {_points(result.mean_drop)} points ({_span(result.mean_drop)}); "
             f"worst: {worst.name}, {_points(worst.drop)} ({_span(worst.drop)})."
         )
-        surely = [axis.name for axis in result.axes if axis.holm_p <= 0.05 and axis.drop.value > 0]
+        surely = [
+            axis.name
+            for axis in result.axes
+            if axis.holm_p <= 0.05 and axis.drop.value > 0 and axis.effect is not False
+        ]
         said.append(f"Surely lower (Holm, 5 %): {', '.join(surely) or 'none'}.")
         unseen = [axis.name for axis in result.axes if axis.effect is False]
         if unseen:
