@@ -36,13 +36,19 @@ class Reading:
         seen: the pixels, the board filling them, (size, size, 3).
         lit: what was added to the V of the tiles' colours.
         blur: standard deviation, in cells, of the blur that the tiles have.
-        covered: whether something lies over single pixels, so that absolute distances tell more than squared ones.
+        coarse: pixels a cell that the tiles were reduced to and brought back from; 0 if they were not.
+        covered: whether something lies over single pixels, which then count for no more than :data:`_MOST` each.
     """
 
     seen: NDArray[np.floating] | Array
     lit: float = 0.0
     blur: float = 0.0
+    coarse: int = 0
     covered: bool = False
+
+
+_MOST = 60.0
+"""Of 255: how far a pixel's value that something may lie over is at most taken to be from a tile's."""
 
 
 def read_tiles(
@@ -66,7 +72,8 @@ def read_tiles(
             value = PERTURBATIONS[name].values[severity - 1]
             readings = [after for before in readings for after in undo(before, level, value)]
     matches = [
-        _nearest(one, level, _tiles(task, theme, level, size, tuple(tiles), one.lit, one.blur)) for one in readings
+        _nearest(one, level, _tiles(task, theme, level, size, tuple(tiles), one.lit, one.blur, one.coarse))
+        for one in readings
     ]
     places, _ = min(matches, key=lambda match: match[1])
     return [[tiles[place] for place in row] for row in places.tolist()]
@@ -104,7 +111,7 @@ def _nearest(reading: Reading, level: int, tiles: list[tuple[Floats, Floats]]) -
             cell = board[rows, columns].ravel()
             templates, squares = tiles[row * level + column]
             if reading.covered:
-                distances = np.abs(templates - cell).sum(axis=1)
+                distances = np.minimum(np.abs(templates - cell), _MOST).sum(axis=1)
             else:
                 distances = squares - 2 * (templates @ cell) + cell @ cell
             best[row, column] = nearest = int(distances.argmin())
@@ -114,7 +121,7 @@ def _nearest(reading: Reading, level: int, tiles: list[tuple[Floats, Floats]]) -
 
 @lru_cache(maxsize=24)
 def _tiles(
-    task: Task[Any], theme: str, level: int, size: int, tiles: tuple[int, ...], lit: float, blur: float
+    task: Task[Any], theme: str, level: int, size: int, tiles: tuple[int, ...], lit: float, blur: float, coarse: int
 ) -> list[tuple[Floats, Floats]]:
     """For each cell its possible looks, float32 (tiles, values), and their squared lengths."""
     atlas: Atlas = task.atlas(theme, level, size)
@@ -122,7 +129,7 @@ def _tiles(
     for row in range(level):
         for column in range(level):
             plain = (atlas.tile(tile_id, row, column).rgb() for tile_id in tiles)
-            looks = [_blurred(brighter(tile, lit), blur * size / level).ravel() for tile in plain]
+            looks = [_coarse(_blurred(brighter(tile, lit), blur * size / level), coarse).ravel() for tile in plain]
             templates = np.array(looks, np.float32)
             found.append((templates, (templates**2).sum(axis=1)))
     return found
@@ -130,6 +137,14 @@ def _tiles(
 
 def _blurred(tile: Array, sigma: float) -> Array:
     return np.asarray(Image.fromarray(tile).filter(ImageFilter.GaussianBlur(sigma))) if sigma else tile
+
+
+def _coarse(tile: Array, pixels: int) -> Array:
+    height, width = tile.shape[:2]
+    if not 0 < pixels < min(height, width):
+        return tile
+    small = Image.fromarray(tile).resize((pixels, pixels), Image.Resampling.BICUBIC)
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
 Undo = Callable[[Reading, int, float], Iterator[Reading]]
@@ -148,6 +163,10 @@ def _hue_back(reading: Reading, level: int, degrees: float) -> Iterator[Reading]
 
 def _more_blur(reading: Reading, level: int, sigma: float) -> Iterator[Reading]:
     yield replace(reading, blur=reading.blur + sigma)
+
+
+def _reduced(reading: Reading, level: int, pixels: float) -> Iterator[Reading]:
+    yield replace(reading, coarse=int(pixels))
 
 
 def _covered(reading: Reading, level: int, share: float) -> Iterator[Reading]:
@@ -213,6 +232,7 @@ _UNDO: dict[str, Undo] = {
     "distractors": _without_margin,
     "labels": _without_labels,
     "hue": _hue_back,
+    "resample": _reduced,
     "scratches": _covered,
 }
 """What the decoder makes of the axes that change more than single pixels; the others it takes as they are."""
