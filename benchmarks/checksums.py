@@ -19,7 +19,7 @@ from rich.console import Console
 
 from mgsd_bench.backends import BackendConfig
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.suites.suite import get_suite
+from mgsd_bench.suites.choose import find_suite
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 def evaluated(out: Path, summed: bool) -> float:
     """CPU seconds of one evaluation."""
     config = BackendConfig("faulty:0.1,0.2,0.1")
-    job = Evaluation(get_suite("smoke"), None, ["visual", "symbolic"], 1, "compact", "scripted", config, out)
+    job = Evaluation(find_suite("smoke"), None, ["visual", "symbolic"], 1, "compact", "scripted", config, out)
     constant = patch("mgsd_bench.runs.sample.crc32", lambda body: 0)
     start = time.process_time()
     if summed:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mgsd_bench.analysis.comparison import Comparison
     from mgsd_bench.analysis.diagnosis import Diagnosis
+    from mgsd_bench.analysis.robustness import Robustness
     from mgsd_bench.analysis.run import Run, load_run, load_runs
     from mgsd_bench.answers.reader import Answer, parse_answer
     from mgsd_bench.api import compare, diagnose, evaluate, gate
@@ -27,6 +28,7 @@ _HOMES = {
     "Answer": "answers.reader",
     "Comparison": "analysis.comparison",
     "Diagnosis": "analysis.diagnosis",
+    "Robustness": "analysis.robustness",
     "GateDecision": "gating.result",
     "Run": "analysis.run",
     "Suite": "suites.suite",
@@ -38,12 +40,14 @@ _HOMES = {
     "load_run": "analysis.run",
     "load_runs": "analysis.run",
     "parse_answer": "answers.reader",
+    "robustness": "api",
 }
 __all__ = [
     "Answer",
     "Comparison",
     "Diagnosis",
     "GateDecision",
+    "Robustness",
     "Run",
     "Suite",
     "UserError",
@@ -55,6 +59,7 @@ __all__ = [
     "load_run",
     "load_runs",
     "parse_answer",
+    "robustness",
 ]
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mgsd_bench.analysis.comparison import Comparison
     from mgsd_bench.analysis.diagnosis import Diagnosis
+    from mgsd_bench.analysis.robustness import Robustness
     from mgsd_bench.gating.result import GateDecision
 
 RunLike = Run | str | Path
@@ -89,6 +90,18 @@ def compare(a: RunLike, b: RunLike, *, condition: str = "visual", allow: Iterabl
     from mgsd_bench.analysis.comparison import compare
 
     return compare(_run(a), _run(b), condition, allow)
+
+
+def robustness(run: RunLike, *, condition: str = "visual") -> Robustness:
+    """What every look of a run costs: see :func:`mgsd_bench.analysis.robustness.robustness`.
+
+    Example::
+
+        mb.robustness("runs/mgsd-p1-oracle").worst
+    """
+    from mgsd_bench.analysis.robustness import robustness
+
+    return robustness(_run(run), condition)
 
 
 def gate(

@@ -6,6 +6,7 @@ read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 
 from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
 from mgsd_envs.errors import TaskError
+from mgsd_envs.looks import Look
 from mgsd_envs.orbits import orbit_key
 from mgsd_envs.registry import get_task, task_names
 from mgsd_envs.rendering import Picture
@@ -18,6 +19,7 @@ __all__ = [
     "Episode",
     "Fact",
     "Illegal",
+    "Look",
     "Mix",
     "Picture",
     "Plan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgsd_envs import grid
+from mgsd_envs.looks import Look, id_in_look, id_without_look
 from mgsd_envs.orbits import split_key
 from mgsd_envs.originals import Original
 from mgsd_envs.registry import get_task
@@ -22,7 +23,7 @@ from mgsd_envs.types import Plan
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mgsd_envs.rendering import Picture
+    from mgsd_envs.rendering import Picture, Pixels
 
 _MOST_DRAWS = 20_000
 _MOST_STRAIGHT = 300
@@ -68,13 +69,15 @@ class Episode:
         split: the split that the state belongs to.
         split_by: whether the state by itself decides its split, or its orbit.
         state: the task's state.
-        theme: the look in which the state is drawn.
+        theme: the set of tiles that the state is drawn with.
         plan: one shortest plan.
         plans: exact number of shortest plans; may exceed 64 bits.
         detour: whether obstacles make the shortest plan longer than on an empty grid.
         straight: whether the plan that ignores every obstacle succeeds.
         original: the picture that is shown instead of ours, for an episode of an external test set.
         source: where the state was read, ``file`` or ``file:line`` below the set's root; None for a state of ours.
+        perturbation: what is done to the theme's picture, one of :data:`mgsd_envs.perturbations.PERTURBATIONS`.
+        severity: how much of it, from 1; 0 where nothing is done.
     """
 
     id: str
@@ -90,15 +93,38 @@ class Episode:
     original: Original | None = None
     source: str | None = field(default=None, compare=False)
     split_by: SplitBy = "state"
+    perturbation: str | None = None
+    severity: int = 0
+
+    @property
+    def look(self) -> Look:
+        """How the state is shown: its theme, and what is done to the theme's picture."""
+        return Look(self.theme, self.perturbation, self.severity)
+
+    def in_look(self, look: Look, first: Look) -> Episode:
+        """The same episode in another look of a list of looks whose first is ``first``; its id says so."""
+        name = id_in_look(id_without_look(self.id), look, first)
+        return replace(
+            self, id=name, theme=look.theme, perturbation=look.perturbation, severity=look.severity, original=None
+        )
 
     @property
     def shortest(self) -> int:
         """Length of the shortest plan, in actions."""
         return len(self.plan)
 
-    def draw(self, size: int = 256) -> Picture:
-        """Our picture of the state, ``size`` pixels square."""
-        return get_task(self.task).draw(self.state, self.theme, size)
+    def draw(self, size: int = 256) -> Picture | Pixels:
+        """Our picture of the state in the episode's look, ``size`` pixels square."""
+        task = get_task(self.task)
+        picture = task.draw(self.state, self.theme, size)
+        if self.perturbation is None:
+            return picture
+        from mgsd_envs.perturbations import perturb
+        from mgsd_envs.rendering import Pixels
+
+        plain = picture.rgb()
+        pixels = perturb(plain, self.level, self.perturbation, self.severity, task.key(self.state))
+        return picture if pixels is plain else Pixels(pixels)
 
     def shown(self, size: int = 256) -> NDArray[np.uint8]:
         """What a model is shown, uint8 (size, size, 3): the original picture if there is one, else ours.
@@ -117,7 +143,7 @@ class Episode:
             "task": self.task,
             "level": self.level,
             "split": self.split,
-            "theme": self.theme,
+            "theme": str(self.look),
             "state": get_task(self.task).to_json(self.state),
             **original,
             **by_orbit,
@@ -179,7 +205,7 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
 
     Raises:
         KeyError: a field is missing, or the task is not installed.
-        ValueError: the state is none of the task's, or no plan solves it.
+        ValueError: the state is none of the task's, no plan solves it, or there is no such perturbation.
     """
     task = get_task(data["task"])
     if type(data["level"]) is not int or not 0 < data["level"] <= grid.MAX_LEVEL:
@@ -189,7 +215,12 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
     split_by = data.get("split_by", "state")
     if split_by not in SPLIT_BY:
         raise ValueError(f"split_by is {', '.join(SPLIT_BY)}, not {split_by!r:.50}")
-    return make_episode(task, data["level"], data["id"], state, data["theme"], original, data.get("source"), split_by)
+    look = Look.parse(data["theme"])
+    return replace(
+        make_episode(task, data["level"], data["id"], state, look.theme, original, data.get("source"), split_by),
+        perturbation=look.perturbation,
+        severity=look.severity,
+    )
 
 
 def generate(

@@ -20,12 +20,14 @@ from mgsd_envs import grid, statements
 from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import MOVES, Graph
 from mgsd_envs.rendering import Atlas, Pen, check_look, quantized_atlas
+from mgsd_envs.sprites import STYLES, sprite_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 ICE, HOLE, GOAL, PLAYER = range(4)
+_PARTS: tuple[tuple[str, ...], ...] = ((), ("hole",), ("goal",), ("player",))
 _FIELDS = (
     statements.SIZE,
     Field("player", "cell", "player", question="Which cell is the player on?"),
@@ -68,7 +70,7 @@ class FrozenLake(BoardTask[LakeState]):
     levels = range(3, 9)
     min_level = 2
     actions: Plan = tuple(MOVES)
-    themes = ("classic", "plain")
+    themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
@@ -254,6 +256,8 @@ def _pick(nodes: int, draw: float) -> int:
 def _atlas(theme: str, level: int, size: int) -> Atlas:
     if theme == "classic":
         return quantized_atlas([_classic_board(tile_id, level, size) for tile_id in range(4)], level)
+    if theme in STYLES:
+        return sprite_atlas(theme, level, size, lambda tile_id: (None, _PARTS[tile_id]))
     palette = ((235, 243, 250), (150, 170, 190), (30, 60, 110), (40, 150, 70), (210, 50, 40))
     return Atlas(palette, level, size, partial(_plain_tile, level, size))
 

@@ -21,6 +21,7 @@ from mgsd_envs import grid, statements
 from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
+from mgsd_envs.sprites import FLAGS, STYLES, sprite_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
@@ -28,7 +29,6 @@ from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
 BLACK, WHITE, GREY, YELLOW, BLUE = range(5)
-FLAGS = {"left": 1, "down": 2, "right": 4, "up": 8}
 _DIGITS = {side: bytes(48 + bool(i & flag) for i in range(256)) for side, flag in FLAGS.items()}
 _PLAYER, _GOAL = 16, 32
 _FIELDS = (
@@ -80,7 +80,7 @@ class Maze(BoardTask[MazeState]):
     levels = range(3, 7)
     min_level = 2
     actions: Plan = tuple(MOVES)
-    themes = ("classic", "plain")
+    themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
@@ -381,9 +381,16 @@ def _read_rows(rows: list[Any], n: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def _atlas(theme: str, level: int, size: int) -> Atlas:
+    if theme in STYLES:
+        return sprite_atlas(theme, level, size, _parts)
     classic: tuple[Colour, ...] = ((0, 0, 0), (255, 255, 255), (224, 224, 224), (255, 255, 0), (0, 0, 255))
     plain: tuple[Colour, ...] = ((60, 70, 85), (240, 236, 226), (222, 216, 202), (210, 50, 40), (40, 150, 70))
     return Atlas(classic if theme == "classic" else plain, level, size, partial(_tile, level, size))
+
+
+def _parts(tile_id: int) -> tuple[int, tuple[str, ...]]:
+    things = ("player",) if tile_id & _PLAYER else ("goal",) if tile_id & _GOAL else ()
+    return tile_id & 15, things
 
 
 def _tile(level: int, size: int, tile_id: int, row: int, column: int) -> NDArray[np.uint8]:

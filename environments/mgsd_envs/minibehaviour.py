@@ -22,6 +22,7 @@ from mgsd_envs import grid, statements
 from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
+from mgsd_envs.sprites import STYLES, sprite_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal
@@ -30,6 +31,7 @@ from mgsd_envs.types import Cell, Cursor, Fact, Plan
 FETCHING, CARRYING, DONE = range(3)
 BLACK, GRID, TABLE, RED, WHITE = range(5)
 FLOOR_TILE, TABLE_TILE, AGENT_TILE, PRINTER_TILE, CARRIER_TILE, INSTALLED_TILE = range(6)
+_PARTS: tuple[tuple[str, ...], ...] = ((), ("table",), ("player",), ("printer",), ("carrier",), ("table", "installed"))
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
 _FIELDS = (
     statements.SIZE,
@@ -77,7 +79,7 @@ class MiniBehaviour(BoardTask[OfficeState]):
     min_level = 4
     actions: Plan = (*MOVES, "pick", "drop")
     action_words: ClassVar[dict[str, tuple[str, ...]]] = {"pick": ("pick_up",)}
-    themes = ("classic", "plain")
+    themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
@@ -348,6 +350,8 @@ def _pickups(state: OfficeState) -> list[Cell]:
 
 @lru_cache(maxsize=64)
 def _atlas(theme: str, level: int, size: int) -> Atlas:
+    if theme in STYLES:
+        return sprite_atlas(theme, level, size, lambda tile_id: (None, _PARTS[tile_id]))
     classic: tuple[Colour, ...] = (
         (0, 0, 0),
         (60, 60, 60),

@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from mgsd_envs.frozenlake import LakeState
 from mgsd_envs.gym import BoardEnv
-from mgsd_envs.maze import FLAGS, MazeState
+from mgsd_envs.maze import MazeState
 from mgsd_envs.minibehaviour import OfficeState
+from mgsd_envs.sprites import FLAGS
 from mgsd_envs.types import Cell
 
 PRINTER, TABLE = "blue", "yellow"

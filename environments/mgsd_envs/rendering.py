@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +41,10 @@ class Picture:
         """The pixels, uint8 (height, width, 3)."""
         return self.palette.take(self.indices, axis=0)  # 4 times as fast as indexing
 
+    def content(self) -> bytes:
+        """The bytes that tell the picture from others, for digests."""
+        return self.indices.tobytes() + self.palette.tobytes()
+
     def png(self) -> bytes:
         """The picture as a palette PNG: 4 bits a pixel for up to 16 colours and even widths, else 8.
 
@@ -61,6 +66,31 @@ class Picture:
                 _chunk(b"IEND", b""),
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture with any number of colours; what is left of a :class:`Picture` after a perturbation.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), RGB.
+    """
+
+    pixels: NDArray[np.uint8]
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The pixels, uint8 (height, width, 3)."""
+        return self.pixels
+
+    def content(self) -> bytes:
+        """The bytes that tell the picture from others, for digests."""
+        return self.pixels.tobytes()
+
+    def png(self) -> bytes:
+        """The picture as an RGB PNG."""
+        file = BytesIO()
+        Image.fromarray(self.pixels).save(file, "PNG", compress_level=1)
+        return file.getvalue()
 
 
 def _in_pairs(indices: NDArray[np.uint8]) -> NDArray[np.uint8]:

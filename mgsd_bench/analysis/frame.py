@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mgsd_bench.analysis.attribution import SampleDiagnosis, diagnose_sample
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.runs.sample import Sample
+from mgsd_envs.looks import look_of_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,11 +99,11 @@ def sample_frame(
         run: folder of the run.
         model: name of the model.
         suite: name of the suite.
-        look: look of the pictures.
+        look: look of the pictures; of an episode that is asked in several, the theme of the first.
     """
     import pandas as pd
 
-    constant = {"run": run, "model": model, "suite": suite, "look": look}
+    constant = {"run": run, "model": model, "suite": suite}
     wanted = {name: read for name, read in _READERS.items() if name not in constant}
     values: dict[str, list[Any]] = {name: [] for name in wanted}
     found: list[SampleDiagnosis] = []
@@ -120,6 +121,10 @@ def sample_frame(
     for name, column in COLUMNS.items():
         if name in constant:
             columns[name] = _column([constant[name]] * rows, column)
+        elif name == "look":
+            ids = values.pop(name)
+            looks = {episode: look_of_id(episode, look) for episode in set(ids)}
+            columns[name] = _column([looks[episode] for episode in ids], column)
         else:
             columns[name] = _column(values.pop(name), column)
     if episodes is not None:
@@ -142,6 +147,7 @@ def _column(values: list[Any], column: Column) -> pd.Series[Any]:
 
 
 _READERS: dict[str, Callable[[Sample], Any]] = {
+    "look": lambda sample: sample.episode,
     "task": lambda sample: sample.task,
     "level": lambda sample: sample.level,
     "episode": lambda sample: sample.episode,

@@ -7,6 +7,7 @@
 ``noisy-perception:P``  misreads each fact (but the size) with probability P, plans well in what it sees
 ``noisy-planning:Q``    sees everything, spoils its plan with probability Q so that it fails
 ``faulty:P,Q,F``        both, and leaves its answer without an end with probability F
+``blind-to:AXIS,P``     misreads each fact with probability P a step of severity where AXIS perturbs the picture
 ======================  =============================================================================
 """
 
@@ -24,7 +25,7 @@ from mgsd_bench.prompts import WITH_IMAGE
 from mgsd_envs import Episode, Plan, get_task, random_plan
 from mgsd_envs.faults import misread, random_state, spoil
 
-NAMES = ("oracle", "random", "straight", "noisy-perception", "noisy-planning", "faulty")
+NAMES = ("oracle", "random", "straight", "noisy-perception", "noisy-planning", "faulty", "blind-to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,20 @@ class Faults:
         perception: probability that a fact seen in a picture is misread.
         planning: probability that a plan is spoiled.
         format: probability that an answer cannot be read.
+        axis: the perturbation that makes for misreading; None for none.
+        step: probability that a fact is misread, for each step of that perturbation's severity.
     """
 
     perception: float = 0.0
     planning: float = 0.0
     format: float = 0.0
+    axis: str | None = None
+    step: float = 0.0
+
+    def misreading(self, episode: Episode) -> float:
+        """Probability that a fact seen in this episode's picture is misread."""
+        by_look = self.step * episode.severity if self.axis and episode.perturbation == self.axis else 0.0
+        return min(1.0, self.perception + by_look)
 
 
 _FAULTS_AT: dict[str, Callable[..., Faults]] = {
@@ -47,7 +57,7 @@ _FAULTS_AT: dict[str, Callable[..., Faults]] = {
     "noisy-planning": lambda rate: Faults(planning=rate),
     "faulty": Faults,
 }
-_EXAMPLES = {"noisy-perception": "0.1", "noisy-planning": "0.1", "faulty": "0.1,0.2,0.05"}
+_EXAMPLES = {"noisy-perception": "0.1", "noisy-planning": "0.1", "faulty": "0.1,0.2,0.05", "blind-to": "blur,0.1"}
 
 
 def open_backend(config: BackendConfig) -> ScriptedBackend:
@@ -60,6 +70,8 @@ def open_backend(config: BackendConfig) -> ScriptedBackend:
     if name not in NAMES:
         known = ", ".join(f"{known}:{_EXAMPLES[known]}" if known in _EXAMPLES else known for known in NAMES)
         raise UserError(f"{option('model', config.model)}: unknown scripted model; choose from {known}")
+    if name == "blind-to":
+        return ScriptedBackend(config.model, _blind_to(config.model, *text.partition(",")))
     if name not in _FAULTS_AT:
         if colon:
             raise UserError(f"{option('model', config.model)}: {name} takes no rate; write {option('model', name)}")
@@ -71,6 +83,20 @@ def open_backend(config: BackendConfig) -> ScriptedBackend:
     except ValueError:
         pass
     raise UserError(f"{option('model', config.model)}: needs rates from 0 to 1, for example {name}:{_EXAMPLES[name]}")
+
+
+def _blind_to(model: str, axis: str, _: str, rate: str) -> Faults:
+    from mgsd_envs.perturbations import PERTURBATIONS
+
+    try:
+        if axis in PERTURBATIONS and 0 <= float(rate) <= 1:
+            return Faults(axis=axis, step=float(rate))
+    except ValueError:
+        pass
+    raise UserError(
+        f"{option('model', model)}: needs one of {', '.join(PERTURBATIONS)} and a rate from 0 to 1, for example "
+        "blind-to:blur,0.1"
+    )
 
 
 class ScriptedBackend:
@@ -99,7 +125,7 @@ class ScriptedBackend:
         task = get_task(episode.task)
         believed = random_state(task, episode.level, rng) if self._name == "random" else episode.state
         if request.condition in WITH_IMAGE:
-            believed = misread(task, believed, rng, self._faults.perception)
+            believed = misread(task, believed, rng, self._faults.misreading(episode))
         plan = self._plan(episode, believed, rng)
         broken = rng.random() < self._faults.format
         end = " and so on" if broken else "</answer>"

@@ -1,4 +1,4 @@
-"""Commands about finished runs: report, compare."""
+"""Commands about finished runs: report, compare, robustness."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 FORMATS = ("text", "md", "tex", "csv", "html")
+ROBUSTNESS_FORMATS = ("text", "md", "tex", "csv", "json")
 
 
 @app.command("report")
@@ -112,9 +113,11 @@ def _write_html(runs: list[Run], condition: Condition, allow: list[str], out: Pa
     from dataclasses import replace
 
     from mgsd_bench.analysis.comparable import Question, check
+    from mgsd_bench.analysis.robustness import robustness
     from mgsd_bench.analysis.verdict import judge
     from mgsd_bench.report.figures import all_figures, to_svg
     from mgsd_bench.report.html import write_html
+    from mgsd_bench.report.robustness import CAPTION, axis_rows, figure, look_rows, sentences
     from mgsd_bench.report.tables import run_names
     from mgsd_bench.runs.stored import FINISHED
 
@@ -126,15 +129,22 @@ def _write_html(runs: list[Run], condition: Condition, allow: list[str], out: Pa
             raise
         refused = error
     verdict, names = judge(runs, condition, allow), run_names(runs)
+    looked = [robustness(run, condition) for run in runs if run.identity.get("looks")]
     verdict = replace(verdict, notes=(*verdict.notes, *_unread(runs)))
     diagnoses = [v.diagnosis.renamed(name) for v, name in zip(verdict.runs, names, strict=True) if v.diagnosis]
     drawn = all_figures(diagnoses) if diagnoses else {}
+    tables = {}
+    for name, result in zip(names, looked, strict=False):
+        tables[f"What looks cost {name}. {' '.join(sentences(result))}"] = axis_rows(result)
+        tables[f"Every look that {name} was asked in."] = look_rows(result)
+        if result.axes:
+            drawn[f"{name}: {CAPTION}"] = figure(result)
     if figures is not None:
         _save_figures(drawn, figures)
     svgs = {caption: to_svg(figure) for caption, figure in drawn.items()}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_html(out, title=" · ".join(dict.fromkeys(names)), verdict=verdict, runs=runs, figures=svgs)
+        write_html(out, title=" · ".join(dict.fromkeys(names)), verdict=verdict, runs=runs, figures=svgs, tables=tables)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
     if refused:
@@ -172,3 +182,43 @@ def compare_command(
         console.print()
     if out:
         options.write("--out", out, json.dumps([result.to_json() for result in found], indent=2) + "\n")
+
+
+@app.command("robustness")
+def robustness_command(
+    run: Annotated[Path, typer.Argument(help="Run folder of a suite with several looks, such as mgsd-p1-quick.")],
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="text, md, tex, csv or json; else what --out ends in.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of the terminal.")] = None,
+    figures: Annotated[Path | None, typer.Option("--figures", help="Also save the figure in this folder.")] = None,
+    condition: options.OneCondition = "visual",
+) -> None:
+    """What perturbed pictures and other looks of the same episodes cost: drops, worst axis, what is broken and why."""
+    from mgsd_bench.analysis.robustness import robustness
+    from mgsd_bench.analysis.run import load_run
+    from mgsd_bench.report.robustness import CAPTION, LEGEND, brief_rows, figure, sentences, write
+    from mgsd_bench.report.tables import as_terminal
+    from mgsd_bench.terminal import Terminal
+
+    chosen = output_format or (out.suffix.removeprefix(".") if out else "text")
+    if chosen not in ROBUSTNESS_FORMATS:
+        raise UserError(f"--format {chosen}: choose from {', '.join(ROBUSTNESS_FORMATS)}")
+    result = robustness(load_run(run), options.condition_of(condition))
+    if figures is not None:
+        if not result.axes:
+            raise UserError(f"--figures {figures}: {run} has no perturbations with several severities; leave it out")
+        _save_figures({CAPTION: figure(result)}, figures)
+    if chosen == "text":
+        console = Terminal()
+        for rows in brief_rows(result):
+            console.print(as_terminal(rows))
+            console.print()
+        for line in (*sentences(result), LEGEND):
+            say(line)
+        return
+    text = json.dumps(result.to_json(), indent=2) + "\n" if chosen == "json" else write(result, chosen)
+    if out:
+        options.write("--out", out, text)
+    else:
+        say(text, end="")

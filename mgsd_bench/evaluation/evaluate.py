@@ -185,7 +185,7 @@ def _stages(to_ask: list[Question], blocks: Blocks | None) -> list[list[Question
         of.setdefault((question.condition, question.episode.id), []).append(question)
     conditions = list(dict.fromkeys(question.condition for question in to_ask))
     return [
-        [question for condition in conditions for episode in block for question in of[condition, episode]]
+        [question for condition in conditions for episode in block for question in of.get((condition, episode), ())]
         for block in blocks.episodes
     ]
 
@@ -277,6 +277,7 @@ def _identity(job: Evaluation, asked: list[Episode], prompts: PromptSet) -> dict
         "levels": sorted({part.level for part in job.suite.parts}),
         "limit": job.limit,
         "theme": job.suite.theme,
+        **({"looks": list(job.suite.looks)} if job.suite.looks else {}),
         **({} if job.suite.given is None else {"image": _image(asked)}),
         "conditions": list(job.conditions),
         "repeats": job.repeats,

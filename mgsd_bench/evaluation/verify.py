@@ -18,6 +18,7 @@ from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import score_again
 from mgsd_bench.runs.contradiction import contradiction
+from mgsd_bench.runs.runner import is_asked
 from mgsd_bench.runs.sample import Sample, seal_of
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
 from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample
@@ -150,7 +151,8 @@ def _questions(record: dict[str, Any], episodes: dict[str, Episode], samples: li
     """Answers to what is not asked, second answers, and questions without one."""
     identity = record["identity"]
     conditions, repeats = set(identity.get("conditions", ())), identity.get("repeats", 1)
-    asked = len(episodes) * len(conditions) * repeats  # not as a set: whoever wrote the record says how large it is
+    # not as a set: whoever wrote the record says how large it is
+    asked = repeats * sum(is_asked(episode, condition) for condition in conditions for episode in episodes)
     faults, answered, tried = [], set(), set()
     for sample in samples:
         question = (sample.episode, sample.condition, sample.repeat)

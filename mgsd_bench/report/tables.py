@@ -96,16 +96,16 @@ class PaperTable:
             "% needs \\usepackage{booktabs}",
             rf"\begin{{tabular}}{{l*{{{width - 1}}}{{r}}}}",
             r"\toprule",
-            _latex_row(["", *heads]),
+            latex_row(["", *heads]),
             " ".join(rules),
-            _latex_row(["model", *levels]),
-            _latex_row(["$n$", *(count.replace("–", "--") for count in self.counts)]),
+            latex_row(["model", *levels]),
+            latex_row(["$n$", *(count.replace("–", "--") for count in self.counts)]),
             r"\midrule",
         ]
         for name, cells in zip(self.models, self.cells, strict=True):
-            lines.append(_latex_row([f"{{{latex_text(name)}}}", *(_percent(cell) if cell else "--" for cell in cells)]))
+            lines.append(latex_row([f"{{{latex_text(name)}}}", *(_percent(cell) if cell else "--" for cell in cells)]))
             spans = (rf"{{\scriptsize {_span(cell, '--')}}}" if cell else "" for cell in cells)
-            lines += [_latex_row(["", *spans])] if any(cells) else []
+            lines += [latex_row(["", *spans])] if any(cells) else []
         notes = [rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {latex_text(note)}}} \\" for note in self.notes]
         return "\n".join([*lines, r"\bottomrule", *notes, r"\end{tabular}"]) + "\n"
 
@@ -370,7 +370,8 @@ def _groups(keys: Sequence[str | None]) -> list[tuple[str | None, int, int]]:
     return [(keys[a], a, b) for a, b in zip(starts, [*starts[1:], len(keys)], strict=True)]
 
 
-def _latex_row(cells: Sequence[str]) -> str:
+def latex_row(cells: Sequence[str]) -> str:
+    """The cells, which are LaTeX, as a row of a ``tabular``."""
     return " & ".join(cells) + r" \\"
 
 

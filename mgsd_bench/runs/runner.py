@@ -13,6 +13,7 @@ from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import score
+from mgsd_envs.looks import id_without_look
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +45,14 @@ def questions(episodes: list[Episode], conditions: list[Condition], repeats: int
         Question(episode, condition, repeat)
         for condition in conditions
         for episode in episodes
+        if is_asked(episode.id, condition)
         for repeat in range(repeats)
     ]
+
+
+def is_asked(episode: str, condition: str) -> bool:
+    """Whether a condition is asked of an episode: one that shows no picture once, however many looks there are."""
+    return condition in WITH_IMAGE or id_without_look(episode) == episode
 
 
 def run_questions(
@@ -118,7 +125,7 @@ def _test_image(episode: Episode, size: int) -> tuple[Callable[[], NDArray[np.ui
     """What draws an episode's test image, and the bytes that tell it from others."""
     if episode.original is None:
         picture = episode.draw(size)
-        return picture.rgb, picture.indices.tobytes() + picture.palette.tobytes()
+        return picture.rgb, picture.content()
     try:
         pixels = episode.shown(size)
     except ValueError as error:

@@ -8,7 +8,9 @@ from hashlib import sha256
 from typing import Any
 
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.suites.looks import in_looks, themed
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
+from mgsd_envs.looks import id_without_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 
 MOST_LENGTH = 10_000
@@ -39,6 +41,9 @@ class Suite:
         given: the episodes, where they were read rather than made; split and mix then mean nothing.
         origin: where they were read and what was found there, as plain JSON values for the record of a run.
         split_by: what the split keeps apart: states, or orbits, which are states with all their mirror images.
+        looks: looks that every episode is asked in, the first of which has the suite's theme; where there are none, it
+            is asked in its theme alone.
+        stream: name of the random stream, for suites that share their episodes; the suite's own name if None.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Suite:
     given: tuple[Episode, ...] | None = None
     origin: Mapping[str, Any] | None = None
     split_by: SplitBy = "state"
+    looks: tuple[str, ...] = ()
+    stream: str | None = None
 
 
 def select(suite: Suite, tasks: Sequence[str] = (), levels: Sequence[int] = ()) -> Suite:
@@ -138,7 +145,7 @@ def with_theme(suite: Suite, theme: str) -> Suite:
     for task in dict.fromkeys(part.task for part in suite.parts):
         if theme not in get_task(task).themes:
             raise UserError(f"{option('theme', theme)}: {task} has {', '.join(get_task(task).themes)}")
-    return replace(suite, theme=theme)
+    return replace(suite, theme=theme, looks=themed(suite.looks, theme))
 
 
 def lengths_of(text: str) -> range:
@@ -185,7 +192,7 @@ def episodes(suite: Suite) -> list[Episode]:
             part.level,
             part.count,
             split=suite.split,
-            stream=suite.name,
+            stream=suite.stream or suite.name,
             split_by=suite.split_by,
             theme=suite.theme,
             mix=part.mix or suite.mix,
@@ -196,11 +203,13 @@ def episodes(suite: Suite) -> list[Episode]:
             raise UserError(str(error)) from error
         except ValueError as error:
             raise UserError(f"suite {suite.name}: {error}") from error
-    return made
+    return in_looks(made, suite.looks) if suite.looks else made
 
 
 def subsample(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
     """At most ``limit`` episodes of each task and level, spread evenly over their plan lengths, in suite order.
+
+    An episode that is asked in several looks counts once, and stays in all of them.
 
     Raises:
         UserError: ``limit`` is below 1.
@@ -209,13 +218,14 @@ def subsample(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
         raise UserError(f"{option('limit', limit)}: must be at least 1")
     strata: dict[tuple[str, int], list[Episode]] = {}
     for episode in all_episodes:
-        strata.setdefault((episode.task, episode.level), []).append(episode)
+        if id_without_look(episode.id) == episode.id:
+            strata.setdefault((episode.task, episode.level), []).append(episode)
     kept: set[str] = set()
     for stratum in strata.values():
         by_length = sorted(stratum, key=lambda episode: (episode.shortest, episode.id))
         n = min(limit, len(by_length))
         kept.update(by_length[(2 * i + 1) * len(by_length) // (2 * n)].id for i in range(n))
-    return [episode for episode in all_episodes if episode.id in kept]
+    return [episode for episode in all_episodes if id_without_look(episode.id) in kept]
 
 
 def digest(of_episodes: Iterable[Episode], prompt_texts: Iterable[str] = ()) -> str:

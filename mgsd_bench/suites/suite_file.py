@@ -14,8 +14,9 @@ from mgsd_bench.config.layers import Key, Layers, read_layer, suggest
 from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.suites.looks import perturbed
 from mgsd_bench.suites.suite import Part, Suite, lengths_of
-from mgsd_envs import Mix, TaskError, get_task, task_names
+from mgsd_envs import Look, Mix, TaskError, get_task, task_names
 from mgsd_envs.splits import Split, SplitBy
 
 MOST_EPISODES = 100_000
@@ -83,7 +84,10 @@ class SuiteFile:
         count: episodes a level.
         parts: tasks and levels.
         mix: difficulty.
-        looks: in which looks the episodes are shown.
+        stream: names the random stream in the name's place, so that two suites have the same episodes.
+        looks: in which looks the episodes are shown; the first is what others are compared with.
+        perturbed: severities at which the first look is perturbed, one axis at a time; with a second copy of it, and
+            with two axes at once.
         conditions: how they are put to a model if nothing else is asked for.
         prompts: prompt set, or a folder beside the file, if nothing else is asked for.
     """
@@ -95,7 +99,9 @@ class SuiteFile:
     count: Episodes = 100
     parts: tuple[PartEntry, ...]
     mix: MixEntry = MixEntry()
+    stream: Annotated[str, Check(_misnamed)] | None = None
     looks: tuple[str, ...] = ("classic",)
+    perturbed: tuple[Annotated[int, Bounds(1, 5)], ...] = ()
     conditions: tuple[Annotated[str, OneOf(CONDITIONS)], ...] = ()
     prompts: str | None = None
 
@@ -118,7 +124,9 @@ mix:
   length: null           # lengths of the shortest plan; null: a third easy, a third medium, a third hard
   density: null          # share of obstacle cells, for tasks that have any to choose; null: the task's own mix
   straight: 0.3          # largest share of episodes that a plan solves which sees no obstacles
-looks: [classic]         # how the pictures look
+stream: null             # names the random stream if the name is not to
+looks: [classic]         # how the pictures look (mgsd-bench tasks); every episode is asked in each of them
+perturbed: []            # severities, such as [1, 3, 5], at which the first look is perturbed too, axis by axis
 conditions: [visual]     # asked if no --condition is given: visual, symbolic, perceive, direct
 prompts: default         # asked with if no --prompts are given; or a folder beside this file
 """
@@ -146,15 +154,22 @@ def read_suite(path: Path) -> Suite:
         raise layers.error(("name",), f"{file.name!r} is the name of a suite of the project; choose another")
     if not file.parts:
         raise layers.error(("parts",), "is empty; write for example [{task: maze, levels: [3, 4]}]")
-    if len(file.looks) != 1:
-        raise layers.error(("looks",), f"{list(file.looks)} is not one look; write [classic]")
+    theme, looks = _looks(file, layers)
     mix = _mix(file.mix.length, file.mix.density, file.mix.straight)
     parts = [part for i, entry in enumerate(file.parts) for part in _parts(entry, i, file, mix, layers)]
     levels = [(part.task, part.level) for part in parts]
     if twice := next((level for level in levels if levels.count(level) > 1), None):
         raise layers.error(("parts",), f"{twice[0]} {twice[1]} comes twice; leave one out")
     return Suite(
-        file.name, file.about or "made to order", tuple(parts), file.split, file.looks[0], mix, split_by=file.split_by
+        name=file.name,
+        about=file.about or "made to order",
+        parts=tuple(parts),
+        split=file.split,
+        theme=theme,
+        mix=mix,
+        split_by=file.split_by,
+        looks=looks,
+        stream=file.stream,
     )
 
 
@@ -184,6 +199,25 @@ def schema() -> dict[str, Any]:
     return editor_schema(SuiteFile, {}, extends=False)
 
 
+def _looks(file: SuiteFile, layers: Layers) -> tuple[str, tuple[str, ...]]:
+    """The first theme, and the looks if there are several."""
+    if not file.looks:
+        raise layers.error(("looks",), "is empty; write [classic]")
+    read = []
+    for text in file.looks:
+        try:
+            read.append(Look.parse(text))
+        except ValueError as error:
+            raise layers.error(("looks",), str(error)) from error
+    theme = read[0].theme
+    if read[0].perturbation is not None:
+        raise layers.error(("looks",), f"{file.looks[0]!r} stands first and is perturbed; begin with its theme")
+    looks = (*perturbed(theme, file.perturbed), *file.looks[1:]) if file.perturbed else file.looks
+    if twice := next((look for look in looks if looks.count(look) > 1), None):
+        raise layers.error(("looks",), f"{twice!r} comes twice; leave one out")
+    return theme, looks if len(looks) > 1 else ()
+
+
 def _parts(entry: PartEntry, number: int, file: SuiteFile, mix: Mix, layers: Layers) -> list[Part]:
     place: Key = ("parts", number)
     if entry.task not in task_names():
@@ -198,9 +232,9 @@ def _parts(entry: PartEntry, number: int, file: SuiteFile, mix: Mix, layers: Lay
         if not task.min_level <= level <= task.max_level:
             known = f"{task.name} has levels {task.min_level} to {task.max_level}"
             raise layers.error((*place, "levels"), f"{level} is not possible; {known}")
-    if file.looks[0] not in task.themes:
-        known = suggest(file.looks[0], task.themes)
-        raise layers.error(("looks",), f"{file.looks[0]!r} is unknown to {task.name}; {known}")
+    for look in file.looks:
+        if (theme := Look.parse(look).theme) not in task.themes:
+            raise layers.error(("looks",), f"{theme!r} is unknown to {task.name}; {suggest(theme, task.themes)}")
     own = None
     if entry.length is not None or entry.density is not None:
         density = file.mix.density if entry.density is None else entry.density

@@ -65,7 +65,7 @@ class TestEveryLook:
 
     @every_task
     def test_unknown_theme(self, task: Task[Any]) -> None:
-        with pytest.raises(ValueError, match=f"{task.name} has themes classic, plain, not neon"):
+        with pytest.raises(ValueError, match=f"{task.name} has themes {', '.join(task.themes)}, not neon"):
             task.draw(a_state(task, 4), "neon")
 
     @every_task

@@ -1,0 +1,59 @@
+"""Suites whose episodes are asked in several looks, to see what each look costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from mgsd_bench.errors import UserError
+from mgsd_envs import Episode, Look, get_task
+from mgsd_envs.perturbations import ORDERED, PERTURBATIONS
+
+
+def in_looks(episodes: Iterable[Episode], looks: Sequence[str]) -> list[Episode]:
+    """Every episode in every look, look by look; ids of all but the first look say which (``maze/4/0007@blur-3``).
+
+    Args:
+        episodes: the episodes, in any one look.
+        looks: looks as text (:class:`mgsd_envs.Look`), none twice; the first is what the others are compared with.
+
+    Raises:
+        UserError: a look is none, stands twice, or is not one of a task's.
+    """
+    read = [_read(look) for look in looks]
+    for look in read:
+        if read.count(look) > 1:
+            raise UserError(f"looks: {look} stands there twice")
+    asked = list(episodes)
+    for task in dict.fromkeys(episode.task for episode in asked):
+        for look in read:
+            if look.theme not in (themes := get_task(task).themes):
+                raise UserError(f"looks: {look}: {task} has the themes {', '.join(themes)}")
+    return [episode.in_look(look, read[0]) for look in read for episode in asked]
+
+
+def themed(looks: Sequence[str], theme: str) -> tuple[str, ...]:
+    """The looks with another theme in place of the first one's."""
+    read = [_read(look) for look in looks]
+    return tuple(str(replace(look, theme=theme) if look.theme == read[0].theme else look) for look in read)
+
+
+def perturbed(theme: str, severities: Sequence[int] = (1, 2, 3, 4, 5)) -> tuple[str, ...]:
+    """The looks of a robustness suite.
+
+    A theme without perturbation, once more for what changes by itself, every ordered axis at the severities that it
+    has of these, and two axes at once.
+    """
+    cells = (f"{name}-{severity}" for name in ORDERED for severity in severities if severity in _severities(name))
+    return (theme, *(f"{theme}+{change}" for change in ("copy-1", *cells, "pair-2")))
+
+
+def _severities(name: str) -> range:
+    return range(1, len(PERTURBATIONS[name].values) + 1)
+
+
+def _read(text: str) -> Look:
+    try:
+        return Look.parse(text)
+    except ValueError as error:
+        raise UserError(f"looks: {error}") from error
