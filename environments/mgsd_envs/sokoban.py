@@ -8,7 +8,7 @@ are drawn with the exact distance of every situation known rather than by a rand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import permutations
@@ -117,7 +117,9 @@ class Sokoban(Task[SokobanState]):
         """All shortest plans: looked up where the room was drawn from and its table is at hand, else searched for."""
         room, player, boxes = self._situation(state)
         table = sokoban_tables.at_hand(state.size, room.floor, room.goals, boxes.bit_count())
-        return sokoban_search.shortest_plans(room, player, boxes) if table is None else table.plans(player, boxes)
+        if table is None or (player | boxes) & ~room.floor or player & boxes:
+            return sokoban_search.shortest_plans(room, player, boxes)
+        return table.plans(player, boxes)
 
     def hopeless(self, state: SokobanState, cursor: Cursor) -> bool:
         """Whether no plan brings every box to a goal any more.
@@ -217,7 +219,9 @@ class Sokoban(Task[SokobanState]):
         super().check_start(state)
         cells = [state.player, *state.boxes, *state.goals]
         if any(cell in state.walls or _on_rim(state.size, *cell) for cell in cells) or state.player in state.boxes:
-            raise ValueError("player, boxes and goals must be on the floor, the player and each box on cells of its own")
+            raise ValueError(
+                "player, boxes and goals must be on the floor, the player and each box on cells of its own"
+            )
         if len(state.goals) != len(state.boxes):
             raise ValueError(f"there must be as many goals as boxes, not {len(state.goals)} and {len(state.boxes)}")
 

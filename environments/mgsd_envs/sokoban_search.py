@@ -151,7 +151,7 @@ def solvable(room: Room, player: int, boxes: int, most: int = MOST_SWEEPS) -> bo
     queue = [(first, 0, boxes, room.reach(player, boxes))]
     seen = {(boxes, queue[0][3])}
     while queue:
-        left, _, boxes, players = heapq.heappop(queue)
+        _, _, boxes, players = heapq.heappop(queue)
         if boxes & ~room.goals == 0:
             return True
         if len(seen) > most:
@@ -159,9 +159,9 @@ def solvable(room: Room, player: int, boxes: int, most: int = MOST_SWEEPS) -> bo
         for box, after in room.pushes(players, boxes):
             if after not in bounds:
                 bounds[after] = room.bound(after)
-            if (left := bounds[after]) is not None and (key := (after, room.reach(box, after))) not in seen:
+            if (least := bounds[after]) is not None and (key := (after, room.reach(box, after))) not in seen:
                 seen.add(key)
-                heapq.heappush(queue, (left, len(seen), *key))
+                heapq.heappush(queue, (least, len(seen), *key))
     return False
 
 
@@ -192,7 +192,7 @@ def shortest_plans(room: Room, player: int, boxes: int, most: int = MOST_SWEEPS)
         {node: tuple((action, found[action]) for action in order if action in found) for node, found in row.items()}
         for row in reversed(moves)
     ]
-    return ShortestPlans(_cursor(room.size, player, boxes), tuple(sorted_moves))  # type: ignore[arg-type]
+    return ShortestPlans(_cursor(room.size, player, boxes), tuple(sorted_moves))
 
 
 def _search(room: Room, player: int, boxes: int, most: int) -> list[Layer] | None:

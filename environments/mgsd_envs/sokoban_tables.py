@@ -72,7 +72,7 @@ class Table:
 
     @cached_property
     def _flat(self) -> memoryview:
-        return memoryview(self.distance).cast("B")
+        return self.distance.data.cast("B")
 
     @cached_property
     def _added(self) -> list[list[int]]:
@@ -205,7 +205,10 @@ def _walked(players: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     left = sum(1 << (i * width) for i in range(width))
     everything = (1 << width * width) - 1
     not_left, not_right = np.uint64(everything & ~left), np.uint64(everything & ~(left << (width - 1)))
-    return (players & not_left) >> one | (players & not_right) << one | players >> row | players << row
+    moved: NDArray[np.uint64] = (
+        (players & not_left) >> one | (players & not_right) << one | players >> row | players << row
+    )
+    return moved
 
 
 @lru_cache(maxsize=256)
@@ -259,7 +262,9 @@ def _good_rooms(level: int, number: int) -> Iterator[Table]:
         draws = rng.random(width * width + 1 + count).tolist()
         share = _WALLS[0] + (_WALLS[1] - _WALLS[0]) * draws.pop()
         picks = [draws.pop() for _ in range(count)]
-        open_cells = ((r + 1) * level + c + 1 for r in range(width) for c in range(width) if draws[r * width + c] >= share)
+        open_cells = (
+            (r + 1) * level + c + 1 for r in range(width) for c in range(width) if draws[r * width + c] >= share
+        )
         floor = _largest_part(level, grid.bit_set(level, (divmod(cell, level) for cell in open_cells)))
         cells = list(grid.bits(floor))
         if len(cells) < 2 * count + 3:

@@ -121,7 +121,7 @@ def show_command(
     from mgsd_bench.report.drawing import draw_plan, to_terminal, to_text
     from mgsd_bench.suites.suite import find_episode
     from mgsd_bench.terminal import Terminal
-    from mgsd_envs import get_task, rollout
+    from mgsd_envs import dead_end, get_task, rollout
 
     settings = SuiteSettings(suite=suite, theme=theme, data_root=data_root)
     episode = find_episode(options.suite_of(settings), episode_id)
@@ -142,6 +142,9 @@ def show_command(
         else:
             say(to_text(episode))
     broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
+    lost = dead_end(get_task(episode.task), episode.state, actions) if result.outcome != "solved" else None
+    if lost is not None:
+        broken += f"; after action {lost} nothing could save it"
     say(get_task(episode.task).describe(episode.state))
     say(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")
 

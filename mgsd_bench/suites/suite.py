@@ -69,6 +69,11 @@ SUITES: dict[str, Suite] = {
             split_by="orbit",
         ),
         Suite("tiny-v1", "the levels of the shipped tiny models, 100 episodes each", _tiny_levels(100)),
+        Suite(
+            "sokoban-v1",
+            "Sokoban, 6x6 to 8x8 with one to three boxes, 100 episodes a level: moves that cannot be taken back",
+            tuple(Part("sokoban", level, 100) for level in (6, 7, 8)),
+        ),
         Suite("smoke", "six episodes a level, to see whether everything works", _paper_levels(6)),
     )
 }
@@ -127,7 +132,7 @@ def custom(
     """A suite of the user's own: ``count`` episodes of each task and level.
 
     Args:
-        tasks: which tasks; all installed ones if empty.
+        tasks: which tasks; those of the suite mgsd-v1 if empty.
         levels: which levels; those of the paper if empty.
         count: episodes a level.
         split: ``train``, ``val`` or ``test``.
@@ -151,7 +156,7 @@ def custom(
         if name not in task_names():
             raise UserError(f"{option('tasks', name)}: unknown task; choose from {', '.join(task_names())}")
     parts: list[Part] = []
-    for name in tasks or task_names():
+    for name in tasks or dict.fromkeys(part.task for part in SUITES["mgsd-v1"].parts):
         task = get_task(name)
         for level in levels or task.levels:
             if not task.min_level <= level <= task.max_level:
