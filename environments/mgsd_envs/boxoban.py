@@ -1,7 +1,7 @@
 """Boxoban's files of Sokoban levels, as their authors write them.
 
-``; <number>`` and then the rows of the level: ``#`` wall, ``@`` player, ``+`` player on a goal, ``$`` box, ``*`` box on a
-goal, ``.`` goal, a space for floor.
+``; <number>`` and then the rows of the level: ``#`` wall, ``@`` player, ``+`` player on a goal, ``$`` box, ``*`` box on
+a goal, ``.`` goal, a space for floor.
 """
 
 from __future__ import annotations

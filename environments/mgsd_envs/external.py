@@ -1,4 +1,4 @@
-"""External test sets: DiffThinker's folders, VisualPlanning's JSONL and Boxoban's files, read into our states and plans.
+"""External test sets: DiffThinker's folders, VisualPlanning's JSONL and Boxoban's files, as our states and plans.
 
 Formats, as their authors write them:
 
@@ -116,7 +116,7 @@ def read_external(path: Path) -> Records:
 
 
 def find_sources(path: Path) -> list[Source]:
-    """A DiffThinker folder, a VisualPlanning or Boxoban file, or all that a folder holds of them at any depth, in order.
+    """A DiffThinker folder, a file of VisualPlanning or Boxoban, or all that a folder holds of them, in order.
 
     Raises:
         OSError: there is no such path, or something there cannot be read.

@@ -205,9 +205,8 @@ def _walked(players: NDArray[np.uint64], width: int) -> NDArray[np.uint64]:
     left = sum(1 << (i * width) for i in range(width))
     everything = (1 << width * width) - 1
     not_left, not_right = np.uint64(everything & ~left), np.uint64(everything & ~(left << (width - 1)))
-    moved: NDArray[np.uint64] = (
-        (players & not_left) >> one | (players & not_right) << one | players >> row | players << row
-    )
+    moved: NDArray[np.uint64] = (players & not_left) >> one | (players & not_right) << one
+    moved |= players >> row | players << row
     return moved
 
 
