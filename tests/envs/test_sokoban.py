@@ -25,7 +25,7 @@ SMALL = (
     ("#####", "#@ .#", "# $ #", "#   #", "#####"),
     ("######", "#    #", "# $$.#", "# @ .#", "######", "######"),
     ("######", "#.   #", "# $ ##", "#@$ .#", "#  # #", "######"),
-    ("######", "#.  @#", "# $# #", "# $ .#", "#  * #", "######"),
+    ("######", "#.  @#", "# $$ #", "# $ .#", "#   .#", "######"),
 )
 
 
@@ -114,7 +114,7 @@ class TestAgainstBruteForce:
         rng = Random(2)
         found = Counter[bool]()
         for _ in range(200):
-            plan = rng.choices(SOKOBAN.actions, k=12)
+            plan = rng.choices(SOKOBAN.actions, k=16)
             cursors = [SOKOBAN.start(state)]
             for action in plan:
                 after = SOKOBAN.step(state, cursors[-1], action)
