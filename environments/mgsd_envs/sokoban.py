@@ -1,15 +1,13 @@
 """Sokoban: push every box onto a goal. Boxes cannot be pulled, so that a wrong push may never be made good.
 
 Rules (Sokoban, Hiroyuki Imabayashi, 1982): moves are absolute; a move onto a box pushes it one cell on, if a free cell
-lies behind it. Plans count moves, of which pushes are some. Differs from gym-sokoban, which many papers build on: rooms
-are drawn with the exact distance of every situation known rather than by a random walk, an action is one of four moves
-(no move differs from a push, none does nothing), an impossible move ends a rollout, and all randomness is the caller's.
+lies behind it. Plans count moves, of which pushes are some.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import permutations
 from random import Random
@@ -24,7 +22,7 @@ from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.search import ShortestPlans
 from mgsd_envs.sokoban_search import Room, room_of
 from mgsd_envs.statements import Field
-from mgsd_envs.symmetry import Symmetry, moved_cells
+from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal, Task
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
@@ -180,8 +178,7 @@ class Sokoban(Task[SokobanState]):
     def state_at(self, state: SokobanState, cursor: Cursor) -> SokobanState:
         """Player and boxes at the cursor."""
         row, column, boxes = cursor
-        cells = frozenset(grid.cells_of(state.size, boxes))
-        return SokobanState(state.size, (row, column), state.goals, cells, state.walls)
+        return replace(state, player=(row, column), boxes=frozenset(grid.cells_of(state.size, boxes)))
 
     def transform(self, state: SokobanState, symmetry: Symmetry) -> SokobanState:
         """The room in a mirror, or turned."""
@@ -190,6 +187,11 @@ class Sokoban(Task[SokobanState]):
             frozenset(map(moved.__getitem__, cells)) for cells in (state.goals, state.boxes, state.walls)
         )
         return SokobanState(state.size, moved[state.player], goals, boxes, walls)
+
+    def orbit_key(self, state: SokobanState) -> str:
+        """The least key of all images; most of them are ruled out by the player alone."""
+        least = least_symmetries(state.size, state.player)
+        return min(self.key(self.transform(state, symmetry)) for symmetry in least)
 
     def facts(self, state: SokobanState) -> frozenset[Fact]:
         """``("size", n)``, ``("player", r, c)`` and a ``("goal", r, c)``, ``("box", r, c)``, ``("wall", r, c)`` each.

@@ -157,7 +157,7 @@ def tasks_command() -> None:
     from mgsd_bench.terminal import Terminal
     from mgsd_envs import TaskError, get_task, task_names
 
-    table = Table("task", "levels of the paper", "possible", "actions", "themes", pad_edge=False)
+    table = Table("task", "usual levels", "possible", "actions", "themes", pad_edge=False)
     for name in task_names():
         try:
             task = get_task(name)
