@@ -115,7 +115,8 @@ def state_of(task: str, number: int) -> Any:
     """One of many random states, most of 2 to 9 cells a side, a few of 32."""
     generator = np.random.default_rng(number)
     smallest = get_task(task).min_level
-    level = 32 if number % 500 == 0 else smallest + number % (10 - smallest)
+    largest = get_task(task).max_level
+    level = largest if number % 500 == 0 else smallest + number % (min(10, largest) - smallest)
     while (state := get_task(task).sample(level, generator)) is None:
         pass
     return state
@@ -149,7 +150,7 @@ def invented(facts: frozenset[Fact], text: str, task: str) -> list[Fact]:
     """The facts of which a number or the field's name does not stand in the text."""
     told = plain(text).lower()
     numbers = {int(digits) for digits in re.findall("[0-9]+", told) if len(digits) <= 4}
-    names = {name: field.removesuffix("s") for field, name in FIELDS[task].items()}
+    names = {name: name for name in FIELDS[task].values()}
     return [
         fact
         for fact in facts

@@ -7,15 +7,13 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from mgsd_envs import Fact, get_task
+from mgsd_envs import Fact, get_task, task_names
 
 LETTERS = {"left": "L", "down": "D", "right": "R", "up": "U"}
 FIELDS: dict[str, dict[str, str]] = {
-    "frozenlake": {"size": "size", "player": "player", "goal": "goal", "holes": "hole"},
-    "maze": {"size": "size", "player": "player", "goal": "goal", "open": "open"},
-    "minibehaviour": {"size": "size", "agent": "agent", "printer": "printer", "table": "table"},
+    name: {one.name: one.fact for one in get_task(name).fields} for name in task_names()
 }
-MANY = ("holes", "table")
+MANY = {one.name for name in task_names() for one in get_task(name).fields if one.kind == "cells"}
 
 
 class Writer:

@@ -10,7 +10,7 @@ from mgsd_envs.looks import Look
 from mgsd_envs.orbits import orbit_key
 from mgsd_envs.registry import get_task, task_names
 from mgsd_envs.rendering import Picture
-from mgsd_envs.task import Illegal, Rollout, Task, random_plan, rollout, trace
+from mgsd_envs.task import Illegal, Irreversible, Rollout, Task, dead_end, random_plan, rollout, trace
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Episode",
     "Fact",
     "Illegal",
+    "Irreversible",
     "Look",
     "Mix",
     "Picture",
@@ -27,6 +28,7 @@ __all__ = [
     "Task",
     "TaskError",
     "TooFewStatesError",
+    "dead_end",
     "episode_from_json",
     "generate",
     "get_task",

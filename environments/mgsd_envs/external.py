@@ -1,4 +1,4 @@
-"""External test sets: DiffThinker's folders and VisualPlanning's JSONL, read into our own states and plans.
+"""External test sets: DiffThinker's folders, VisualPlanning's JSONL and Boxoban's files, as our states and plans.
 
 Formats, as their authors write them:
 
@@ -10,6 +10,7 @@ Formats, as their authors write them:
   them. The minimum counts cells.
 * VisualPlanning: ``*.jsonl`` with one record a line, ``meta`` the state and ``input_state`` a shortest trajectory.
   Positions are row * n + column, or [row, column] for MiniBehaviour. Image tokens are ignored.
+* Boxoban: ``<i>.txt`` with many levels, see :mod:`mgsd_envs.boxoban`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from mgsd_envs import boxoban
 from mgsd_envs.files import open_regular, read_bytes, read_lines, read_text
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.registry import get_task
@@ -50,7 +52,7 @@ class ExternalRecord:
         plan: the plan that comes with the record; None if none does.
         minimum: a lower bound on the actions, where the record states one.
         image: the picture that comes with the record; None if none does.
-        source: ``file``, or ``file:line`` where a file holds many.
+        source: ``file``, or ``file:line`` where a file holds many; of Boxoban ``file:number`` of the level.
     """
 
     task: str
@@ -80,7 +82,7 @@ class BadRecord:
 Records = Iterator[ExternalRecord | BadRecord]
 """Records as they are read, damaged ones among them."""
 
-Format = Literal["diffthinker-lakes", "diffthinker-mazes", "visualplanning"]
+Format = Literal["diffthinker-lakes", "diffthinker-mazes", "visualplanning", "boxoban"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def read_external(path: Path) -> Records:
 
 
 def find_sources(path: Path) -> list[Source]:
-    """A DiffThinker folder, a VisualPlanning file, or all that a folder holds of them at any depth, in order.
+    """A DiffThinker folder, a file of VisualPlanning or Boxoban, or all that a folder holds of them, in order.
 
     Raises:
         OSError: there is no such path, or something there cannot be read.
@@ -125,7 +127,9 @@ def find_sources(path: Path) -> list[Source]:
     paths = _below(path) if path.is_dir() else [path]
     sources = [Source(kind, place) for place in paths if (kind := _format(place))]
     if not sources:
-        raise ValueError(f"{path}: neither a DiffThinker folder nor a VisualPlanning .jsonl file, nor holds one")
+        raise ValueError(
+            f"{path}: neither a DiffThinker folder nor a VisualPlanning .jsonl or Boxoban .txt file, nor holds one"
+        )
     return sources
 
 
@@ -198,7 +202,8 @@ def _below(folder: Path) -> list[Path]:
         if _is_lakes(here):
             folders.clear()
         folders.sort(key=_natural)
-        paths += [here / name for name in sorted(files, key=_natural) if name.endswith(".jsonl")]
+        known = (name for name in files if name.endswith(".jsonl") or boxoban.NAME.fullmatch(name))
+        paths += [here / name for name in sorted(known, key=_natural)]
     return paths
 
 
@@ -214,6 +219,8 @@ def _is_lakes(folder: Path) -> bool:
 
 def _format(path: Path) -> Format | None:
     if not path.is_dir():
+        if path.suffix == ".txt":
+            return "boxoban" if _begins(path, b";") else None
         return "visualplanning" if path.suffix == ".jsonl" and _mentions_meta(path) else None
     if _is_lakes(path):
         return "diffthinker-lakes"
@@ -227,6 +234,26 @@ def _sorted(paths: Iterator[Path]) -> list[Path]:
 def _mentions_meta(path: Path) -> bool:
     with open_regular(path) as stream:
         return any(b'"meta"' in line for line in read_lines(stream))
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    with open_regular(path) as stream:
+        return stream.read(len(mark)) == mark
+
+
+def _boxoban(file: Path) -> Records:
+    try:
+        levels = list(boxoban.read_levels(read_text(file)))
+    except UnicodeDecodeError as error:
+        yield BadRecord(str(file), _one_line(error))
+        return
+    for number, rows in levels:
+        source = f"{file}:{number}"
+        yield _attempt(source, partial(_boxoban_record, rows, source), len(rows) or None)
+
+
+def _boxoban_record(rows: Sequence[str], source: str) -> ExternalRecord:
+    return _record("sokoban", boxoban.room_state(rows), None, None, source)
 
 
 def _diffthinker_lakes(folder: Path) -> Records:
@@ -369,4 +396,5 @@ _READERS: Mapping[Format, Callable[[Path], Records]] = {
     "diffthinker-lakes": _diffthinker_lakes,
     "diffthinker-mazes": _diffthinker_mazes,
     "visualplanning": _visualplanning,
+    "boxoban": _boxoban,
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from mgsd_envs.errors import SearchError
 from mgsd_envs.grid import MAX_LEVEL, check_level
 from mgsd_envs.search import ShortestPlans, search
 from mgsd_envs.statements import Field, asked, facts_from_json, facts_to_json, read_facts, write_facts
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mgsd_envs.symmetry import Symmetry
 
 S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
 
 
 class Illegal(str):
@@ -276,6 +278,22 @@ class Symmetric(Protocol[S]):
         ...
 
 
+@runtime_checkable
+class Irreversible(Protocol[S_contra]):
+    """What a :class:`Task` may have besides: legal actions after which success is out of reach, and which they are.
+
+    Only for tasks that have such dead ends; elsewhere no plan is looked at for them.
+    """
+
+    def hopeless(self, state: S_contra, cursor: Cursor) -> bool:
+        """Whether no plan leads from a cursor to success any more. Once true, it stays so whatever is done.
+
+        Raises:
+            mgsd_envs.errors.SearchError: that cannot be said of a state as large as this.
+        """
+        ...
+
+
 class Rollout(NamedTuple):
     """What came of a plan in the simulator.
 
@@ -317,6 +335,30 @@ def trace(task: Task[S], state: S, plan: Iterable[str]) -> tuple[list[Cursor], I
         if task.solved(state, result):
             break
     return cursors, None
+
+
+def dead_end(task: Task[Any], state: Any, plan: Iterable[str]) -> int | None:
+    """The first error of a plan that nothing makes good: the number of its action, counted from 1.
+
+    It is the first legal action after which success is out of reach. None where the plan ends before there is one, for
+    a task without dead ends (:class:`Irreversible`), and where the state is too large to tell.
+    """
+    if not isinstance(task, Irreversible):
+        return None
+    cursors, _ = trace(task, state, plan)
+    try:
+        if not task.hopeless(state, cursors[-1]):
+            return None
+        hopeful, lost = 0, len(cursors) - 1  # what is lost stays lost
+        while lost - hopeful > 1:
+            middle = (hopeful + lost) // 2
+            if task.hopeless(state, cursors[middle]):
+                lost = middle
+            else:
+                hopeful = middle
+        return lost or None
+    except SearchError:
+        return None
 
 
 def random_plan(task: Task[Any], level: int, rng: Random) -> Plan:

@@ -15,6 +15,7 @@ from mgsd_bench.analysis import comparable
 from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.diagnosis import (
     ByPath,
+    DeadEnds,
     Diagnosis,
     FaultRates,
     Gap,
@@ -35,7 +36,7 @@ from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.statistics.intervals import Estimate, complement
-from mgsd_envs import Episode, get_task, random_plan, rollout
+from mgsd_envs import Episode, Irreversible, get_task, random_plan, rollout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,6 +164,8 @@ class Cases:
             "if_planned_well": estimate("if_planned_well"),
             "joint": self._joint(task, level) if "symbolic" in has else None,
             "repeats": _repeats(rows),
+            "dead_ends": _dead_ends(rows),
+            "dead_ends_on_gt": _dead_ends(self._at(has["symbolic"], task, level)) if "symbolic" in has else None,
         }
 
     def lengths(self, task: str) -> tuple[Length, ...]:
@@ -216,6 +219,22 @@ _MEASURES: tuple[Measure, ...] = ("precision", "recall", "f1", "exact")
 def _solved(rows: pd.DataFrame) -> Estimate | None:
     groups = group_column(rows, "solved")
     return groups.estimate() if groups.strata else None
+
+
+def _dead_ends(rows: pd.DataFrame) -> DeadEnds | None:
+    """What became of failed plans of tasks that have dead ends; None where no task has."""
+    having = [task for task in rows["task"].unique() if isinstance(get_task(task), Irreversible)]
+    if not having:
+        return None
+    failed = rows[rows["task"].isin(having) & rows["outcome"].isin(["wrong", "illegal"])]
+    steps = failed["dead_end"].dropna()
+    groups = group_column(failed.assign(lost=failed["dead_end"].notna()), "lost")
+    return DeadEnds(
+        failed=len(failed),
+        count=len(steps),
+        share=groups.estimate() if groups.strata else None,
+        mean_step=float(steps.mean()) if len(steps) else None,
+    )
 
 
 def _repeats(rows: pd.DataFrame) -> Repeats | None:

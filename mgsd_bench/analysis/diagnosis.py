@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.overlap import Bounds
 from mgsd_bench.analysis.results import Place, Results
-from mgsd_bench.records import Stored
+from mgsd_bench.records import OMIT_NONE, Stored
 from mgsd_bench.statistics.intervals import Estimate, proportion
 
 if TYPE_CHECKING:
@@ -111,6 +111,23 @@ class Repeats:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadEnds:
+    """Plans that failed, and how many of them made an error that nothing makes good; of tasks that have such errors.
+
+    Attributes:
+        failed: plans that were read and failed.
+        count: those with a legal action after which success was out of reach.
+        share: ``count`` of ``failed``; None where no plan failed.
+        mean_step: number, from 1, of the first such action, on average; None where there is none.
+    """
+
+    failed: int
+    count: int
+    share: Estimate | None
+    mean_step: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The figures of one level, one task, or (as equal-weight means) of several tasks. Shares are from 0 to 1.
 
@@ -136,6 +153,9 @@ class Scope:
         repeats: reliability; None where each question was asked once, or not all equally often.
         attribution_bounds: for ``perception``, ``planning`` and ``both`` the share of answers that each accounts for
             alone, as far as it can be known; see :mod:`mgsd_bench.analysis.overlap`. Empty in files of release 0.1.
+        dead_ends: plans from the picture that could not be saved any more; None, and not written, for tasks without
+            dead ends, as those of the paper are.
+        dead_ends_on_gt: likewise, plans from the true state as text; None as well where that was not asked.
     """
 
     n: int
@@ -157,6 +177,8 @@ class Scope:
     joint: Joint | None
     repeats: Repeats | None
     attribution_bounds: Mapping[str, Bounds] = field(default_factory=dict, kw_only=True)
+    dead_ends: DeadEnds | None = field(default=None, kw_only=True, metadata=OMIT_NONE)
+    dead_ends_on_gt: DeadEnds | None = field(default=None, kw_only=True, metadata=OMIT_NONE)
 
     @property
     def failures(self) -> dict[str, Estimate]:

@@ -52,6 +52,9 @@ COLUMNS: dict[str, Column] = {
     "plan": Column("str", "", "the plan as letters or words, missing where there is none"),
     "steps": Column("int64", "actions", "legal actions carried out"),
     "illegal": Column("category", "", "the rule that an illegal plan broke, missing where none was broken"),
+    "dead_end": Column(
+        "Int64", "actions", "number, from 1, of the action that put success out of reach; missing where none did"
+    ),
     "shortest": Column("int64", "actions", "length of the shortest plan"),
     "straight": Column("bool", "", "whether the plan that sees no obstacle solves the episode"),
     "detour": Column("bool", "", "whether obstacles make the shortest plan longer"),
@@ -161,6 +164,7 @@ _READERS: dict[str, Callable[[Sample], Any]] = {
     "plan": lambda sample: None if sample.plan is None else write_plan(tuple(sample.plan)),
     "steps": lambda sample: sample.steps,
     "illegal": lambda sample: sample.illegal,
+    "dead_end": lambda sample: sample.dead_end,
     "shortest": lambda sample: sample.shortest,
     "straight": lambda sample: sample.straight,
     "detour": lambda sample: sample.detour,

@@ -51,6 +51,7 @@ def generate_command(
 ) -> None:
     """Write a suite's episodes, or new ones, with their pictures, states and solutions."""
     from mgsd_bench.suites import export
+    from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.suite import custom, episodes, subsample
 
     if output_format not in ("folder", "hf"):
@@ -61,7 +62,7 @@ def generate_command(
         raise UserError("--count: makes new episodes; leave out --data-root")
     else:
         chosen = custom(
-            list(settings.tasks),
+            list(settings.tasks or dict.fromkeys(part.task for part in find_suite("mgsd-v1").parts)),
             list(settings.levels),
             count,
             split=split,
@@ -124,7 +125,7 @@ def show_command(
     from mgsd_bench.report.drawing import draw_plan, to_terminal, to_text
     from mgsd_bench.suites.suite import find_episode
     from mgsd_bench.terminal import Terminal
-    from mgsd_envs import get_task, rollout
+    from mgsd_envs import dead_end, get_task, rollout
 
     settings = SuiteSettings(suite=suite, theme=theme, data_root=data_root)
     episode = find_episode(options.suite_of(settings), episode_id)
@@ -147,6 +148,9 @@ def show_command(
         else:
             say(to_text(episode))
     broken = f" ({result.illegal} at action {result.steps + 1})" if result.illegal else ""
+    lost = dead_end(get_task(episode.task), episode.state, actions) if result.outcome != "solved" else None
+    if lost is not None:
+        broken += f"; after action {lost} nothing could save it"
     say(get_task(episode.task).describe(episode.state))
     say(f"plan: {write_plan(actions)}, {result.outcome}{broken}; shortest: {episode.shortest} actions")
 
@@ -159,7 +163,7 @@ def tasks_command() -> None:
     from mgsd_bench.terminal import Terminal
     from mgsd_envs import TaskError, get_task, task_names
 
-    table = Table("task", "levels of the paper", "possible", "actions", "themes", pad_edge=False)
+    table = Table("task", "usual levels", "possible", "actions", "themes", pad_edge=False)
     for name in task_names():
         try:
             task = get_task(name)

@@ -74,6 +74,7 @@ def diagnose_command(
     from mgsd_bench.analysis.diagnose import diagnose
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.files import write_whole
+    from mgsd_bench.report.dead_ends import dead_ends_table
     from mgsd_bench.report.tables import attribution_table, diagnosis_table, facts_table
     from mgsd_bench.terminal import Terminal
 
@@ -92,6 +93,8 @@ def diagnose_command(
     console = Terminal()
     console.print(diagnosis_table(result))
     console.print(facts_table(result))
+    if (lost := dead_ends_table(result)) is not None:
+        console.print(lost)
     console.print(attribution_table(result))
     console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
     if code:

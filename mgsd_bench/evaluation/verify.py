@@ -140,7 +140,7 @@ def _otherwise(sample: Sample, again: Sample | None) -> str | None:
     """The first field that today's scorer gives another value; None if there is none, or another scorer gave them."""
     if again is None:
         return None
-    for name in ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps"):
+    for name in ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps", "dead_end"):
         old, new = (getattr(one, name) for one in (sample, again))
         if sorted(old, key=str) != sorted(new, key=str) if name == "facts" else old != new:
             return f"{name} is otherwise today"

@@ -210,8 +210,9 @@ def simulator(condition: Condition) -> Scorer:
     """Tries the plan in the simulator, and compares the stated facts with the true ones.
 
     The score's values are ``solved``, ``optimal`` and, where facts are asked for, ``state_f1``, from 0 to 1. Its
-    metadata hold ``outcome``, ``plan``, ``form``, ``illegal``, ``steps``, ``facts``, their ``counts`` (stated and true,
-    stated but false, true but not stated), ``finish_reason`` and ``error``, as in ``samples.jsonl``.
+    metadata hold ``outcome``, ``plan``, ``form``, ``illegal``, ``steps``, ``dead_end`` (if there is one), ``facts``,
+    their ``counts`` (stated and true, stated but false, true but not stated), ``finish_reason`` and ``error``, as in
+    ``samples.jsonl``.
     """
 
     async def score_state(state: TaskState, target: Target) -> InspectScore:
@@ -233,6 +234,7 @@ def simulator(condition: Condition) -> Scorer:
                 "form": scored.form,
                 "illegal": scored.illegal,
                 "steps": scored.steps,
+                **({} if scored.dead_end is None else {"dead_end": scored.dead_end}),
                 "facts": sorted((list(fact) for fact in scored.facts), key=str),
                 "counts": None if counts is None else list(counts),
                 "finish_reason": response.finish_reason,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.files import write_whole
+from mgsd_bench.report import dead_ends
 from mgsd_bench.report.explorer import Explorer
 from mgsd_bench.report.markup import number, percent, stacked_bar, table, text, whisker
 from mgsd_bench.report.tables import OVERLAP, run_names
@@ -151,6 +152,7 @@ def _diagnosis(diagnosis: Diagnosis) -> str:
         f"<details><summary>State F1 by kind of fact</summary>{_facts(tasks)}</details>",
         "<h2>Why answers fail</h2>",
         _causes(scopes),
+        _dead_ends(diagnosis),
         "<h2>How often what goes wrong, and what it costs</h2>",
         _costs(scopes),
         _COSTS_NOTE,
@@ -211,6 +213,15 @@ def _causes(scopes: Mapping[str, Scope]) -> str:
 
 def _range(bounds: Bounds | None) -> str:
     return "" if bounds is None else f" ({number(100 * bounds.low)}–{number(100 * bounds.high)})"
+
+
+def _dead_ends(diagnosis: Diagnosis) -> str:
+    """Failed plans that could not be saved any more, where a task has such."""
+    by_task = dead_ends.rows(diagnosis)
+    if not by_task:
+        return ""
+    shown = table(("", *dead_ends.COLUMNS), [[text(name), *map(text, cells)] for name, cells in by_task.items()])
+    return f'<h2>Errors that nothing makes good</h2>{shown}<p class="note">{text(dead_ends.NOTE)}.</p>'
 
 
 def _costs(scopes: Mapping[str, Scope]) -> str:

@@ -160,6 +160,7 @@ def score_response(question: Question, prompt_digest: str, response: Response) -
         optimal=scored.optimal,
         illegal=scored.illegal,
         steps=scored.steps,
+        dead_end=scored.dead_end,
         shortest=episode.shortest,
         straight=episode.straight,
         detour=episode.detour,

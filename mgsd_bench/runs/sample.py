@@ -40,6 +40,8 @@ class Sample:
         detour: whether obstacles make the shortest plan longer.
         error: why there is no answer.
         seconds: time that the answer took, if known.
+        dead_end: number, from 1, of the action after which a failed plan could not be saved any more; None where there
+            is none. Left out of the line then.
     """
 
     episode: str
@@ -64,6 +66,7 @@ class Sample:
     detour: bool
     error: str | None
     seconds: float | None
+    dead_end: int | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -76,16 +79,16 @@ class Sample:
         if "form" not in row:  # of release 0.1, which read no other form
             said = row["plan"] if str(row["condition"]) in WITH_PLAN else row["facts"]
             row = {**row, "form": "asked" if said else "none"}
-        values = [row[name] for name in FIELDS]
+        values = [*map(row.__getitem__, _WRITTEN), *map(row.get, _OPTIONAL)]
         types = tuple(map(type, values))
         if types not in _KNOWN:
             for name, found, taken in zip(FIELDS, types, _TYPES, strict=True):
                 if found not in taken:
-                    raise ValueError(f"{name} is {str(row[name])[:40]!r}")
+                    raise ValueError(f"{name} is {str(row.get(name))[:40]!r}")
             _KNOWN.add(types)
         for name in _NUMBERS:
-            if row[name] is not None and not 0 <= row[name] < 2**31:
-                raise ValueError(f"{name} is {str(row[name])[:40]}")
+            if (number := row.get(name)) is not None and not 0 <= number < 2**31:
+                raise ValueError(f"{name} is {str(number)[:40]}")
         if not all(type(action) is str for action in row["plan"] or ()):
             raise ValueError("plan holds something else than names of actions")
         if not all(map(_is_fact, row["facts"])):
@@ -104,11 +107,16 @@ class Sample:
 
     def to_line(self) -> bytes:
         """The sample as a line of ``samples.jsonl``, with a checksum as its last field."""
-        return sealed(json.dumps(asdict(self), separators=(",", ":")).encode())
+        row = {name: value for name, value in asdict(self).items() if value is not None or name not in _OPTIONAL}
+        return sealed(json.dumps(row, separators=(",", ":")).encode())
 
 
 FIELDS = tuple(field.name for field in fields(Sample))
 """Names of the fields of a sample, as in its line."""
+
+_OPTIONAL = ("dead_end",)
+"""Fields that a line need not have."""
+_WRITTEN = FIELDS[: -len(_OPTIONAL)]
 
 _TAKEN: dict[str, set[type]] = {
     "str": {str},

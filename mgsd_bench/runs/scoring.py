@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mgsd_bench.answers.reader import Form, parse_answer
 from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition
-from mgsd_envs import Episode, Fact, Plan, get_task, rollout
+from mgsd_envs import Episode, Fact, Plan, dead_end, get_task, rollout
 
 if TYPE_CHECKING:
     from mgsd_bench.backends import Response
@@ -46,6 +46,8 @@ class Score:
         facts: the facts that the answer states about the state; empty where it was not asked for them.
         illegal: the rule that an illegal plan broke.
         steps: legal actions carried out.
+        dead_end: number, from 1, of the action after which a failed plan could not be saved any more; None where there
+            is none, see :func:`mgsd_envs.dead_end`.
     """
 
     outcome: Outcome
@@ -55,6 +57,7 @@ class Score:
     facts: frozenset[Fact]
     illegal: str | None
     steps: int
+    dead_end: int | None = None
 
 
 def score(episode: Episode, condition: Condition, response: Response) -> Score:
@@ -91,4 +94,5 @@ def score(episode: Episode, condition: Condition, response: Response) -> Score:
         facts=facts,
         illegal=result.illegal,
         steps=result.steps,
+        dead_end=None if result.outcome == "solved" else dead_end(task, episode.state, plan),
     )

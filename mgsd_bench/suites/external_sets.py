@@ -30,6 +30,7 @@ class ExternalSet:
         format: how it is stored.
         task: the task.
         counts: episodes by level, as published.
+        within: of files that are all alike, those whose paths have this in them; any if empty.
     """
 
     name: str
@@ -37,11 +38,16 @@ class ExternalSet:
     format: Format
     task: str
     counts: Mapping[int, int]
+    within: str = ""
 
     @property
     def has_pictures(self) -> bool:
         """Whether its records come with pictures."""
-        return self.format != "visualplanning"
+        return self.format in ("diffthinker-lakes", "diffthinker-mazes")
+
+    def has(self, source: Source) -> bool:
+        """Whether a source may hold records of this set, by its format and place."""
+        return source.format == self.format and self.within in source.path.resolve().as_posix()
 
 
 def _visualplanning(task: str, counts: Mapping[int, int]) -> ExternalSet:
@@ -67,6 +73,18 @@ SETS: tuple[ExternalSet, ...] = (
     _visualplanning("frozenlake", dict.fromkeys(range(3, 7), 250)),
     _visualplanning("maze", dict.fromkeys(range(3, 7), 250)),
     _visualplanning("minibehaviour", {5: 204, 6: 199}),
+    ExternalSet(
+        "boxoban-unfiltered", "Boxoban, unfiltered/test", "boxoban", "sokoban", {10: 1000}, "/unfiltered/test/"
+    ),
+    ExternalSet(
+        "boxoban-medium",
+        "Boxoban, the first 1,000 of medium/valid",
+        "boxoban",
+        "sokoban",
+        {10: 1000},
+        "/medium/valid/000.txt",
+    ),
+    ExternalSet("boxoban-hard", "Boxoban, hard", "boxoban", "sokoban", {10: 3332}, "/hard/"),
 )
 
 
@@ -175,7 +193,7 @@ class Shelf:
             self._sources = [s for s in find_sources(root) if s.path == root or _is_test(s)]
         except (OSError, ValueError) as error:
             where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
-            raise UserError(f"{where}; point at a folder with DiffThinker or VisualPlanning data") from error
+            raise UserError(f"{where}; point at a folder with DiffThinker, VisualPlanning or Boxoban data") from error
         self._read: dict[Source, list[ExternalRecord | BadRecord]] = {}
 
     def load(
@@ -220,7 +238,7 @@ class Shelf:
 
     def _records(self, test_set: ExternalSet) -> Iterator[ExternalRecord | BadRecord]:
         for source in self._sources:
-            if source.format != test_set.format:
+            if not test_set.has(source):
                 continue
             records = self._contents(source)
             tasks = {record.task for record in records if isinstance(record, ExternalRecord)}
@@ -259,7 +277,11 @@ def _is_test(source: Source) -> bool:
 
 
 def _index(record: ExternalRecord, test_set: ExternalSet) -> str:
-    """The last part of an episode's id: the number of the line or map, or what follows the size in a maze's name."""
+    """The last part of an episode's id: the number of the line or map, what follows the size in a maze's name, or,
+    where files hold numbered levels, the file's name and the number."""
+    if test_set.format == "boxoban":
+        file, _, number = record.source.rpartition(":")
+        return f"{Path(file).stem}-{number.zfill(4)}"
     if test_set.format == "visualplanning":
         return record.source.rpartition(":")[2].zfill(4)
     stem = Path(record.source).stem

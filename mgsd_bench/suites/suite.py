@@ -99,7 +99,7 @@ def custom(
     """A suite of the user's own: ``count`` episodes of each task and level.
 
     Args:
-        tasks: which tasks; all installed ones if empty.
+        tasks: which tasks.
         levels: which levels; those of the paper if empty.
         count: episodes a level.
         split: ``train``, ``val`` or ``test``.
@@ -123,7 +123,7 @@ def custom(
         if name not in task_names():
             raise UserError(f"{option('tasks', name)}: unknown task; choose from {', '.join(task_names())}")
     parts: list[Part] = []
-    for name in tasks or task_names():
+    for name in tasks:
         task = get_task(name)
         for level in levels or task.levels:
             if not task.min_level <= level <= task.max_level:

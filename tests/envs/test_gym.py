@@ -20,6 +20,7 @@ from mgsd_envs.splits import SPLITS, Split, split_of
 from mgsd_envs.symmetry import SYMMETRIES
 from mgsd_envs.task import Task
 from mgsd_envs.types import Fact
+from support.tasks import near
 
 gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
@@ -160,8 +161,9 @@ class TestEpisodes:
     @every_id
     def test_given_state(self, name: str) -> None:
         task = task_of(name)
-        state = next(generate(task, 5, 1, split="test", stream="given")).state
-        env = make(name, level=5, split="train", render_mode="ansi")
+        level = near(task, 5)
+        state = next(generate(task, level, 1, split="test", stream="given")).state
+        env = make(name, level=level, split="train", render_mode="ansi")
         for given_state in (state, task.to_json(state), json.loads(json.dumps(task.to_json(state)))):
             _, info = env.reset(options={"state": given_state})
             assert info["state"] == task.to_json(state)
@@ -171,9 +173,10 @@ class TestEpisodes:
     @every_id
     def test_given_states_that_will_not_do(self, name: str) -> None:
         task = task_of(name)
-        env = make(name, level=5)
-        other = next(generate(task, 4, 1, split="train", stream="given")).state
-        with pytest.raises(ValueError, match="not of level 5"):
+        level = near(task, 4)
+        env = make(name, level=level + 1)
+        other = next(generate(task, level, 1, split="train", stream="given")).state
+        with pytest.raises(ValueError, match=f"not of level {level + 1}"):
             env.reset(options={"state": other})
         with pytest.raises(ValueError):
             env.reset(options={"state": {"size": 5}})
@@ -190,7 +193,7 @@ class TestDynamics:
     @settings(max_examples=60)
     def test_same_as_the_pure_rollout(self, name: str, data: st.DataObject) -> None:
         task = task_of(name)
-        env = make(name, level=data.draw(st.integers(4, 6)), observation="symbolic").unwrapped
+        env = make(name, level=near(task, data.draw(st.integers(4, 6))), observation="symbolic").unwrapped
         _, info = env.reset(seed=data.draw(st.integers(0, 10**6)))
         state = task.from_json(info["state"])
         # a shortest plan with something else mixed in, so that all outcomes come up
@@ -218,8 +221,8 @@ class TestDynamics:
     @pytest.mark.parametrize("theme", ["classic", "plain"])
     def test_what_is_seen_follows_the_cursor(self, name: str, theme: str) -> None:
         task = task_of(name)
-        pictures = make(name, level=5, theme=theme, size=100, render_mode="rgb_array")
-        texts = make(name, level=5, observation="symbolic", render_mode="ansi")
+        pictures = make(name, level=near(task, 5), theme=theme, size=100, render_mode="rgb_array")
+        texts = make(name, level=near(task, 5), observation="symbolic", render_mode="ansi")
         image, info = pictures.reset(seed=3)
         board, _ = texts.reset(seed=3)
         state = task.from_json(info["state"])
@@ -238,7 +241,7 @@ class TestDynamics:
     @every_id
     def test_an_illegal_action_leaves_the_board(self, name: str) -> None:
         task = task_of(name)
-        env = make(name, level=5, render_mode="ansi")
+        env = make(name, level=near(task, 5), render_mode="ansi")
         env.reset(seed=0)
         state, cursor = env.unwrapped.episode.state, task.start(env.unwrapped.episode.state)
         action = next(a for a in task.actions if isinstance(task.step(state, cursor, a), Illegal))
@@ -272,7 +275,7 @@ class TestDynamics:
 
     @every_id
     def test_copies_go_their_own_way(self, name: str) -> None:
-        env = make(name, level=5, observation="symbolic")
+        env = make(name, level=near(task_of(name), 5), observation="symbolic")
         env.reset(seed=0)
         actions = [env.unwrapped.task.actions.index(action) for action in env.unwrapped.episode.plan]
         for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):

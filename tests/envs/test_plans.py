@@ -45,7 +45,7 @@ class TestPlans:
         assert rollout(task, state, plan) == ("solved", len(plan), None)
         assert (len(plan), task.shortest(state)[1]) == brute_force(task, state)
 
-    @every_task
+    @pytest.mark.parametrize("task", [FROZENLAKE, MAZE, MINIBEHAVIOUR], ids=lambda task: task.name)
     @given(data=st.data())
     def test_no_plan_where_brute_force_finds_none(self, task: Task[Any], data: st.DataObject) -> None:
         # obstacles from another state cut off what could be reached; where agents start inside one, all bets are off

@@ -13,16 +13,32 @@ from mgsd_envs.task import Task
 from mgsd_envs.types import Cell
 
 TASKS: tuple[Task[Any], ...] = tuple(map(get_task, task_names()))
-FROZENLAKE, MAZE, MINIBEHAVIOUR = (get_task(name) for name in ("frozenlake", "maze", "minibehaviour"))
+FROZENLAKE, MAZE, MINIBEHAVIOUR, SOKOBAN = map(get_task, ("frozenlake", "maze", "minibehaviour", "sokoban"))
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+every_listed_task = pytest.mark.parametrize(
+    "task", [task for task in TASKS if task.states(task.min_level) is not None], ids=lambda task: task.name
+)
+"""The tasks whose smallest level can be listed."""
+
+
+def near(task: Task[Any], level: int) -> int:
+    """The level, or the nearest that the task has."""
+    return max(task.min_level, min(task.max_level, level))
+
+
+def sampled(task: Task[Any], level: int) -> Any:
+    """A state of this level, or of the nearest that the task has; always the same."""
+    rng = np.random.default_rng(0)
+    return next(state for state in iter(lambda: task.sample(near(task, level), rng), 0) if state is not None)
 
 
 @st.composite
 def states(draw: st.DrawFn, task: Task[Any], levels: st.SearchStrategy[int] | None = None) -> Any:
     if levels is None:
-        small = st.integers(task.min_level, 9)
-        levels = st.one_of(small, small, small, small, st.sampled_from([12, 16, 32]))
+        small = st.integers(task.min_level, near(task, 9))
+        large = [level for level in (12, 16, 32) if level <= task.max_level]
+        levels = st.one_of(small, small, small, small, st.sampled_from(large)) if large else small
     level = draw(levels)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     found = (task.sample(level, rng) for _ in range(100))

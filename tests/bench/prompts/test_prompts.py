@@ -12,11 +12,11 @@ from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_PLAN, load_prompts
 from mgsd_bench.suites.choose import find_suite
-from mgsd_bench.suites.suite import episodes
+from mgsd_bench.suites.suite import episodes, select, subsample
 from mgsd_envs import get_task, make_episode, rollout
 from mgsd_envs.splits import split_of
 
-SMOKE = episodes(find_suite("smoke"))
+SMOKE = [*episodes(find_suite("smoke")), *subsample(episodes(select(find_suite("sokoban-v1"), levels=[6])), 6)]
 
 
 @pytest.mark.parametrize("name", ["default", "compact"])
@@ -63,7 +63,7 @@ def test_instructions_are_one_shared_prefix() -> None:
         assert len({prompts.render(e, "visual") for e in SMOKE if e.task == task}) == 1
 
 
-@pytest.mark.parametrize("task", ["frozenlake", "maze", "minibehaviour"])
+@pytest.mark.parametrize("task", list(dict.fromkeys(episode.task for episode in SMOKE)))
 def test_worked_example_is_right_short_and_not_from_the_test_split(task: str) -> None:
     episode = next(e for e in SMOKE if e.task == task)
     text = load_prompts("default", [episode], ["visual"]).render(episode, "visual")

@@ -93,6 +93,13 @@ def test_find_episode() -> None:
     assert find_episode(find_suite("smoke"), "maze/4/0002").id == "maze/4/0002"
 
 
+def test_custom_tasks_are_the_paper_s_whatever_is_installed() -> None:
+    parts = custom(["frozenlake", "maze", "minibehaviour"], [], 2, split="val", stream="mine").parts
+    assert {(part.task, part.level) for part in parts} == {
+        (part.task, part.level) for part in find_suite("mgsd-v1").parts
+    }
+
+
 def test_custom_lengths_and_split() -> None:
     made = episodes(custom(["frozenlake"], [5], 20, split="val", stream="mine", length="6-7", density=0.2))
     assert {e.shortest for e in made} <= {6, 7}
