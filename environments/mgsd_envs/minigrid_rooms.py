@@ -33,6 +33,7 @@ def draw_room(env: MiniGridEnv, seed: int, size: int, *, scatter: bool) -> RoomS
         scatter: whether the agent is placed anew by MiniGrid's ``place_agent``, where the generator has it always
             start in the same place.
     """
+    env.gen_obs = dict  # what the agent sees from where it stands takes half of the time, and is not asked for
     try:
         with redirect_stdout(io.StringIO()):  # BabyAI prints what it rejects
             env.reset(seed=seed)
@@ -111,7 +112,7 @@ def _object(label: str) -> WorldObj:
     return Door(colour, is_open=state == ["open"], is_locked=state == ["locked"])
 
 
-class _Both(WorldObj):
+class _Both(WorldObj):  # type: ignore[misc]  # MiniGrid's types are not followed
     """What is in the agent's cell, and over it what the agent carries, as MiniGrid's own observations show it."""
 
     def __init__(self, below: WorldObj, above: WorldObj) -> None:
@@ -168,7 +169,8 @@ def _indices(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[n
     colours, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
     distances = np.abs(colours[:, None].astype(int) - palette[None]).sum(axis=2)
     nearest = distances.argmin(axis=1).astype(np.uint8)
-    return nearest[places.reshape(-1)].reshape(pixels.shape[:2])
+    indices: NDArray[np.uint8] = nearest[places.reshape(-1)].reshape(pixels.shape[:2])
+    return indices
 
 
 @cache

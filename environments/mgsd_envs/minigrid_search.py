@@ -109,7 +109,7 @@ class _Bound:
         if cursor[DONE]:
             return [0.0] * (4 * here.size**2)
         if kind == "reach":
-            cells = (cell for cell, terrain in enumerate(here.terrain) if terrain == GOAL)
+            cells = [cell for cell, terrain in enumerate(here.terrain) if terrain == GOAL]
             ends = [(4 * cell + facing, 0) for cell in cells for facing in range(4)]
         elif kind == "face":
             cells = [cell for thing, cell in places if here.is_what[thing]]
@@ -118,7 +118,7 @@ class _Bound:
         elif kind in ("hold", "fetch"):
             if carried >= 0 and here.is_what[carried]:
                 return [0.0] * (4 * here.size**2)
-            cells = (cell for thing, cell in places if here.is_what[thing])
+            cells = [cell for thing, cell in places if here.is_what[thing]]
             ends = [(pose, 1 + hands) for cell in cells for pose in self.before(cell)]
         elif kind == "open":
             for cell, door in here.doors.items():
@@ -135,7 +135,7 @@ class _Bound:
             ends = self.to_put(cursor)
             if not charge:
                 costs = self.spread(cursor, ends, unlock=unlock, charge=False)
-                cells = (cell for thing, cell in places if here.is_what[thing])
+                cells = [cell for thing, cell in places if here.is_what[thing]]
                 ends = [(pose, costs[pose] + 1 + (carried >= 0)) for cell in cells for pose in self.before(cell)]
         return self.spread(cursor, ends, unlock=unlock, charge=charge)
 
@@ -196,7 +196,9 @@ class _Bound:
             if here.demand.kind in ("fetch", "near") and not label.endswith("box"):
                 entering[cell] = inf  # it may not be picked up
             elif charge and not (here.doors and label.endswith("key")):
-                entering[cell] = 2
+                # hands that are needed afterwards have to put it down again
+                again = (unlock or here.demand.kind == "hold") and not label.endswith("box")
+                entering[cell] = 3 if again else 2
         costs: _Costs = [inf] * (4 * n * n)
         waiting: dict[float, list[int]] = {}
         for pose, cost in ends:

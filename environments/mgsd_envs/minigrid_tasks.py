@@ -7,6 +7,7 @@ rooms move by themselves (Dynamic-Obstacles), and BabyAI's mazes of rooms, whose
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -22,9 +23,10 @@ class Empty(MiniGridTask):
     """``MiniGrid-Empty-Random``: walk to the goal square in an empty room."""
 
     name = "minigrid-empty"
-    levels = (5, 6, 8, 16)
+    levels = (8, 12, 16)
     min_level = 5
     missions = (_GOAL,)
+    open_room = True
     cuts = (0.65, 1.0)
 
     def room(self, level: int, variant: int) -> Any:
@@ -62,7 +64,7 @@ class LavaGap(MiniGridTask):
     """``MiniGrid-LavaGap``: get to the goal square through the gap in a wall of lava."""
 
     name = "minigrid-lavagap"
-    levels = (5, 6, 7)
+    levels = (7, 9, 11)
     min_level = 5
     missions = (_LAVA,)
     scatter = True
@@ -112,7 +114,7 @@ class DistShift(MiniGridTask):
     """``MiniGrid-DistShift``: get to the goal square past two strips of lava."""
 
     name = "minigrid-distshift"
-    levels = (7, 9, 11)
+    levels = (9, 11, 13)
     min_level = 7
     missions = (_GOAL,)
     cuts = (0.75, 1.1)
@@ -134,7 +136,7 @@ class DoorKey(MiniGridTask):
     """``MiniGrid-DoorKey``: fetch the key, open the door, get to the goal square."""
 
     name = "minigrid-doorkey"
-    levels = (5, 6, 8)
+    levels = (6, 8, 10)
     min_level = 5
     max_level = 16
     missions = ("use the key to open the door and then get to the goal",)
@@ -150,7 +152,7 @@ class DoorKey(MiniGridTask):
 class _TwoRooms(MiniGridTask):
     """Two square rooms side by side, in a board twice as wide as they are high."""
 
-    levels = (7, 9, 11)
+    levels: Sequence[int] = (7, 9, 11)
     min_level = 7
     max_level = 15
 
@@ -224,6 +226,7 @@ class Fetch(MiniGridTask):
         for verb in ("get a", "go get a", "fetch a", "go fetch a", "you must fetch a")
         for colour, kind in product(COLOURS, ("key", "ball"))
     )
+    open_room = True
     cuts = (0.45, 0.75)
 
     def room(self, level: int, variant: int) -> Any:
@@ -273,6 +276,7 @@ class GoToObj(MiniGridTask):
     levels = (5, 6, 8)
     min_level = 5
     missions = tuple(f"go to the {thing}" for thing in THINGS)
+    open_room = True
     cuts = (0.45, 0.65)
 
     def room(self, level: int, variant: int) -> Any:
@@ -289,6 +293,7 @@ class GoToRedBall(MiniGridTask):
     levels = (5, 6, 8)
     min_level = 5
     missions = ("go to the red ball", "go to a red ball")
+    open_room = True
     cuts = (0.4, 0.6)
 
     def room(self, level: int, variant: int) -> Any:
@@ -305,6 +310,7 @@ class GoToLocal(MiniGridTask):
     levels = (5, 6, 8)
     min_level = 5
     missions = tuple(f"go to {article} {thing}" for article in ("the", "a") for thing in THINGS)
+    open_room = True
     cuts = (0.5, 0.7)
 
     def room(self, level: int, variant: int) -> Any:
@@ -325,6 +331,7 @@ class PickupDist(MiniGridTask):
         for article in ("the", "a")
         for thing in (*THINGS, *KINDS, *(f"{colour} object" for colour in COLOURS))
     )
+    open_room = True
     cuts = (0.5, 0.85)
 
     def room(self, level: int, variant: int) -> Any:

@@ -159,11 +159,11 @@ class World:
         states: list[int] = []
         things: list[tuple[str, int]] = []
         for (row, column), label in sorted(state.objects):
-            colour, kind, *door = label.split()
-            if kind == "door":
+            words = label.split()
+            if words[1] == "door":
                 self.doors[row * n + column] = len(states)
-                self.door_colours.append(colour)
-                states.append(DOORS.index(door[0]))
+                self.door_colours.append(words[0])
+                states.append(DOORS.index(words[2]))
             else:
                 things.append((label, row * n + column))
         carried = _NOWHERE
@@ -172,12 +172,12 @@ class World:
             things.append((state.carrying, _NOWHERE))
         self.things = [label for label, _ in things]
         self.first_thing = REST + len(states)
-        words = [frozenset(label.split()) for label in self.things]
+        of_things = [frozenset(label.split()) for label in self.things]
         about_things = self.demand.kind not in ("reach", "red_blue")
-        self.is_what = [about_things and self.demand.what <= one for one in words]
-        self.is_where = [self.demand.where <= one for one in words]
-        door_words = [frozenset((colour, "door")) for colour in self.door_colours]
-        self.what_doors = [i for i, one in enumerate(door_words) if self.demand.what <= one]
+        self.is_what = [about_things and self.demand.what <= one for one in of_things]
+        self.is_where = [self.demand.where <= one for one in of_things]
+        of_doors = [frozenset((colour, "door")) for colour in self.door_colours]
+        self.what_doors = [i for i, one in enumerate(of_doors) if self.demand.what <= one]
         facing = FACINGS.index(state.facing)
         self.start: Cursor = (*state.agent, facing, carried, 0, *states, *(cell for _, cell in things))
 
