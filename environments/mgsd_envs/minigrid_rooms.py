@@ -87,7 +87,8 @@ def read_room(env: MiniGridEnv, size: int) -> RoomState:
     )
 
 
-def _ground(number: int) -> WorldObj | None:
+def ground(number: int) -> WorldObj | None:
+    """What a tile shows without the agent, by the number of :func:`mgsd_envs.minigrid_world.tile_ids`; None for floor."""
     match number:
         case 0:
             return None
@@ -132,8 +133,8 @@ class _Both(WorldObj):  # type: ignore[misc]  # MiniGrid's types are not followe
 @cache
 def _tile(number: int, pixels: int) -> NDArray[np.uint8]:
     """A tile by MiniGrid's renderer, uint8 (pixels, pixels, 3)."""
-    agent, ground = divmod(number, GROUNDS)
-    thing = _ground(ground)
+    agent, below = divmod(number, GROUNDS)
+    thing = ground(below)
     facing = None
     if agent:
         facing, burden = divmod(agent - 1, BURDENS)
