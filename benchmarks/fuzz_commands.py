@@ -68,9 +68,13 @@ def make_ready(forker: Forker, folder: Path) -> None:
         ["eval", "--model", "oracle", *asked, "--out", "other"],
         ["baseline", "save", "run", "kept", "--dir", "baselines"],
         ["report", "run", "--out", "report.html"],
+        [
+            *("eval", "--model", "oracle", "--backend", "scripted", "--suite", "tiny-p1-quick", "--tasks", "maze"),
+            *("--levels", "3", "--limit", "1", "--prompts", "compact", "--out", "looks"),
+        ],
     ]
     for words in lines:
-        ended = forker.run(words, folder / "shown", 120, folder)
+        ended = forker.run(words, folder / "shown", 120, folder=folder)
         assert ended.code == 0, ended.shown
     (folder / "shown").unlink()
     shutil.copytree(folder / "baselines" / "kept", folder / "kept")
@@ -89,6 +93,7 @@ def make_ready(forker: Forker, folder: Path) -> None:
         "runs: runs/table\nfigures: false\nmodels:\n  random: {model: random, backend: scripted}\n"
         "tables:\n  main: {suite: smoke, tasks: [maze], levels: [3], rows: [random]}\n"
     )
+    (folder / "suite.yaml").write_text("name: own\ncount: 2\nparts: [{task: maze, levels: [3]}]\n")
     tiny = (ROOT / "baselines" / "recipes" / "tiny.yaml").read_text()
     (folder / "recipe.yaml").write_text(re.sub(r"count: *[0-9_]+", "count: 6", tiny))
     rows = [json.loads(row) for row in (folder / "run" / "episodes.jsonl").read_text().splitlines()]

@@ -26,7 +26,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mgsd_envs.episodes import Episode, Mix, generate, make_episode
-from mgsd_envs.grid import check_level
+from mgsd_envs.grid import MOVES, check_level
 from mgsd_envs.registry import get_task
 from mgsd_envs.rendering import check_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
@@ -42,14 +42,14 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
     """One task as an environment, with the dynamics of its pure ``step``.
 
     Action space: ``Discrete(4)``, in MiniBehaviour ``Discrete(6)``; action i is ``task.actions[i]`` (left, down, right,
-    up[, pick, drop]). Moves are absolute, by one cell.
+    up[, pick, drop]). Moves are absolute, by one cell. MiniGrid's tasks have MiniGrid's first six actions.
 
     Observation space, all that there is to see, fixed in size:
 
     - ``"image"``: ``Box(0, 255, (size, size, 3), uint8)``, the picture in the chosen theme.
-    - ``"symbolic"``: ``Box(0, 1, (level, level, planes), uint8)``, for each kind of fact the cells where it holds.
-      :attr:`planes` names the kinds, ``("player",)`` or ``("open", "left")`` for example. In MiniBehaviour the printer
-      shares the agent's cell while it is carried.
+    - ``"symbolic"``: ``Box(0, 1, (level, level, planes), uint8)``, for each kind of fact the cells where it holds; all
+      cells for one that is about no cell, such as where an agent looks. :attr:`planes` names the kinds, ``("player",)``
+      or ``("open", "left")`` for example. In MiniBehaviour the printer shares the agent's cell while it is carried.
 
     The state as text is in ``info["symbolic"]`` and is what render mode ``"ansi"`` gives.
 
@@ -212,10 +212,12 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
             return self._picture()
         board = np.zeros(self.observation_space.shape, np.uint8)
         index = {kind: i for i, kind in enumerate(self.planes)}
-        for name, *arguments in self.task.facts(self.state):
+        for name, *arguments in self.task.seen(self.task.facts(self.state)):
             if len(arguments) >= 2:
                 row, column, *labels = arguments
                 board[int(row), int(column), index[(name, *labels)]] = 1
+            elif isinstance(arguments[0], str):
+                board[:, :, index[name, arguments[0]]] = 1
         return board
 
     def _picture(self) -> NDArray[np.uint8]:
@@ -234,11 +236,14 @@ def register() -> None:
 
 @cache
 def _planes(task: Task[Any]) -> tuple[tuple[str | int, ...], ...]:
-    """The kinds of facts about cells, as (name, labels...), found on the smallest boards."""
-    rng = np.random.default_rng(0)
-    states = task.states(task.min_level) or (task.sample(task.min_level, rng) for _ in range(500))
-    facts = (fact for state in states if state is not None for fact in task.facts(state))
-    return tuple(sorted({(fact[0], *fact[3:]) for fact in facts if len(fact) >= 3}))
+    """The kinds of facts that a board can show, as (name, labels...)."""
+    planes: set[tuple[str, ...]] = set()
+    for one in task.fields:
+        if one.kind in ("cell", "cells"):
+            planes.add((one.fact,))
+        elif one.kind != "number" and not one.given:
+            planes |= {(one.fact, label) for label in (one.labels or MOVES)}
+    return tuple(sorted(planes))
 
 
 def _check(name: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -34,7 +34,8 @@ def get_task(name: str) -> Task[Any]:
 
     Raises:
         KeyError: there is none.
-        TaskError: it cannot be loaded, or is no :class:`mgsd_envs.task.Task` of this name.
+        TaskError: it cannot be loaded, or is no :class:`mgsd_envs.task.Task` of this name; a task that lacks something
+            says so itself.
     """
     points = {point.value: point for point in _points()[name]}
     if len(points) > 1:
@@ -43,6 +44,8 @@ def get_task(name: str) -> Task[Any]:
     (point,) = points.values()
     try:
         task = point.load()()
+    except TaskError:
+        raise
     except (Exception, SystemExit) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise TaskError(

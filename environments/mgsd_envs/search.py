@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from math import inf
 
 from mgsd_envs.errors import SearchError
 from mgsd_envs.types import Plan
@@ -55,36 +57,74 @@ def search(
     moves: Callable[[Hashable], Iterable[tuple[str, Hashable]]],
     is_goal: Callable[[Hashable], bool],
     most: int = MOST_NODES,
+    at_least: Callable[[Hashable], float] | None = None,
 ) -> ShortestPlans | None:
     """All shortest plans from a node to the nearest goals; None where no goal can be reached.
 
     Args:
         start: where to begin.
         moves: the legal actions at a node, each with the node that it leads to.
-        is_goal: whether a node is a goal; asked once a node.
+        is_goal: whether a node is a goal.
         most: how many nodes to look at.
+        at_least: a number of actions that a plan from a node has at least, infinite where there is none; the nearer to
+            the truth, the fewer nodes are looked at.
 
     Raises:
         SearchError: no goal is among the nearest ``most`` nodes, and there are more.
     """
     if is_goal(start):
         return ShortestPlans(start, ())
+    if at_least is None:
+        return _search(start, moves, is_goal, most, lambda _: 0, inf)[0]
+
+    @cache
+    def known_moves(node: Hashable) -> Moves:
+        return tuple(moves(node))
+
+    least = cache(at_least)
+    bound = least(start)
+    while bound < inf:
+        plans, bound = _search(start, known_moves, is_goal, most, least, bound)
+        if plans:
+            return plans
+    return None
+
+
+def _search(
+    start: Hashable,
+    moves: Callable[[Hashable], Iterable[tuple[str, Hashable]]],
+    is_goal: Callable[[Hashable], bool],
+    most: int,
+    at_least: Callable[[Hashable], float],
+    bound: float,
+) -> tuple[ShortestPlans | None, float]:
+    """The shortest plans, if they have at most ``bound`` actions, and the next bound to try if they have not."""
     seen, front = {start}, [start]
     layers: list[dict[Hashable, Moves]] = []
+    beyond = inf
     while front:
         layer: dict[Hashable, Moves] = {}
         onward: dict[Hashable, None] = {}
         for node in front:
-            layer[node] = possible = tuple((action, target) for action, target in moves(node) if target not in seen)
-            onward.update(dict.fromkeys(target for _, target in possible))
+            possible = []
+            for action, target in moves(node):
+                if target in seen:
+                    continue
+                length = len(layers) + 1 + at_least(target)
+                if length > bound:
+                    beyond = min(beyond, length)
+                    continue
+                possible.append((action, target))
+                onward[target] = None
+            layer[node] = tuple(possible)
         layers.append(layer)
         if goals := {node for node in onward if is_goal(node)}:
-            return ShortestPlans(start, _leading_to(goals, layers))
+            return ShortestPlans(start, _leading_to(goals, layers)), beyond
         seen.update(onward)
         if len(seen) > most:
             raise SearchError(f"no plan among the nearest {most:,} situations; the state is too large to be searched")
         front = list(onward)
-    return None
+    return None, beyond
 
 
 def _leading_to(goals: set[Hashable], layers: list[dict[Hashable, Moves]]) -> tuple[Mapping[Hashable, Moves], ...]:

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from mgsd_envs.stated_values import Kind, Value, read_value
+from mgsd_envs.stated_labels import read_field
+from mgsd_envs.stated_values import Kind, Value
 
 _MARKS = r"(?:[^\w\n;~!≠¬✗✘❌]|_)*"
 _INTRODUCTION = rf"""
@@ -128,7 +129,7 @@ class _Scan:
         start = label.start()
         if start < self.end:  # a key inside a JSON value
             return
-        if label["number"] and self.kinds[_spelled(label["name"])] != "cells":
+        if label["number"] and self.kinds[_spelled(label["name"])] not in ("cells", "objects"):
             return
         line = self.text.rfind("\n", self.end, start) + 1
         part = max(line, self.text.rfind(";", self.end, start) + 1)
@@ -148,7 +149,7 @@ class _Scan:
         self.end = label.end()
         if soft == "|":
             cell = _TABLE_CELL.match(self.text, self.end)
-            self.add(name, number, read_value(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
+            self.add(name, number, read_field(cell[0] if cell else "", self.kinds[name], whole=True), soft=True)
         elif soft is None or _may_be_soft(soft, lead, label):
             self.open, self.chained = _Open(name, number, self.end, soft is not None), True
             value = _OPENING.match(self.text, self.end)
@@ -183,7 +184,7 @@ class _Scan:
         else:
             scalar = _SCALAR.match(self.text, start)
             self.end = scalar.end() if scalar else start
-        return read_value(self.text[start : self.end], self.kinds[name], whole=True)
+        return read_field(self.text[start : self.end], self.kinds[name], whole=True)
 
     @cached_property
     def closing(self) -> dict[int, int]:
@@ -213,7 +214,7 @@ class _Scan:
         """End the open label's value here, if all of the text between is its value."""
         if not self.open or not self.chained:
             return False
-        value = read_value(self.text[self.open.start : end], self.kinds[self.open.name], whole=True)
+        value = read_field(self.text[self.open.start : end], self.kinds[self.open.name], whole=True)
         if value is None:
             self.chained = False
             return False
@@ -236,8 +237,10 @@ class _Scan:
         line may stand, and each may be two lines long (``row: 0`` and ``column: 1``).
         """
         position, closed = self.line_end(start, end)
-        value = read_value(self.text[start:position], kind, whole=whole)
-        if value is None or value.ended or closed or (kind in ("number", "cell") and (value.numbers or value.cells)):
+        value = read_field(self.text[start:position], kind, whole=whole)
+        if value is None or value.ended or closed or value.phrase:
+            return value
+        if kind in ("number", "cell") and (value.numbers or value.cells):
             return value
         may_be_blank = not self.text[start:position].strip(_DECORATION)
         while position < end and not closed:
@@ -250,10 +253,10 @@ class _Scan:
                 continue
             if not _CELL_AHEAD.match(piece):
                 break
-            more = read_value(piece, kind, whole=True)
+            more = read_field(piece, kind, whole=True)
             if more is None:
                 position, closed = self.line_end(min(position + 1, end), end)
-                more = read_value(self.text[start:position], kind, whole=True)
+                more = read_field(self.text[start:position], kind, whole=True)
             if more is None:
                 break
             value.add(more)
@@ -284,7 +287,7 @@ class _Scan:
 
     def add(self, name: str, number: int | None, value: Value | None, *, soft: bool) -> None:
         """Note a statement. Behind a soft separator, which prose has too, it is one only where it says something."""
-        if not soft or (value and (value.cells or value.numbers or value.nothing)):
+        if not soft or (value and (value.cells or value.labelled or value.numbers or value.phrase or value.nothing)):
             self.statements.append(Statement(name, value, number=number))
 
 

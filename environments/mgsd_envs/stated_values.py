@@ -14,12 +14,13 @@ from unicodedata import category
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.types import Cell
 
-Kind = Literal["number", "cell", "cells", "sides"]
-"""What a field holds: one number, one cell, any number of cells, or cells each with the sides that are open."""
+Kind = Literal["number", "cell", "cells", "sides", "objects", "phrase"]
+"""What a field holds: one number, one cell, any number of cells, cells each with the sides that are open, cells each
+with a label, or one label."""
 
 _N = r"[0-9]{1,4}(?![0-9]|\.[0-9])"
 _NAMED = rf"""["']?(row|r|y|column|col|c|x)["']?[ \t]*(?:index[ \t]*)?[:=#]?[ \t]*["']?({_N})["']?"""
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rf"""
       [(\[{{]\s*(?P<row>{_N})\s*,\s*(?P<column>{_N})\s*(?:[)\]}}]|,(?=\s*["'A-Za-z\[(]))
     | (?<![a-z0-9_])(?P<named>{_NAMED}(?:\s*(?:[,/&|-]|and\b)\s*|\s*){_NAMED})(?![a-z0-9_])
@@ -41,14 +42,14 @@ _PARTS = re.compile(_NAMED, re.IGNORECASE)
 _CELL = re.compile(r"\(([0-9]{1,4}), ?([0-9]{1,4})\)(?: ([LDRU]{1,4}))?")
 _USUAL = re.compile(r"[\s*`]*{0}(?:, ?{0})*[\s*`]*".format(_CELL.pattern.replace("([", "(?:[")))
 _LONE_PAIR = re.compile(r"""[\s*`"'_+•·]*(?:- +)?([0-9]{1,4})(?:\s*,\s*|[ \t]+)([0-9]{1,4})[\s*`"'_,|.]*""")
-_LABEL = re.compile(r"""[a-z]+((?:[ _-][a-z]+){0,3})[ \t*_`"']*[:=](?!>)""", re.IGNORECASE)
+LABEL = re.compile(r"""[a-z]+((?:[ _-][a-z]+){0,3})[ \t*_`"']*[:=](?!>)""", re.IGNORECASE)
 _REMARK = re.compile(r"\([^()\[\]{}0-9\n:=;?]{1,60}\)|(?:\#|//|-(?=\s))[^0-9\n:=;?]{0,80}$", re.MULTILINE)
 _DOUBT = re.compile(
     r"\b(?:not?|nor|never|or|if|un\w+|maybe|may|might|could|perhaps|possib\w*|prob\w*|like\w*|guess\w*|sure|wrong|after"
     r"|before|then|next|was|were|except|but|safe|free|avoid\w*|false|assum\w*|\w+n't)\b",
     re.IGNORECASE,
 )
-_CORRECTION = re.compile(
+CORRECTION = re.compile(
     r"\b(?:not?|or|wrong|correct\w*|actual\w*|should|instead|rather|wait|sorry|revised|updated|fixed)\b", re.IGNORECASE
 )
 
@@ -57,8 +58,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_NAMING = _words("at cell cells position positions location coordinate coordinates")
-_PLACING = _NAMING | _words(
+NAMING = _words("at cell cells position positions location coordinate coordinates")
+_PLACING = NAMING | _words(
     "a an the and in on of is are located standing square squares tile tiles top bottom upper lower left right middle "
     "center centre corner edge row rows column columns side only"
 )
@@ -71,7 +72,7 @@ _OPENING = _words(
     "a and are at cell direction directions exit exits in is open opening openings side sides the to toward towards"
 )
 _KNOWN = {"number": _MEASURING, "cell": _PLACING, "cells": _PLACING, "sides": _OPENING}
-_BEFORE_COLON = {"number": _LENGTHS, "cell": _NAMING, "cells": _NAMING, "sides": _OPENING}
+_BEFORE_COLON = {"number": _LENGTHS, "cell": NAMING, "cells": NAMING, "sides": _OPENING}
 _ARROWS = dict(zip("←↓↑⬅⬇⬆", ("left", "down", "up") * 2, strict=True))
 _BY_LETTER = {letter.lower(): side for letter, side in LETTERS.items()}
 
@@ -83,6 +84,8 @@ class Value:
     Attributes:
         numbers: for the kind ``number``, every number in it.
         cells: every cell in it, for the kind ``sides`` with its open sides.
+        labelled: for the kind ``objects``, cells with the words of their labels in lower case.
+        phrase: for the kind ``phrase``, its words in lower case with a space between them.
         by_position: whether a cell is written as two numbers of which none is called the row.
         bare: whether a cell is written without brackets and names.
         nothing: whether it says that there is nothing, as ``none`` does.
@@ -91,6 +94,8 @@ class Value:
 
     numbers: set[int] = field(default_factory=set)
     cells: dict[Cell, set[str]] = field(default_factory=dict)
+    labelled: list[tuple[Cell, set[str]]] = field(default_factory=list)
+    phrase: str = ""
     by_position: bool = False
     bare: bool = False
     nothing: bool = False
@@ -101,13 +106,14 @@ class Value:
         self.numbers |= other.numbers
         for cell, sides in other.cells.items():
             self.cells.setdefault(cell, set()).update(sides)
+        self.labelled += other.labelled
         self.by_position |= other.by_position
         self.bare |= other.bare
         self.nothing |= other.nothing
 
 
 def read_value(text: str, kind: Kind, *, whole: bool = False) -> Value | None:
-    """What a value says; None where a part of it is not known. Takes time linear in the text's length.
+    """What a value without labels says; None where a part of it is not known. Takes time linear in the text's length.
 
     Args:
         text: the value, plain as :func:`mgsd_envs.stated_text.plain` makes it.
@@ -149,7 +155,7 @@ class _Reader:
         self.arrows_are_sides = kind == "sides" and any(arrow in text for arrow in _ARROWS)
 
     def read(self) -> bool:
-        while not self.value.ended and (token := _TOKEN.match(self.text, self.position)):
+        while not self.value.ended and (token := TOKEN.match(self.text, self.position)):
             self.start, self.position = token.span()
             name, text = token.lastgroup or "", token[0]
             match name:
@@ -160,7 +166,7 @@ class _Reader:
                     self.value.bare = True
                     known = self.cell((int(row), int(column)), by_position=True)
                 case "named":
-                    known = self.cell(_named_cell(text))
+                    known = self.cell(named_cell(text))
                 case "number":
                     known = self.kind == "number" and len(text) <= 4
                     if known:
@@ -212,7 +218,7 @@ class _Reader:
         return not self.value.cells[self.current]
 
     def word(self, word: str) -> bool:
-        label = _LABEL.match(self.text, self.start)
+        label = LABEL.match(self.text, self.start)
         if self.kind == "sides" and not label and (sides := _sides(word)):
             return self.sides(sides)
         if label and not label[1] and word in _BEFORE_COLON[self.kind]:
@@ -220,7 +226,7 @@ class _Reader:
             return True
         if label and not self.whole:
             self.value.ended = True
-            return not _CORRECTION.search(label[0])
+            return not CORRECTION.search(label[0])
         if word in ("is", "are") and self.value.cells and self.kind != "sides":  # what a cell is is another statement
             return False
         return not label and word in _KNOWN[self.kind]
@@ -242,7 +248,7 @@ class _Reader:
         return remark[0]
 
 
-def _named_cell(text: str) -> Cell | None:
+def named_cell(text: str) -> Cell | None:
     """The cell of ``row 0, column 1``, in any order, or of ``x=1, y=0``; None for two rows, or a row and an x."""
     numbers = {name.lower(): int(number) for name, number in _PARTS.findall(text)}
     match sorted(numbers.items()):

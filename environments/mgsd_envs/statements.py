@@ -15,7 +15,7 @@ found is in :mod:`mgsd_envs.stated_fields`, what a value says in :mod:`mgsd_envs
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,6 +26,7 @@ from mgsd_envs.stated_values import Kind, Value
 from mgsd_envs.types import Cell, Fact
 
 _CELL = re.compile(r"\(([0-9]{1,4}),([0-9]{1,4})\)(?: ([LDRU]+))?")
+_LABELLED = re.compile(r"\(([0-9]{1,4}),([0-9]{1,4})\) ([a-z ]+)")
 _ONE = r"\([0-9]{1,4},[0-9]{1,4}\)"
 _ASKED = {
     "number": "[0-9]{1,4}",
@@ -42,11 +43,15 @@ class Field:
 
     Attributes:
         name: its name in the text, in lower case.
-        kind: what it holds: ``number``, ``cell``, ``cells``, or ``sides`` (cells with their open sides).
-        fact: the name of the facts that it states: ``(fact, number)``, ``(fact, row, column)`` or
-            ``(fact, row, column, side)``.
+        kind: what it holds: ``number``, ``cell``, ``cells``, ``sides`` (cells with their open sides), ``objects``
+            (cells with a label each) or ``phrase`` (one label).
+        fact: the name of the facts that it states: ``(fact, number)``, ``(fact, row, column)``,
+            ``(fact, row, column, side)``, ``(fact, row, column, label)`` or ``(fact, label)``.
         aliases: other names that are read as well; a space in them may be left out or be ``_`` or ``-``.
-        question: what to ask of a picture, so that the field's line is the answer.
+        question: what to ask of a picture, so that the field's line is the answer; empty if no picture tells it.
+        labels: for ``objects`` and ``phrase``, every label there is, in lower-case words; no two objects' of the same
+            words.
+        given: whether every question tells it, so that answers need not.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Field:
     fact: str
     aliases: tuple[str, ...] = ()
     question: str = ""
+    labels: tuple[str, ...] = ()
+    given: bool = False
 
 
 SIZE = Field(
@@ -95,12 +102,17 @@ class _Form:
         self.by_name = {re.sub("[ _-]", "", name): one for name, one in named.items()}
         self.kinds = {name: one.kind for name, one in self.by_name.items()}
         self.labels = Labels(named)
-        lines = (f"{one.name}: ({_ASKED[one.kind]})" for one in fields)
-        self.asked = re.compile(r"\n*" + "\n".join(lines) + r"(?=\n*\Z|\nRoute:)")
+        self.label_of = {one.name: {frozenset(label.split()): label for label in one.labels} for one in fields}
+        lines = (f"\n{one.name}: ({_asked(one)})" for one in fields)
+        asked_lines = (f"(?:{line})?" if one.given else line for one, line in zip(fields, lines, strict=True))
+        self.asked = re.compile(r"\n*" + "".join(asked_lines).removeprefix("\n") + r"(?=\n*\Z|\nRoute:)")
 
     def read_asked(self, match: re.Match[str]) -> Iterator[Fact]:
         """Facts of a text in exactly the form that prompts ask for."""
         for one, value in zip(self.fields, match.groups(), strict=True):
+            if value is None or one.labels:
+                yield from self.read_labels(one, value or "none")
+                continue
             if one.kind == "number":
                 yield one.fact, int(value)
                 continue
@@ -111,12 +123,23 @@ class _Form:
                 else:
                     yield one.fact, int(row), int(column)
 
+    def read_labels(self, one: Field, value: str) -> Iterator[Fact]:
+        """Facts of a value of labels in exactly the form that prompts ask for."""
+        if one.kind == "objects":
+            for row, column, label in _LABELLED.findall(value):
+                yield one.fact, int(row), int(column), label
+        elif value != "none":
+            yield one.fact, value
+
     def read(self, text: str, *, positions: bool) -> Iterator[Fact]:
         """Facts of any plain text; ``positions`` as in :func:`_facts`."""
         last: dict[str, tuple[Statement, frozenset[Fact]]] = {}
         for statement in read_statements(text, self.labels, self.kinds):
             one = self.by_name[statement.name]
-            facts = frozenset(_facts(one, statement.value, positions=positions))
+            if one.labels:
+                facts = _labelled_facts(one, statement.value, self.label_of[one.name], positions=positions)
+            else:
+                facts = frozenset(_facts(one, statement.value, positions=positions))
             before, stated = last.get(one.name, (None, facts))
             if before and before.number is not None and statement.number == before.number + 1:
                 facts |= stated
@@ -157,6 +180,20 @@ def _facts(one: Field, value: Value | None, *, positions: bool) -> Iterator[Fact
             yield one.fact, *cell
 
 
+def _labelled_facts(
+    one: Field, value: Value | None, label_of: Mapping[frozenset[str], str], *, positions: bool
+) -> frozenset[Fact]:
+    """The facts that a value of labels states; none where one of its labels is not known."""
+    if value is None or (value.by_position and not positions):
+        return frozenset()
+    if one.kind == "phrase":
+        return frozenset([(one.fact, value.phrase)] if value.phrase in one.labels else [])
+    labels = [(cell, label_of.get(frozenset(words))) for cell, words in value.labelled]
+    if any(label is None for _, label in labels):
+        return frozenset()
+    return frozenset((one.fact, *cell, str(label)) for cell, label in labels)
+
+
 def write_cells(cells: Iterable[Cell]) -> str:
     """A list of cells in reading order, ``none`` if empty."""
     return ", ".join(f"({row},{column})" for row, column in sorted(cells)) or "none"
@@ -170,9 +207,20 @@ def write_facts(facts: Iterable[Fact], fields: tuple[Field, ...]) -> str:
     return "\n".join(f"{one.name}: {_write(one.kind, by_name.get(one.fact, []))}" for one in fields)
 
 
+def _asked(one: Field) -> str:
+    """The pattern of a field's value in the form that prompts ask for."""
+    if not one.labels:
+        return _ASKED[one.kind]
+    label = "|".join(map(re.escape, one.labels))
+    return f"none|{label}" if one.kind == "phrase" else f"none|{_ONE} (?:{label})(?:, {_ONE} (?:{label}))*"
+
+
 def _write(kind: Kind, facts: list[Fact]) -> str:
-    if kind == "number":
+    if kind in ("number", "phrase"):
         return ", ".join(str(fact[1]) for fact in facts) or "none"
+    if kind == "objects":
+        placed = sorted((int(row), int(column), str(label)) for _, row, column, label in facts)
+        return ", ".join(f"({row},{column}) {label}" for row, column, label in placed) or "none"
     cells: dict[Cell, set[str]] = {}
     for _, row, column, *side in facts:
         cells.setdefault((int(row), int(column)), set()).update(map(str, side))
@@ -267,3 +315,29 @@ class FactSheet:
                 case _:
                     raise ValueError(f"{(name, *row)} lies outside the {self.size}x{self.size} grid")
         return labelled
+
+    def phrase(self, name: str) -> str:
+        """The text of the only fact ``(name, text)``; empty if there is none.
+
+        Raises:
+            ValueError: there is more than one.
+        """
+        match self._rows.get(name, []):
+            case []:
+                return ""
+            case [(str(text),)]:
+                return text
+            case other:
+                raise ValueError(f"one {name} is needed, got {len(other)}")
+
+    def number(self, name: str) -> int:
+        """The number of the only fact ``(name, number)``.
+
+        Raises:
+            ValueError: there is none, or more than one.
+        """
+        match self._rows.get(name, []):
+            case [(int(number),)]:
+                return number
+            case other:
+                raise ValueError(f"one {name} is needed, got {len(other)}")

@@ -199,9 +199,33 @@ class Task(ABC, Generic[S]):
     def questions(self, state: S) -> tuple[tuple[str, str], ...]:
         """Questions about the picture with their answers, each ``field: value`` in the form of :meth:`describe`.
 
-        Together they ask for the whole state, so that the answers one a line are text that :meth:`parse` reads.
+        Together they ask for all of the state that a question does not tell, so that the answers one a line are text
+        that :meth:`parse` reads.
         """
-        return asked(self.describe(state), tuple(one.question for one in self.fields))
+        lines = asked(self.describe(state), tuple(one.question for one in self.fields))
+        return tuple(line for line in lines if line[0])
+
+    def mission(self, state: S) -> str:
+        """What is to be done in this state, in words: what ``{mission}`` in a prompt stands for.
+
+        For tasks whose episodes ask for different things. It must tell nothing else of the state.
+        """
+        return ""
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the facts that every question tells, such as a mission: no answer has to state them."""
+        return frozenset(one.fact for one in self.fields if one.given)
+
+    def with_given(self, state: S, stated: frozenset[Fact]) -> frozenset[Fact]:
+        """Facts that somebody states who was asked about a state, with what the question told; none if none is."""
+        seen = self.seen(stated)
+        return seen | {fact for fact in self.facts(state) if fact[0] in self.given} if seen else seen
+
+    def seen(self, facts: frozenset[Fact]) -> frozenset[Fact]:
+        """Facts but those that every question tells: what counts as seen."""
+        given = self.given
+        return frozenset(fact for fact in facts if fact[0] not in given) if given else facts
 
     def false_fact(self, state: S, fact: Fact, rng: Random) -> Fact | None:
         """What a faulty reader may state instead of a true fact; None for a fact that it always gets right.

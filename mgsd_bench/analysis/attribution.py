@@ -222,10 +222,11 @@ def diagnose_sample(episode: Episode, sample: Sample) -> SampleDiagnosis:
         return SampleDiagnosis()
     task, stated = get_task(episode.task), sample.stated
     true = task.facts(episode.state)
-    tp, fp, fn = count_facts(true, stated)
+    seen = [task.seen(facts) for facts in (true, stated)]
+    tp, fp, fn = count_facts(*seen)
     if sample.condition != "visual":
         return SampleDiagnosis(tp, fp, fn)
-    misread = count_facts(*(frozenset(fact for fact in facts if fact[0] != "size") for facts in (true, stated)))
+    misread = count_facts(*(frozenset(fact for fact in facts if fact[0] != "size") for facts in seen))
     belief = Belief.of(task, stated)
     misplanned = _misplanned(task, sample, belief)
     return SampleDiagnosis(

@@ -52,7 +52,8 @@ def read_facts(samples: Iterable[Sample], episodes: Mapping[str, Episode]) -> di
     levels: dict[str, dict[int, _Level]] = {}
     for sample in samples:
         episode = episodes[sample.episode]
-        true, stated = get_task(episode.task).facts(episode.state), sample.stated
+        task = get_task(episode.task)
+        true, stated = task.seen(task.facts(episode.state)), task.seen(sample.stated)
         level = levels.setdefault(episode.task, {}).setdefault(episode.level, _Level())
         level.answers += 1
         level.missed.update(fact_cells(true - stated, episode.level))

@@ -158,12 +158,13 @@ def show_command(
 @app.command("tasks")
 def tasks_command() -> None:
     """List the installed tasks."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from mgsd_bench.terminal import Terminal
     from mgsd_envs import TaskError, get_task, task_names
 
-    table = Table("task", "usual levels", "possible", "actions", "themes", pad_edge=False)
+    widest = max(map(len, task_names()))
+    table = Table(Column("task", min_width=widest), "usual levels", "possible", "actions", "themes", pad_edge=False)
     for name in task_names():
         try:
             task = get_task(name)

@@ -222,7 +222,8 @@ def simulator(condition: Condition) -> Scorer:
         values = {"solved": float(scored.outcome == Outcome.SOLVED), "optimal": float(scored.optimal)}
         counts = None
         if condition in WITH_FACTS:
-            counts = count_facts(get_task(episode.task).facts(episode.state), scored.facts)
+            task = get_task(episode.task)
+            counts = count_facts(task.seen(task.facts(episode.state)), task.seen(scored.facts))
             values["state_f1"] = 2 * counts.tp / (2 * counts.tp + counts.fp + counts.fn)
         return InspectScore(
             value=values,

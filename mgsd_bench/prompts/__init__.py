@@ -3,7 +3,8 @@
 A task brings its texts with it, a folder a prompt set (:attr:`mgsd_envs.Task.prompts`): one text a condition
 (``visual.txt``, ``symbolic.txt``, ``perceive.txt``, ``direct.txt``) and one a theme (``look.classic.txt``: what the
 things in the picture look like). A set of one's own is a folder with such a folder for each task. In a text,
-``{look}`` stands for the theme's look and ``{state}`` for the state as text. The test image follows the text.
+``{look}`` stands for the theme's look, ``{state}`` for the state as text and ``{mission}`` for what is to be done where
+a task's episodes ask for different things. The test image follows the text.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class PromptSet:
         text = self.texts[episode.task, condition]
         if "{look}" in text:
             text = text.replace("{look}", self.texts[episode.task, f"look.{episode.theme}"])
+        if "{mission}" in text:
+            text = text.replace("{mission}", get_task(episode.task).mission(episode.state))
         if "{state}" in text:
             text = text.replace("{state}", get_task(episode.task).describe(episode.state))
         return text
@@ -75,7 +78,10 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
     Raises:
         UserError: the set or one of its files is missing, is not UTF-8, or lacks the placeholder it needs.
     """
-    asked = sorted({(episode.task, episode.theme) for episode in episodes})
+    missions: dict[tuple[str, str], str] = {}
+    for episode in episodes:
+        missions.setdefault((episode.task, episode.theme), get_task(episode.task).mission(episode.state))
+    asked = sorted(missions)
     folders = _folders(name, dict.fromkeys(task for task, _ in asked))
     texts: dict[tuple[str, str], str] = {}
     for task, theme in asked:
@@ -88,6 +94,10 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
             if condition in WITH_IMAGE and "{state}" in text:
                 raise UserError(
                     f"{option('prompts', name)}: {task}/{condition}.txt gives the state away: remove {{state}}"
+                )
+            if condition in WITH_PLAN and missions[task, theme] and "{mission}" not in text:
+                raise UserError(
+                    f"{option('prompts', name)}: {task}/{condition}.txt needs {{mission}} where the mission belongs"
                 )
             if "{look}" in text:
                 texts[task, f"look.{theme}"] = _read(folders[task] / f"look.{theme}.txt")

@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from mgsd_envs import get_task, trace
+from mgsd_envs.grid import MOVES
 
 if TYPE_CHECKING:
     from mgsd_envs import Episode, Plan
@@ -50,8 +51,8 @@ def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
 def to_text(episode: Episode) -> str:
     """The episode's state as a map of letters, row 0 at the top, and what they stand for in a line below it.
 
-    It is made of the state's facts: a thing in a cell is a letter, and where a task states which sides of cells are
-    open, all others are walls.
+    It is made of the state's facts: a thing in a cell is a letter, of its label if it has one, and where a task states
+    which sides of cells are open, all others are walls.
     """
     facts = get_task(episode.task).facts(episode.state)
     cells: dict[tuple[int, int], str] = {}
@@ -59,12 +60,13 @@ def to_text(episode: Episode) -> str:
     sides: set[tuple[int, int, str]] = set()
     for name, *place in sorted(facts, key=str):
         match place:
-            case [int(row), int(column)]:
-                known = letters.values()
-                letter = letters.setdefault(str(name), next(c for c in f"{name}{_MORE}".upper() if c not in known))
-                cells[row, column] = cells.get((row, column), "") + letter
-            case [int(row), int(column), str(side)]:
+            case [int(row), int(column), str(side)] if side in MOVES:
                 sides.add((row, column, side))
+            case [int(row), int(column), *label]:
+                what = str(label[0] if label else name)
+                known = letters.values()
+                letter = letters.setdefault(what, next(c for c in f"{what}{_MORE}".upper() if c not in {*known, " "}))
+                cells[row, column] = cells.get((row, column), "") + letter
     n = range(episode.level)
     wide = max(map(len, cells.values()), default=1)
     shown = [[cells.get((row, column), ".").center(wide) for column in n] for row in n]

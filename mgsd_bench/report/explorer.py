@@ -90,7 +90,7 @@ class Explorer:
     def _answer(self, episode: Episode, sample: Sample) -> AnswerData:
         task = get_task(episode.task)
         plan = (sample.plan or [])[:MOST_ACTIONS]
-        true, stated = task.facts(episode.state), sample.stated
+        true, stated = task.seen(task.facts(episode.state)), task.seen(sample.stated)
         believed, note = self._believed(task, episode, sample, plan)
         told = sample.condition in WITH_FACTS
         missing, false = (sorted(facts, key=str) if told else [] for facts in (true - stated, stated - true))

@@ -32,7 +32,7 @@ def contradiction(sample: Sample, episode: Episode | None) -> str | None:
     task = get_task(episode.task)
     answer = parse_answer(sample.text, task, whole=sample.finish_reason != "length")
     stated = sample.stated
-    read = answer.facts if sample.condition in WITH_FACTS else frozenset()
+    read = task.with_given(episode.state, answer.facts) if sample.condition in WITH_FACTS else frozenset()
     if not (stated <= read or read <= stated):
         return "facts are not those of the text"
     if sample.condition not in WITH_PLAN:

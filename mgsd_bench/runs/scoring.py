@@ -43,7 +43,8 @@ class Score:
         optimal: solved with as few actions as possible.
         plan: the plan read from the answer, None if there is none.
         form: how the plan was said, and where no plan was asked for, whether facts were (``asked`` or ``none``).
-        facts: the facts that the answer states about the state; empty where it was not asked for them.
+        facts: the facts that the answer states about the state, with those that the question told; empty where it was
+            not asked for them.
         illegal: the rule that an illegal plan broke.
         steps: legal actions carried out.
         dead_end: number, from 1, of the action after which a failed plan could not be saved any more; None where there
@@ -76,7 +77,7 @@ def score(episode: Episode, condition: Condition, response: Response) -> Score:
     task = get_task(episode.task)
     cut = response.finish_reason == "length"
     answer = parse_answer(response.text, task, whole=not cut)
-    facts = answer.facts if condition in WITH_FACTS else frozenset()
+    facts = task.with_given(episode.state, answer.facts) if condition in WITH_FACTS else frozenset()
     unanswered = Outcome.TRUNCATED if cut else Outcome.NO_ANSWER
     if condition not in WITH_PLAN:
         exact = facts == task.facts(episode.state)

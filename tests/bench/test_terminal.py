@@ -114,15 +114,15 @@ def test_a_name_too_long_is_one_line(words: tuple[str, ...]) -> None:
     assert "mistake of the program" not in shown
 
 
-@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, Exit.ENGINE), (errno.EIO, Exit.USAGE)])
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, Exit.ENGINE), (errno.ELOOP, Exit.USAGE)])
 def test_an_error_of_a_file_names_it(monkeypatch: pytest.MonkeyPatch, number: int, code: Exit) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number), "some/file")
 
     monkeypatch.setattr(run_commands, "_evaluate", fail)
-    assert error("eval", "--model", "x", code=code).startswith(
-        f"mgsd-bench: some/file: cannot be used ({os.strerror(number)})"
-    )
+    shown = error("eval", "--model", "x", code=code)
+    assert shown.startswith("mgsd-bench: some/file: ")
+    assert os.strerror(number) in shown
 
 
 @pytest.mark.parametrize("mistake", [RecursionError(), KeyError("x"), ValueError("a\x1b[31m\nb"), MemoryError()])

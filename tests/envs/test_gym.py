@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgsd_envs import Illegal, generate, get_task, orbit_key, rollout, task_names
+from mgsd_envs import Illegal, generate, get_task, orbit_key, rollout
 from mgsd_envs.splits import SPLITS, Split, split_of
 from mgsd_envs.symmetry import SYMMETRIES
 from mgsd_envs.task import Task
 from mgsd_envs.types import Fact
-from support.tasks import near
+from support.tasks import NAMES, near
 
 gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 import mgsd_envs.gym  # noqa: E402
 
-IDS = {type(get_task(name)).__name__: name for name in task_names()}
+IDS = {type(get_task(name)).__name__: name for name in NAMES}
 every_id = pytest.mark.parametrize("name", [f"MGSD/{name}-v0" for name in IDS])
 
 

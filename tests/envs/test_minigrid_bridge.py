@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mgsd_envs import generate, get_task, task_names
+from mgsd_envs import generate, get_task
 
 gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("minigrid")
@@ -20,8 +20,9 @@ from minigrid.core.grid import Grid  # noqa: E402
 from minigrid.wrappers import DictObservationSpaceWrapper, FlatObsWrapper, ImgObsWrapper  # noqa: E402
 
 from mgsd_envs.minigrid_bridge import MiniGridView, position, to_grid  # noqa: E402
+from support.tasks import NAMES  # noqa: E402
 
-IDS = {name: f"mgsd_envs.gym:MGSD/{type(get_task(name)).__name__}-v0" for name in task_names()}
+IDS = {name: f"mgsd_envs.gym:MGSD/{type(get_task(name)).__name__}-v0" for name in NAMES}
 TASKS = ("frozenlake", "maze", "minibehaviour")
 SYMBOLS = {"empty": " ", "wall": "#", "goal": "G", "lava": "~", "box": "P", "agent": "A"}
 

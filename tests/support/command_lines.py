@@ -35,6 +35,7 @@ SOUND: dict[str, tuple[str, ...]] = {
         "run --format html --out new.html",
         "run --figures new",
     ),
+    "robustness": ("run", "looks --format md --out new.md", "looks --figures new"),
     "compare": ("run other", "run other --out new.json"),
     "gate": (
         "--baseline run --candidate other",
@@ -54,6 +55,8 @@ SOUND: dict[str, tuple[str, ...]] = {
     "tasks": ("",),
     "models tiny": ("new",),
     "suites": ("",),
+    "suites new": ("new.yaml",),
+    "suites check": ("smoke", "suite.yaml --condition visual --prompts compact"),
     "suites verify": ("data", "data --image original --strict"),
     "train run": ("tiny-smoke --dry-run --set data.count=5", "recipe.yaml --dry-run"),
     "train data": (

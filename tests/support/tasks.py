@@ -12,7 +12,11 @@ from mgsd_envs import get_task, task_names
 from mgsd_envs.task import Task
 from mgsd_envs.types import Cell
 
-TASKS: tuple[Task[Any], ...] = tuple(map(get_task, task_names()))
+MINIGRID = tuple(name for name in task_names() if name.startswith("minigrid-"))
+"""Families of one class, whose rooms take milliseconds to draw; tests/envs/test_minigrid_tasks.py is about them."""
+
+NAMES = tuple(name for name in task_names() if name not in MINIGRID)
+TASKS: tuple[Task[Any], ...] = tuple(map(get_task, NAMES))
 FROZENLAKE, MAZE, MINIBEHAVIOUR, SOKOBAN = map(get_task, ("frozenlake", "maze", "minibehaviour", "sokoban"))
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

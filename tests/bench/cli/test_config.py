@@ -54,9 +54,9 @@ def test_a_file_says_what_options_say(file: Path, tmp_path: Path) -> None:
 
 def test_later_ones_win(file: Path, tmp_path: Path) -> None:
     above = tmp_path / "above.yaml"
-    above.write_text("extends: some.yaml\nlimit: 3\nlevels: 3,4\ntrust_remote_code: true\nengine: {b: {d: 3}}\n")
+    above.write_text("extends: some.yaml\nlimit: 3\nlevels: 3,4\nengine: {b: {d: 3}}\n")
     mgsd(
-        "eval", "--config", str(above), "--levels", "4", "--seed", "4", "--repeats", "2", "-M", "e=5",
+        "eval", "--config", str(above), "--levels", "4", "--seed", "4", "--repeats", "2", "-M", "e=5", "--trust-remote-code",
         "--set", "repeats=1", "--set", "engine.b.c=x", "--out", str(tmp_path / "run"),
     )  # fmt: skip
     found = record(tmp_path / "run")

@@ -93,7 +93,7 @@ def test_find_episode() -> None:
     assert find_episode(find_suite("smoke"), "maze/4/0002").id == "maze/4/0002"
 
 
-def test_custom_tasks_are_the_paper_s_whatever_is_installed() -> None:
+def test_custom_levels_are_the_usual_ones_of_the_tasks() -> None:
     parts = custom(["frozenlake", "maze", "minibehaviour"], [], 2, split="val", stream="mine").parts
     assert {(part.task, part.level) for part in parts} == {
         (part.task, part.level) for part in find_suite("mgsd-v1").parts
