@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, P
 from mgsd_envs.grid import MAX_LEVEL, check_level
 from mgsd_envs.search import ShortestPlans, search
 from mgsd_envs.statements import Field, asked, facts_from_json, facts_to_json, read_facts, write_facts
-from mgsd_envs.types import Cursor, Fact, Plan
+from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ class Task(ABC, Generic[S]):
         action_words: other names of actions in answers: words, such as ``{"pick": ("pick_up",)}``, or single letters.
         rules: every way in which an action can be illegal: its name, and one line for people.
         fields: the lines in which a state is told, in their order (:mod:`mgsd_envs.statements`).
-        themes: looks that :meth:`atlas` knows; the first is the usual one.
+        themes: looks that :meth:`atlas` knows; the first is the usual one, and is called ``classic``.
     """
 
     name: str
@@ -130,6 +130,13 @@ class Task(ABC, Generic[S]):
         Raises:
             ValueError: unknown theme, or fewer than 4 pixels a cell.
         """
+
+    def place(self, state: S, cursor: Cursor) -> Cell:
+        """The cell of whoever acts, for plans that are drawn or told step by step: the first two numbers of a cursor.
+
+        A task whose cursors begin otherwise says here which cell the last action was about.
+        """
+        return cursor[0], cursor[1]
 
     def level_of(self, state: S) -> int:
         """The size of a state, cells a side."""

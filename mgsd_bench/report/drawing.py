@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LINE = (220, 0, 120)
 HALO = (255, 255, 255)
-_MORE = "0123456789*"
+_MORE = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
@@ -29,14 +29,15 @@ def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
     image = Image.fromarray(episode.draw(size).rgb())
     pen = ImageDraw.Draw(image)
     cell = size / episode.level
-    cursors, broken = trace(get_task(episode.task), episode.state, plan)
-    points = [((c[1] + 0.5) * cell, (c[0] + 0.5) * cell) for c in cursors]
+    task = get_task(episode.task)
+    cursors, broken = trace(task, episode.state, plan)
+    points = [((c + 0.5) * cell, (r + 0.5) * cell) for r, c in (task.place(episode.state, at) for at in cursors)]
     width = max(2, round(cell / 12))
     for colour, extra in ((HALO, 2), (LINE, 0)):
         if len(points) > 1:
             pen.line(points, fill=colour, width=width + extra, joint="curve")
-        for (a, b), at in zip(pairwise(cursors), points[1:], strict=True):
-            if a[:2] == b[:2]:
+        for before, at in pairwise(points):
+            if at == before:
                 pen.circle(at, 0.3 * cell + extra / 2, outline=colour, width=width + extra)
         pen.circle(points[-1], 0.13 * cell + extra / 2, fill=colour)
     if broken:
@@ -53,18 +54,20 @@ def to_text(episode: Episode) -> str:
     It is made of the state's facts: a thing in a cell is a letter, and where a task states which sides of cells are
     open, all others are walls.
     """
-    facts = get_task(episode.task).facts(episode.state)
+    task = get_task(episode.task)
+    with_sides = {one.fact for one in task.fields if one.kind == "sides"}
     cells: dict[tuple[int, int], str] = {}
     letters: dict[str, str] = {}
     sides: set[tuple[int, int, str]] = set()
-    for name, *place in sorted(facts, key=str):
+    for name, *place in sorted(task.facts(episode.state), key=str):
         match place:
-            case [int(row), int(column)]:
-                known = letters.values()
-                letter = letters.setdefault(str(name), next(c for c in f"{name}{_MORE}".upper() if c not in known))
-                cells[row, column] = cells.get((row, column), "") + letter
-            case [int(row), int(column), str(side)]:
+            case [int(row), int(column), str(side)] if name in with_sides:
                 sides.add((row, column, side))
+            case [int(row), int(column), *labels]:
+                thing = " ".join(map(str, (*labels, name)))
+                free = (c for c in f"{name}".upper() + _MORE if c not in letters.values())
+                letter = letters.setdefault(thing, next(free, "?"))
+                cells[row, column] = cells.get((row, column), "") + letter
     n = range(episode.level)
     wide = max(map(len, cells.values()), default=1)
     shown = [[cells.get((row, column), ".").center(wide) for column in n] for row in n]
