@@ -7,7 +7,7 @@ read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_json, generate, make_episode
 from mgsd_envs.errors import TaskError
 from mgsd_envs.orbits import orbit_key
-from mgsd_envs.registry import get_task, task_names
+from mgsd_envs.registry import get_task, loadable_tasks, task_names
 from mgsd_envs.rendering import Picture
 from mgsd_envs.task import Illegal, Rollout, Task, random_plan, rollout, trace
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
@@ -28,6 +28,7 @@ __all__ = [
     "episode_from_json",
     "generate",
     "get_task",
+    "loadable_tasks",
     "make_episode",
     "orbit_key",
     "random_plan",

@@ -16,6 +16,7 @@ or, in one line, ``gymnasium.make("mgsd_envs.gym:MGSD/FrozenLake-v0")``. Needs t
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -26,8 +27,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mgsd_envs.episodes import Episode, Mix, generate, make_episode
-from mgsd_envs.grid import check_level
-from mgsd_envs.registry import get_task
+from mgsd_envs.grid import MOVES, check_level
+from mgsd_envs.registry import GROUP, get_task
 from mgsd_envs.rendering import check_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 from mgsd_envs.task import Illegal, Task
@@ -41,8 +42,8 @@ another one as ``max_episode_steps``, which levels above 16 need."""
 class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # gymnasium's types are not followed
     """One task as an environment, with the dynamics of its pure ``step``.
 
-    Action space: ``Discrete(4)``, in MiniBehaviour ``Discrete(6)``; action i is ``task.actions[i]`` (left, down, right,
-    up[, pick, drop]). Moves are absolute, by one cell.
+    Action space: ``Discrete(n)`` for the n actions of the task; action i is ``task.actions[i]``. In FrozenLake and Maze
+    these are left, down, right and up, absolute moves by one cell, in MiniBehaviour pick and drop as well.
 
     Observation space, all that there is to see, fixed in size:
 
@@ -64,7 +65,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
 
     Args:
         task: registry name of the task.
-        level: grid size; the smallest of the paper's if None.
+        level: grid size; the smallest of ``task.levels`` if None.
         split: the split that start states are drawn from. Which split a state belongs to depends on the state alone,
             so an agent trained on ``"train"`` never meets a test state.
         split_by: ``"state"``, or ``"orbit"`` so that it never meets the mirror image of one either.
@@ -224,21 +225,34 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
 
 def register() -> None:
     """Register an id for every installed task that has none yet; importing this module does it."""
-    for point in entry_points(group="mgsd_envs.tasks"):
-        name = f"MGSD/{point.attr}-v0"
-        if name not in gymnasium.registry:
-            gymnasium.register(
-                name, "mgsd_envs.gym:BoardEnv", max_episode_steps=MAX_EPISODE_STEPS, kwargs={"task": point.name}
-            )
+    for point in entry_points(group=GROUP):
+        for short in (point.attr, point.name):  # the task's own name where two classes are called alike
+            name = f"MGSD/{short}-v0"
+            if name not in gymnasium.registry and re.fullmatch(r"[\w.-]+", short):
+                gymnasium.register(
+                    name, "mgsd_envs.gym:BoardEnv", max_episode_steps=MAX_EPISODE_STEPS, kwargs={"task": point.name}
+                )
+            if name in gymnasium.registry and gymnasium.registry[name].kwargs["task"] == point.name:
+                break
 
 
 @cache
 def _planes(task: Task[Any]) -> tuple[tuple[str | int, ...], ...]:
-    """The kinds of facts about cells, as (name, labels...), found on the smallest boards."""
-    rng = np.random.default_rng(0)
-    states = task.states(task.min_level) or (task.sample(task.min_level, rng) for _ in range(500))
-    facts = (fact for state in states if state is not None for fact in task.facts(state))
-    return tuple(sorted({(fact[0], *fact[3:]) for fact in facts if len(fact) >= 3}))
+    """The kinds of facts about cells, as (name, labels...): those of the fields, and others on the smallest boards."""
+    labels: dict[str, tuple[tuple[str, ...], ...]] = {
+        "cell": ((),),
+        "cells": ((),),
+        "sides": tuple((x,) for x in MOVES),
+    }
+    planes: set[tuple[str | int, ...]] = {
+        (one.fact, *label) for one in task.fields for label in labels.get(one.kind, ())
+    }
+    if any(one.kind not in (*labels, "number") for one in task.fields):
+        rng = np.random.default_rng(0)
+        states = task.states(task.min_level) or (task.sample(task.min_level, rng) for _ in range(500))
+        facts = (fact for state in states if state is not None for fact in task.facts(state))
+        planes |= {(fact[0], *fact[3:]) for fact in facts if len(fact) >= 3}
+    return tuple(sorted(planes))
 
 
 def _check(name: str, value: object, allowed: tuple[object, ...]) -> None:

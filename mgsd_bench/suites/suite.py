@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from mgsd_bench.errors import UserError, option
-from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
+from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, loadable_tasks, task_names
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 
 
@@ -127,7 +127,7 @@ def custom(
     """A suite of the user's own: ``count`` episodes of each task and level.
 
     Args:
-        tasks: which tasks; all installed ones if empty.
+        tasks: which tasks; all installed ones that can be used if empty.
         levels: which levels; those of the paper if empty.
         count: episodes a level.
         split: ``train``, ``val`` or ``test``.
@@ -151,7 +151,7 @@ def custom(
         if name not in task_names():
             raise UserError(f"{option('tasks', name)}: unknown task; choose from {', '.join(task_names())}")
     parts: list[Part] = []
-    for name in tasks or task_names():
+    for name in tasks or loadable_tasks()[0]:
         task = get_task(name)
         for level in levels or task.levels:
             if not task.min_level <= level <= task.max_level:

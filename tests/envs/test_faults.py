@@ -6,16 +6,16 @@ from random import Random
 
 import pytest
 
-from mgsd_envs import Episode, generate, get_task, rollout, task_names
+from mgsd_envs import Episode, generate, get_task, rollout
 from mgsd_envs.faults import misread, random_state, spoil
+from support.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
 def episodes() -> list[Episode]:
-    tasks = [get_task(name) for name in task_names()]
     return [
         episode
-        for task in tasks
+        for task in TASKS
         for level in task.levels
         for episode in generate(task, level, 6, split="test", stream="faults")
     ]

@@ -25,8 +25,9 @@ gymnasium = pytest.importorskip("gymnasium")
 from gymnasium.utils.env_checker import check_env  # noqa: E402
 
 import mgsd_envs.gym  # noqa: E402
+from support.tasks import NAMES  # noqa: E402
 
-IDS = {type(get_task(name)).__name__: name for name in task_names()}
+IDS = {type(get_task(name)).__name__: name for name in NAMES}
 every_id = pytest.mark.parametrize("name", [f"MGSD/{name}-v0" for name in IDS])
 
 
@@ -45,6 +46,18 @@ class TestRegistration:
         assert spec.max_episode_steps == 200
         again = type(spec).from_json(spec.to_json()).make()
         assert again.unwrapped.task is task_of(name)
+
+    @pytest.mark.parametrize("task", task_names())
+    @pytest.mark.parametrize("observation", ["image", "symbolic"])
+    def test_every_installed_task_has_an_id(self, task: str, observation: str) -> None:
+        ids = [name for name, spec in gymnasium.registry.items() if spec.kwargs.get("task") == task]
+        env = make(ids[0], observation=observation)
+        seen, _ = env.reset(seed=0)
+        for action in get_task(task).solve(env.unwrapped.episode.state):
+            assert seen in env.observation_space
+            seen, reward, terminated, *_ = env.step(get_task(task).actions.index(action))
+        assert seen in env.observation_space
+        assert (reward, terminated) == (1.0, True)
 
     def test_registering_again_is_silent(self) -> None:
         with warnings.catch_warnings():

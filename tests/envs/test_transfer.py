@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from mgsd_envs import Illegal, Plan, Task, generate, get_task, rollout, task_names
+from mgsd_envs import Illegal, Plan, Task, generate, get_task, rollout
 from mgsd_envs.faults import misread
 from mgsd_envs.transfer import transfer
+from support.tasks import NAMES
 
 LAKE = get_task("frozenlake")
 
@@ -42,7 +43,7 @@ def pairs(task: Task[Any]) -> Iterator[tuple[Any, Any]]:
                 yield misread(task, episode.state, rng, rate), episode.state
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_share_is_that_of_all_shortest_plans_tried_one_by_one(name: str) -> None:
     task = get_task(name)
     between = 0

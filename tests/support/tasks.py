@@ -1,4 +1,7 @@
-"""The tasks, states of them for property tests, and a small office."""
+"""The paper's tasks, states of them for property tests, and a small office.
+
+What every installed task has to keep is in :mod:`mgsd_envs.testing`; tests of these three know their worlds.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from mgsd_envs import get_task, task_names
+from mgsd_envs import get_task
 from mgsd_envs.task import Task
 from mgsd_envs.types import Cell
 
-TASKS: tuple[Task[Any], ...] = tuple(map(get_task, task_names()))
-FROZENLAKE, MAZE, MINIBEHAVIOUR = (get_task(name) for name in ("frozenlake", "maze", "minibehaviour"))
+NAMES = ("frozenlake", "maze", "minibehaviour")
+TASKS: tuple[Task[Any], ...] = tuple(map(get_task, NAMES))
+FROZENLAKE, MAZE, MINIBEHAVIOUR = TASKS
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mgsd_envs.grid import MAX_LEVEL
-from mgsd_envs.task import UNKNOWN_ACTION, Task
+from mgsd_envs.task import NAME, UNKNOWN_ACTION, Task
 
 if TYPE_CHECKING:
     from mgsd_envs.testing.contract import Check
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 _SEPARATORS = re.compile(r"[ _-]")
 
 
@@ -87,7 +86,7 @@ def _check_fields(check: Check) -> None:
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+    return isinstance(name, str) and NAME.fullmatch(name) is not None
 
 
 def _is_line(text: object) -> bool:
