@@ -11,6 +11,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -35,6 +36,9 @@ NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 class Illegal(str):
     """Why an action may not be carried out: the name of a rule of the task (:attr:`Task.rules`)."""
 
+
+_THIRDS_OF = 100
+_NO_LENGTH = 10_000
 
 UNKNOWN_ACTION = Illegal("unknown_action")
 """What every task says of an action that it does not have."""
@@ -151,8 +155,11 @@ class Task(ABC, Generic[S]):
         return None
 
     def bands(self, level: int) -> tuple[range, range, range]:
-        """Lengths of the shortest plan that count as easy, medium and hard at this size."""
-        return range(1, level), range(level, 2 * level), range(2 * level, 8 * level)
+        """Lengths of the shortest plan that count as easy, medium and hard at this size; empty ones have no states.
+
+        By default the thirds of the lengths of a hundred draws.
+        """
+        return _thirds(self, level)
 
     def shortest_plans(self, state: S) -> ShortestPlans | None:
         """All shortest plans; None if there is none.
@@ -328,6 +335,21 @@ def trace(task: Task[S], state: S, plan: Iterable[str]) -> tuple[list[Cursor], I
         if task.solved(state, result):
             break
     return cursors, None
+
+
+@lru_cache(maxsize=256)
+def _thirds(task: Task[Any], level: int) -> tuple[range, range, range]:
+    """Bands that a third of a level's states each belong to, as far as lengths let them."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    drawn = (task.sample(level, rng) for _ in range(_THIRDS_OF))
+    lengths = sorted(len(task.solve(state) or ()) for state in drawn if state is not None)
+    upper = [lengths[part * (len(lengths) - 1) // 3] for part in (1, 2, 3)] if lengths else [0, 0, 0]
+    last = upper.index(upper[-1])  # its band has no end, the ones after it no states
+    ends = [end if i < last else _NO_LENGTH for i, end in enumerate(upper)]
+    easy, medium, hard = (range(start + 1, end + 1) for start, end in zip([0, *ends], ends, strict=False))
+    return easy, medium, hard
 
 
 def random_plan(task: Task[Any], level: int, rng: Random) -> Plan:
