@@ -1,6 +1,6 @@
 """Visual planning tasks as pure data: states, exact plans, dynamics, symbolic text and pictures.
 
-Nothing here knows models, prompts or torch. Start with :mod:`mgsd_envs.task` (what a task is), then
+Nothing here knows models or torch. Start with :mod:`mgsd_envs.task` (what a task is), then
 read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 """
 
