@@ -27,7 +27,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from mgsd_envs.episodes import Episode, Mix, generate, make_episode
-from mgsd_envs.grid import MOVES, check_level
+from mgsd_envs.grid import check_level
 from mgsd_envs.registry import GROUP, get_task
 from mgsd_envs.rendering import check_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
@@ -42,8 +42,8 @@ another one as ``max_episode_steps``, which levels above 16 need."""
 class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # gymnasium's types are not followed
     """One task as an environment, with the dynamics of its pure ``step``.
 
-    Action space: ``Discrete(n)`` for the n actions of the task; action i is ``task.actions[i]``. In FrozenLake and Maze
-    these are left, down, right and up, absolute moves by one cell, in MiniBehaviour pick and drop as well.
+    Action space: ``Discrete(4)``, in MiniBehaviour ``Discrete(6)``; action i is ``task.actions[i]`` (left, down, right,
+    up[, pick, drop]). Moves are absolute, by one cell.
 
     Observation space, all that there is to see, fixed in size:
 
@@ -238,21 +238,11 @@ def register() -> None:
 
 @cache
 def _planes(task: Task[Any]) -> tuple[tuple[str | int, ...], ...]:
-    """The kinds of facts about cells, as (name, labels...): those of the fields, and others on the smallest boards."""
-    labels: dict[str, tuple[tuple[str, ...], ...]] = {
-        "cell": ((),),
-        "cells": ((),),
-        "sides": tuple((x,) for x in MOVES),
-    }
-    planes: set[tuple[str | int, ...]] = {
-        (one.fact, *label) for one in task.fields for label in labels.get(one.kind, ())
-    }
-    if any(one.kind not in (*labels, "number") for one in task.fields):
-        rng = np.random.default_rng(0)
-        states = task.states(task.min_level) or (task.sample(task.min_level, rng) for _ in range(500))
-        facts = (fact for state in states if state is not None for fact in task.facts(state))
-        planes |= {(fact[0], *fact[3:]) for fact in facts if len(fact) >= 3}
-    return tuple(sorted(planes))
+    """The kinds of facts about cells, as (name, labels...), found on the smallest boards."""
+    rng = np.random.default_rng(0)
+    states = task.states(task.min_level) or (task.sample(task.min_level, rng) for _ in range(500))
+    facts = (fact for state in states if state is not None for fact in task.facts(state))
+    return tuple(sorted({(fact[0], *fact[3:]) for fact in facts if len(fact) >= 3}))
 
 
 def _check(name: str, value: object, allowed: tuple[object, ...]) -> None:

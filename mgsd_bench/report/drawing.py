@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LINE = (220, 0, 120)
 HALO = (255, 255, 255)
-_MORE = "0123456789abcdefghijklmnopqrstuvwxyz"
+_MORE = "0123456789*"
 
 
 def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
@@ -54,20 +54,18 @@ def to_text(episode: Episode) -> str:
     It is made of the state's facts: a thing in a cell is a letter, and where a task states which sides of cells are
     open, all others are walls.
     """
-    task = get_task(episode.task)
-    with_sides = {one.fact for one in task.fields if one.kind == "sides"}
+    facts = get_task(episode.task).facts(episode.state)
     cells: dict[tuple[int, int], str] = {}
     letters: dict[str, str] = {}
     sides: set[tuple[int, int, str]] = set()
-    for name, *place in sorted(task.facts(episode.state), key=str):
+    for name, *place in sorted(facts, key=str):
         match place:
-            case [int(row), int(column), str(side)] if name in with_sides:
-                sides.add((row, column, side))
-            case [int(row), int(column), *labels]:
-                thing = " ".join(map(str, (*labels, name)))
-                free = (c for c in f"{name}".upper() + _MORE if c not in letters.values())
-                letter = letters.setdefault(thing, next(free, "?"))
+            case [int(row), int(column)]:
+                known = letters.values()
+                letter = letters.setdefault(str(name), next(c for c in f"{name}{_MORE}".upper() if c not in known))
                 cells[row, column] = cells.get((row, column), "") + letter
+            case [int(row), int(column), str(side)]:
+                sides.add((row, column, side))
     n = range(episode.level)
     wide = max(map(len, cells.values()), default=1)
     shown = [[cells.get((row, column), ".").center(wide) for column in n] for row in n]
