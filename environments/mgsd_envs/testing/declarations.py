@@ -60,9 +60,11 @@ def _check_actions(check: Check) -> None:
             isinstance(others, tuple) and all(isinstance(word, str) and word.strip() for word in others),
             f"action_words of {action!r} must be a tuple of words, not {others!r}",
         )
-    said = [_plain(word) for others in words.values() for word in others]
-    check.that(_once(said), "action_words: one word stands for two actions")
-    check.that(not set(said) & set(map(_plain, actions)), "action_words: a word is the name of another action")
+    meant = {_plain(action): action for action in actions}
+    for action, others in words.items():
+        for word in others:
+            other = meant.setdefault(_plain(word), action)
+            check.that(other == action, f"action_words: {word!r} stands for {action} and for {other}")
 
 
 def _check_rules(check: Check) -> None:
