@@ -24,7 +24,7 @@ from mgsd_envs.grid import LETTERS, MOVES, Graph
 from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
-from mgsd_envs.task import Illegal
+from mgsd_envs.task import Illegal, MiniGridForm
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 FETCHING, CARRYING, DONE = range(3)
@@ -79,6 +79,9 @@ class MiniBehaviour(BoardTask[OfficeState]):
     action_words: ClassVar[dict[str, tuple[str, ...]]] = {"pick": ("pick_up",)}
     themes = ("classic", "plain")
     fields = _FIELDS
+    minigrid = MiniGridForm(
+        "put the blue box near the yellow wall", {"table": ("wall", "yellow"), "printer": ("box", "blue")}
+    )
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
         "table": "a step onto the table",

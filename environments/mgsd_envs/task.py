@@ -44,6 +44,19 @@ UNKNOWN_ACTION = Illegal("unknown_action")
 """What every task says of an action that it does not have."""
 
 
+class MiniGridForm(NamedTuple):
+    """What a task's boards are in MiniGrid's words; see :mod:`mgsd_envs.minigrid_bridge`.
+
+    Attributes:
+        mission: what MiniGrid's agents are told.
+        objects: by the name of a fact about a cell what stands there, as (object, colour); later ones cover earlier
+            ones. The walls of ``sides`` are known without.
+    """
+
+    mission: str
+    objects: Mapping[str, tuple[str, str]]
+
+
 class Task(ABC, Generic[S]):
     """One planning task: how its states are made, solved, acted in, told and drawn.
 
@@ -63,6 +76,7 @@ class Task(ABC, Generic[S]):
         rules: every way in which an action can be illegal: its name, and one line for people.
         fields: the lines in which a state is told, in their order (:mod:`mgsd_envs.statements`).
         themes: looks that :meth:`atlas` knows; the first is the usual one, and is called ``classic``.
+        minigrid: how MiniGrid shows its boards; None where it has no objects for them.
     """
 
     name: str
@@ -74,6 +88,7 @@ class Task(ABC, Generic[S]):
     rules: ClassVar[Mapping[str, str]]
     fields: ClassVar[tuple[Field, ...]]
     themes: tuple[str, ...] = ("classic",)
+    minigrid: ClassVar[MiniGridForm | None] = None
 
     @abstractmethod
     def sample(

@@ -16,6 +16,7 @@ import pytest
 from mgsd_envs import Illegal, get_task, task_names
 from mgsd_envs.frozenlake import FrozenLake
 from mgsd_envs.statements import SIZE, Field
+from mgsd_envs.task import MiniGridForm
 from mgsd_envs.testing import TaskContractError, check_task
 from mgsd_keydoor import KeyDoor, Room
 from support import by_hash
@@ -79,6 +80,7 @@ DECLARATIONS = [
     ({"fields": (*KeyDoor.fields, Field("box", "cell", "key"))}, "two tell the same facts"),
     ({"fields": (SIZE, Field("Player", "cell", "player"))}, "names are in lower case"),
     ({"themes": ()}, "themes must be a tuple"),
+    ({"minigrid": MiniGridForm("find the moon", {"moon": ("ball", "grey")})}, "minigrid shows moon"),
     ({"themes": ("night",)}, "the usual one is 'classic'"),
     ({"themes": ("classic", "classic")}, "one stands twice"),
 ]
@@ -210,6 +212,31 @@ DYNAMICS = [
 @pytest.mark.parametrize(("changes", "said"), DYNAMICS, ids=[said for _, said in DYNAMICS])
 def test_dynamics(changes: dict[str, Any], said: str) -> None:
     refuses(mutant(**changes), said)
+
+
+def test_a_cursor_may_begin_with_anything_where_place_says_so() -> None:
+    def swapped(cursor: Any) -> Any:
+        return cursor if isinstance(cursor, Illegal) else (cursor[2], *cursor[:2])
+
+    class Swapped(KeyDoor):
+        def start(self, state: Room) -> Any:
+            return swapped(super().start(state))
+
+        def step(self, state: Room, cursor: Any, action: str) -> Any:
+            return swapped(super().step(state, (*cursor[1:], cursor[0]), action))
+
+        def solved(self, state: Room, cursor: Any) -> bool:
+            return super().solved(state, (*cursor[1:], cursor[0]))
+
+        def state_at(self, state: Room, cursor: Any) -> Room:
+            return super().state_at(state, (*cursor[1:], cursor[0]))
+
+        def place(self, state: Room, cursor: Any) -> Any:
+            return cursor[1:]
+
+        prompts = KEYDOOR.prompts
+
+    check_task(Swapped(), levels=[3], states=3)
 
 
 def test_a_rule_that_no_action_breaks_is_a_warning() -> None:

@@ -179,3 +179,10 @@ def test_gymnasium() -> None:
     for action in get_task("keydoor").solve(env.unwrapped.episode.state):
         _, reward, terminated, *_ = env.step(get_task("keydoor").actions.index(action))
     assert (reward, terminated) == (1.0, True)
+    pytest.importorskip("minigrid")
+    from mgsd_envs.minigrid_bridge import MiniGridView
+
+    view = MiniGridView(env)
+    seen, _ = view.reset(seed=0)
+    assert seen in view.observation_space
+    assert seen["mission"].startswith("use the key")

@@ -28,6 +28,9 @@ def check_declarations(check: Check) -> None:
         check.that(isinstance(task.themes, tuple) and task.themes, "themes must be a tuple of names, not empty")
         check.that(all(map(_is_name, task.themes)), f"themes {task.themes!r} are not all names of small letters")
         check.that(_once(task.themes), f"themes {task.themes!r}: one stands twice")
+        shown = task.minigrid.objects if task.minigrid else {}
+        unknown = [name for name in shown if name not in {one.fact for one in task.fields}]
+        check.that(not unknown, f"minigrid shows {', '.join(unknown)}, which no field tells")
         check.that(task.themes[0] == "classic", f"the first theme is {task.themes[0]!r}; the usual one is 'classic'")
 
 

@@ -12,6 +12,7 @@ from mgsd_envs import Cell, Cursor, Fact, Illegal, Plan, Task
 from mgsd_envs.grid import MOVES, check_level, inside, manhattan
 from mgsd_envs.rendering import Atlas, Pen, check_look
 from mgsd_envs.statements import SIZE, FactSheet, Field
+from mgsd_envs.task import MiniGridForm
 
 FLOOR, WALL, DOOR, GOAL, KEY, PLAYER, HOLDER = range(7)
 COLOURS = ((245, 245, 240), (90, 90, 90), (150, 90, 40), (60, 160, 80), (230, 180, 20), (200, 50, 50))
@@ -49,6 +50,10 @@ class KeyDoor(Task[Room]):
         "locked": "a step into the door without the key",
         "no_key": "a take with no key on any of the four sides",
     }
+    minigrid = MiniGridForm(
+        "use the key to open the door and then get to the goal",
+        {"wall": ("wall", "grey"), "door": ("door", "yellow"), "goal": ("goal", "green"), "key": ("key", "yellow")},
+    )
     fields = (
         SIZE,
         Field("player", "cell", "player", question="Which cell is the player in?"),
@@ -64,9 +69,7 @@ class KeyDoor(Task[Room]):
         """A wall across the grid with a door in it, and the rest where there is room; ``density`` has no meaning."""
         check_level(self.name, level, self.min_level)
         wall, door, right = (int(rng.integers(low, high)) for low, high in ((1, level - 1), (0, level), (0, 2)))
-        near, far = (0, wall), (wall + 1, level)
-        if right:
-            near, far = far, near
+        near, far = [(0, wall), (wall + 1, level)][:: -1 if right else 1]
         here, there = ([(row, column) for row in range(level) for column in range(*side)] for side in (near, far))
         player, key = (here[i] for i in rng.choice(len(here), 2, replace=False))
         walls = frozenset((row, wall) for row in range(level) if row != door)
@@ -114,8 +117,7 @@ class KeyDoor(Task[Room]):
 
     def check_start(self, state: Room) -> None:
         """No two things share a cell."""
-        cells = [state.player, state.key, state.door, state.goal, *state.walls]
-        if len(set(cells)) < len(cells):
+        if len({state.player, state.key, state.door, state.goal, *state.walls}) < 4 + len(state.walls):
             raise ValueError("player, key, door, goal and walls must be in cells of their own")
 
     def tile_ids(self, state: Room) -> list[list[int]]:
