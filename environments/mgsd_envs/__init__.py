@@ -1,6 +1,6 @@
 """Visual planning tasks as pure data: states, exact plans, dynamics, symbolic text and pictures.
 
-Nothing here knows models, prompts or torch. Start with :mod:`mgsd_envs.task` (what a task is), then
+Nothing here knows models or torch. Start with :mod:`mgsd_envs.task` (what a task is), then
 read one task, for example :mod:`mgsd_envs.frozenlake`, from top to bottom.
 """
 
@@ -8,7 +8,7 @@ from mgsd_envs.episodes import Episode, Mix, TooFewStatesError, episode_from_jso
 from mgsd_envs.errors import TaskError
 from mgsd_envs.looks import Look
 from mgsd_envs.orbits import orbit_key
-from mgsd_envs.registry import get_task, task_names
+from mgsd_envs.registry import get_task, loadable_tasks, task_names
 from mgsd_envs.rendering import Picture
 from mgsd_envs.task import Illegal, Irreversible, Rollout, Task, dead_end, random_plan, rollout, trace
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
@@ -32,6 +32,7 @@ __all__ = [
     "episode_from_json",
     "generate",
     "get_task",
+    "loadable_tasks",
     "make_episode",
     "orbit_key",
     "random_plan",

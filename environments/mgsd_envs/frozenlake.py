@@ -23,7 +23,7 @@ from mgsd_envs.rendering import Atlas, Pen, check_look, quantized_atlas
 from mgsd_envs.sprites import STYLES, sprite_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
-from mgsd_envs.task import Illegal
+from mgsd_envs.task import Illegal, MiniGridForm
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 ICE, HOLE, GOAL, PLAYER = range(4)
@@ -72,6 +72,9 @@ class FrozenLake(BoardTask[LakeState]):
     actions: Plan = tuple(MOVES)
     themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
+    minigrid = MiniGridForm(
+        "avoid the lava and get to the green goal square", {"hole": ("lava", "red"), "goal": ("goal", "green")}
+    )
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
         "hole": "a step into a hole",

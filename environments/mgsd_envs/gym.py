@@ -16,6 +16,7 @@ or, in one line, ``gymnasium.make("mgsd_envs.gym:MGSD/FrozenLake-v0")``. Needs t
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from mgsd_envs.episodes import Episode, Mix, generate, make_episode
 from mgsd_envs.grid import MOVES, check_level
-from mgsd_envs.registry import get_task
+from mgsd_envs.registry import GROUP, get_task
 from mgsd_envs.rendering import check_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
 from mgsd_envs.task import Illegal, Task
@@ -64,7 +65,7 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
 
     Args:
         task: registry name of the task.
-        level: grid size; the smallest of the paper's if None.
+        level: grid size; the smallest of ``task.levels`` if None.
         split: the split that start states are drawn from. Which split a state belongs to depends on the state alone,
             so an agent trained on ``"train"`` never meets a test state.
         split_by: ``"state"``, or ``"orbit"`` so that it never meets the mirror image of one either.
@@ -226,12 +227,15 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
 
 def register() -> None:
     """Register an id for every installed task that has none yet; importing this module does it."""
-    for point in entry_points(group="mgsd_envs.tasks"):
-        name = f"MGSD/{point.attr}-v0"
-        if name not in gymnasium.registry:
-            gymnasium.register(
-                name, "mgsd_envs.gym:BoardEnv", max_episode_steps=MAX_EPISODE_STEPS, kwargs={"task": point.name}
-            )
+    for point in entry_points(group=GROUP):
+        for short in (point.attr, point.name):  # the task's own name where two classes are called alike
+            name = f"MGSD/{short}-v0"
+            if name not in gymnasium.registry and re.fullmatch(r"[\w.-]+", short):
+                gymnasium.register(
+                    name, "mgsd_envs.gym:BoardEnv", max_episode_steps=MAX_EPISODE_STEPS, kwargs={"task": point.name}
+                )
+            if name in gymnasium.registry and gymnasium.registry[name].kwargs["task"] == point.name:
+                break
 
 
 @cache

@@ -24,7 +24,7 @@ from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.sprites import FLAGS, STYLES, sprite_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
-from mgsd_envs.task import Illegal
+from mgsd_envs.task import Illegal, MiniGridForm
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
@@ -82,6 +82,7 @@ class Maze(BoardTask[MazeState]):
     actions: Plan = tuple(MOVES)
     themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
+    minigrid = MiniGridForm("get to the green goal square", {"goal": ("goal", "green")})
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
         "wall": "a step through a wall",

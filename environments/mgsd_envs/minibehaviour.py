@@ -25,7 +25,7 @@ from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.sprites import STYLES, sprite_atlas
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
-from mgsd_envs.task import Illegal
+from mgsd_envs.task import Illegal, MiniGridForm
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 FETCHING, CARRYING, DONE = range(3)
@@ -81,6 +81,9 @@ class MiniBehaviour(BoardTask[OfficeState]):
     action_words: ClassVar[dict[str, tuple[str, ...]]] = {"pick": ("pick_up",)}
     themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
+    minigrid = MiniGridForm(
+        "put the blue box near the yellow wall", {"table": ("wall", "yellow"), "printer": ("box", "blue")}
+    )
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
         "table": "a step onto the table",

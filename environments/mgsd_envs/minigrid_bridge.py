@@ -25,72 +25,56 @@ from gymnasium.utils import RecordConstructorArgs
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from minigrid.core.grid import Grid
 from minigrid.core.mission import MissionSpace
-from minigrid.core.world_object import Box, Goal, Lava, Wall
+from minigrid.core.world_object import WorldObj
 from numpy.typing import NDArray
 
-from mgsd_envs.frozenlake import LakeState
 from mgsd_envs.gym import BoardEnv
-from mgsd_envs.maze import MazeState
-from mgsd_envs.minibehaviour import OfficeState
-from mgsd_envs.sprites import FLAGS
-from mgsd_envs.types import Cell
-
-PRINTER, TABLE = "blue", "yellow"
-"""MiniGrid's colours for the printer (a box) and the table (walls)."""
+from mgsd_envs.registry import get_task, task_names
+from mgsd_envs.types import Cell, Fact
 
 _DIRECTIONS = {"right": 0, "down": 1, "left": 2, "up": 3}
-
-
-def _cross() -> str:
-    return "avoid the lava and get to the green goal square"
-
-
-def _walk() -> str:
-    return "get to the green goal square"
-
-
-def _install() -> str:
-    return "put the blue box near the yellow wall"
-
-
-_MISSIONS = {"frozenlake": _cross, "maze": _walk, "minibehaviour": _install}
 
 
 def to_grid(task_name: str, state: Any) -> Grid:
     """A state as a MiniGrid grid, without the agent.
 
-    FrozenLake: an (n + 2) x (n + 2) grid with walls around it, ``Lava`` for holes, ``Goal`` for the goal.
-    MiniBehaviour: likewise, yellow ``Wall`` for the table's cells and a blue ``Box`` for the printer, which lies in
-    the agent's cell while it is carried. Maze: MiniGrid has no walls between cells, so they get cells of their own in
-    a (2n + 1) x (2n + 1) grid, and one move of ours goes two of its cells far. :func:`position` tells which cell is
-    which.
+    A cell's things are those that the task names in :attr:`mgsd_envs.Task.minigrid`, in an (n + 2) x (n + 2) grid with
+    walls around it: ``Lava`` for FrozenLake's holes, a yellow ``Wall`` for every cell of MiniBehaviour's table and a
+    blue ``Box`` for the printer, which lies in the agent's cell while it is carried. MiniGrid has no walls between
+    cells: those of Maze get cells of their own in a (2n + 1) x (2n + 1) grid, and one move of ours goes two cells far.
+    :func:`position` tells which cell is which.
 
     Raises:
         ValueError: the task has no MiniGrid form.
     """
-    match state:
-        case LakeState():
-            grid = _room(state.size)
-            for hole in state.holes:
-                grid.set(*position(task_name, hole), Lava())
-            grid.set(*position(task_name, state.goal), Goal())
-        case OfficeState():
-            grid = _room(state.size)
-            for cell in state.table:
-                grid.set(*position(task_name, cell), Wall(TABLE))
-            grid.set(*position(task_name, state.printer), Box(PRINTER))
-        case MazeState():
-            grid = _blocks(state)
-            grid.set(*position(task_name, state.goal), Goal())
-        case _:
-            raise ValueError(f"{task_name} has no MiniGrid form")
+    form = get_task(task_name).minigrid if task_name in task_names() else None
+    if form is None:
+        raise ValueError(f"{task_name} has no MiniGrid form")
+    task = get_task(task_name)
+    facts, size = task.facts(state), task.level_of(state)
+    sides = _sides(task_name)
+    grid = _room(size) if sides is None else _blocks(size, {fact[1:] for fact in facts if fact[0] == sides})
+    for name, (kind, colour) in form.objects.items():
+        for fact in facts:
+            if fact[0] == name:
+                thing = WorldObj.decode(OBJECT_TO_IDX[kind], COLOR_TO_IDX[colour], 0)
+                grid.set(*position(task_name, (int(fact[1]), int(fact[2]))), thing)
     return grid
 
 
 def position(task_name: str, cell: Cell) -> tuple[int, int]:
     """The (x, y) in MiniGrid's grid of one of our (row, column)."""
     row, column = cell
-    return (2 * column + 1, 2 * row + 1) if task_name == "maze" else (column + 1, row + 1)
+    return (column + 1, row + 1) if _sides(task_name) is None else (2 * column + 1, 2 * row + 1)
+
+
+def _said(mission: str) -> str:
+    return mission
+
+
+def _sides(task_name: str) -> str | None:
+    """The facts that say which sides of cells are open, where a task has walls between cells."""
+    return next((one.fact for one in get_task(task_name).fields if one.kind == "sides"), None)
 
 
 class MiniGridView(gymnasium.Wrapper, RecordConstructorArgs):  # type: ignore[misc]  # gymnasium's types are not followed
@@ -98,7 +82,8 @@ class MiniGridView(gymnasium.Wrapper, RecordConstructorArgs):  # type: ignore[mi
 
     Observation: ``image``, uint8 (width, height, 3), each cell's (object, colour, state) as in MiniGrid's
     ``FullyObsWrapper``, indexed [x, y]; ``direction``, that of the last move, 0 (right) at first; ``mission``, a
-    sentence. The agent's cell reads (agent, red, direction), or (agent, blue, direction) while it carries the printer.
+    sentence. The agent's cell reads (agent, red, direction), or (agent, colour, direction) while it carries something
+    of that colour, such as MiniBehaviour's printer.
 
     Actions, rewards and when an episode ends are the wrapped environment's: absolute moves by one of our cells, not
     MiniGrid's turns.
@@ -117,18 +102,19 @@ class MiniGridView(gymnasium.Wrapper, RecordConstructorArgs):  # type: ignore[mi
         RecordConstructorArgs.__init__(self, tile_size=tile_size)
         gymnasium.Wrapper.__init__(self, env)
         board = env.unwrapped
-        if not isinstance(board, BoardEnv) or board.task.name not in _MISSIONS:
+        form = board.task.minigrid if isinstance(board, BoardEnv) else None
+        if form is None:
             raise ValueError(f"{board} has no MiniGrid form")
         self._board = board
         self._tile_size = tile_size
         self._direction = 0
-        self.mission = _MISSIONS[board.task.name]()
+        self.mission = form.mission
         edge = sum(position(board.task.name, (board.level - 1, 0))) + 1
         self.observation_space = spaces.Dict(
             {
                 "image": spaces.Box(0, 255, (edge, edge, 3), np.uint8),
                 "direction": spaces.Discrete(4),
-                "mission": MissionSpace(_MISSIONS[board.task.name]),
+                "mission": MissionSpace(_said, ordered_placeholders=[[form.mission]]),
             }
         )
 
@@ -155,14 +141,14 @@ class MiniGridView(gymnasium.Wrapper, RecordConstructorArgs):  # type: ignore[mi
 
     def _look(self) -> tuple[Grid, tuple[int, int]]:
         task, state = self._board.task, self._board.state
-        row, column = task.start(state)[:2]
-        return to_grid(task.name, state), position(task.name, (row, column))
+        return to_grid(task.name, state), position(task.name, task.place(state, task.start(state)))
 
     def _observe(self) -> dict[str, Any]:
         grid, agent = self._look()
         image: NDArray[np.uint8] = grid.encode()
-        carried = isinstance(grid.get(*agent), Box)
-        image[agent] = (OBJECT_TO_IDX["agent"], COLOR_TO_IDX[PRINTER if carried else "red"], self._direction)
+        thing = grid.get(*agent)
+        colour = thing.color if thing is not None and thing.can_pickup() else "red"
+        image[agent] = (OBJECT_TO_IDX["agent"], COLOR_TO_IDX[colour], self._direction)
         return {"image": image, "direction": self._direction, "mission": self.mission}
 
 
@@ -172,16 +158,18 @@ def _room(size: int) -> Grid:
     return grid
 
 
-def _blocks(maze: MazeState) -> Grid:
-    edge = 2 * maze.size + 1
+def _blocks(size: int, opened: set[Fact]) -> Grid:
+    """A grid with cells for the walls between cells, of which ``(row, column, side)`` are open."""
+    edge = 2 * size + 1
     grid = Grid(edge, edge)
     for x in range(edge):
         grid.vert_wall(x, 0)
-    for i, flags in enumerate(maze.sides):
-        x, y = position("maze", divmod(i, maze.size))
-        grid.set(x, y, None)
-        if flags & FLAGS["right"]:
-            grid.set(x + 1, y, None)
-        if flags & FLAGS["down"]:
-            grid.set(x, y + 1, None)
+    for row in range(size):
+        for column in range(size):
+            x, y = 2 * column + 1, 2 * row + 1
+            grid.set(x, y, None)
+            if (row, column, "right") in opened:
+                grid.set(x + 1, y, None)
+            if (row, column, "down") in opened:
+                grid.set(x, y + 1, None)
     return grid

@@ -10,9 +10,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from mgsd_envs.errors import TaskError
-from mgsd_envs.task import Task
+from mgsd_envs.task import NAME, Task
 
 GROUP = "mgsd_envs.tasks"
+_NEEDED = ("name", "levels", "min_level", "actions", "rules", "fields")
 
 
 @cache
@@ -26,6 +27,17 @@ def _points() -> dict[str, list[EntryPoint]]:
 def task_names() -> tuple[str, ...]:
     """Names of the installed tasks, in order of registration; none is loaded."""
     return tuple(_points())
+
+
+def loadable_tasks() -> tuple[tuple[str, ...], tuple[TaskError, ...]]:
+    """Names of the installed tasks that can be used, in order of registration, and what is wrong with the others."""
+    names, errors = [], []
+    for name in task_names():
+        try:
+            names.append(get_task(name).name)
+        except TaskError as error:
+            errors.append(error)
+    return tuple(names), tuple(errors)
 
 
 @cache
@@ -51,11 +63,20 @@ def get_task(name: str) -> Task[Any]:
         raise TaskError(
             f"task {name}: {point.value} of {_package(point)} cannot be loaded ({said:.200}); mend or uninstall it"
         ) from error
+    if problem := _problem(task, name):
+        raise TaskError(f"task {name}: {point.value} of {_package(point)} {problem}; mend or uninstall it")
+    return task  # type: ignore[no-any-return]
+
+
+def _problem(task: Any, name: str) -> str | None:
+    """What is wrong with a task at first sight; :func:`mgsd_envs.testing.check_task` looks closer."""
     if not isinstance(task, Task):
-        raise TaskError(f"task {name}: {point.value} of {_package(point)} is no mgsd_envs.Task")
+        return "is no mgsd_envs.Task"
+    if lacks := [need for need in _NEEDED if not hasattr(task, need)]:
+        return f"has no {', '.join(lacks)}"
     if task.name != name:
-        raise TaskError(f"task {name}: {point.value} of {_package(point)} calls itself {task.name!r:.50}")
-    return task
+        return f"calls itself {task.name!r:.50}"
+    return None if NAME.fullmatch(name) else "has a name that is not all small letters, digits, '_' and '-'"
 
 
 def _package(point: EntryPoint) -> str:

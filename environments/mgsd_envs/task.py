@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -18,7 +20,7 @@ from mgsd_envs.errors import SearchError
 from mgsd_envs.grid import MAX_LEVEL, check_level
 from mgsd_envs.search import ShortestPlans, search
 from mgsd_envs.statements import Field, asked, facts_from_json, facts_to_json, read_facts, write_facts
-from mgsd_envs.types import Cursor, Fact, Plan
+from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,13 +31,32 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
+NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
+"""What tasks, actions, rules and themes may be called."""
+
 
 class Illegal(str):
     """Why an action may not be carried out: the name of a rule of the task (:attr:`Task.rules`)."""
 
 
+_THIRDS_OF = 100
+_NO_LENGTH = 10_000
+
 UNKNOWN_ACTION = Illegal("unknown_action")
 """What every task says of an action that it does not have."""
+
+
+class MiniGridForm(NamedTuple):
+    """What a task's boards are in MiniGrid's words; see :mod:`mgsd_envs.minigrid_bridge`.
+
+    Attributes:
+        mission: what MiniGrid's agents are told.
+        objects: by the name of a fact about a cell what stands there, as (object, colour); later ones cover earlier
+            ones. The walls of ``sides`` are known without.
+    """
+
+    mission: str
+    objects: Mapping[str, tuple[str, str]]
 
 
 class Task(ABC, Generic[S]):
@@ -56,7 +77,8 @@ class Task(ABC, Generic[S]):
         action_words: other names of actions in answers: words, such as ``{"pick": ("pick_up",)}``, or single letters.
         rules: every way in which an action can be illegal: its name, and one line for people.
         fields: the lines in which a state is told, in their order (:mod:`mgsd_envs.statements`).
-        themes: looks that :meth:`atlas` knows; the first is the usual one.
+        themes: looks that :meth:`atlas` knows; the first is the usual one, and is called ``classic``.
+        minigrid: how MiniGrid shows its boards; None where it has no objects for them.
     """
 
     name: str
@@ -68,6 +90,7 @@ class Task(ABC, Generic[S]):
     rules: ClassVar[Mapping[str, str]]
     fields: ClassVar[tuple[Field, ...]]
     themes: tuple[str, ...] = ("classic",)
+    minigrid: ClassVar[MiniGridForm | None] = None
 
     @abstractmethod
     def sample(
@@ -133,6 +156,13 @@ class Task(ABC, Generic[S]):
             ValueError: unknown theme, or fewer than 4 pixels a cell.
         """
 
+    def place(self, state: S, cursor: Cursor) -> Cell:
+        """The cell of whoever acts, for plans that are drawn or told step by step: the first two numbers of a cursor.
+
+        A task whose cursors begin otherwise says here which cell the last action was about.
+        """
+        return cursor[0], cursor[1]
+
     def level_of(self, state: S) -> int:
         """The size of a state, cells a side."""
         return next(int(fact[1]) for fact in self.facts(state) if fact[0] == "size")
@@ -142,8 +172,11 @@ class Task(ABC, Generic[S]):
         return None
 
     def bands(self, level: int) -> tuple[range, range, range]:
-        """Lengths of the shortest plan that count as easy, medium and hard at this size."""
-        return range(1, level), range(level, 2 * level), range(2 * level, 8 * level)
+        """Lengths of the shortest plan that count as easy, medium and hard at this size; empty ones have no states.
+
+        By default the thirds of the lengths of a hundred draws.
+        """
+        return _thirds(self, level)
 
     def shortest_plans(self, state: S) -> ShortestPlans | None:
         """All shortest plans; None if there is none.
@@ -383,6 +416,21 @@ def dead_end(task: Task[Any], state: Any, plan: Iterable[str]) -> int | None:
         return lost or None
     except SearchError:
         return None
+
+
+@lru_cache(maxsize=256)
+def _thirds(task: Task[Any], level: int) -> tuple[range, range, range]:
+    """Bands that a third of a level's states each belong to, as far as lengths let them."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    drawn = (task.sample(level, rng) for _ in range(_THIRDS_OF))
+    lengths = sorted(len(task.solve(state) or ()) for state in drawn if state is not None)
+    upper = [lengths[part * (len(lengths) - 1) // 3] for part in (1, 2, 3)] if lengths else [0, 0, 0]
+    last = upper.index(upper[-1])  # its band has no end, the ones after it no states
+    ends = [end if i < last else _NO_LENGTH for i, end in enumerate(upper)]
+    easy, medium, hard = (range(start + 1, end + 1) for start, end in zip([0, *ends], ends, strict=False))
+    return easy, medium, hard
 
 
 def random_plan(task: Task[Any], level: int, rng: Random) -> Plan:

@@ -12,4 +12,4 @@ Plan = tuple[str, ...]
 """Action names in the order they are carried out."""
 
 Cursor = tuple[int, ...]
-"""What changes during a rollout: (row, column), and for MiniBehaviour the phase."""
+"""What changes during a rollout: mostly (row, column) of whoever acts, and whatever else the task has to keep."""

@@ -3,7 +3,8 @@
 ======================  =============================================================================
 ``oracle``              states the true state and a shortest plan
 ``random``              random actions, between one and three times the grid size of them; sees any world
-``straight``            sees player and goal but no obstacle: vertical moves, then horizontal ones
+``straight``            sees player and goal but no obstacle: vertical moves, then horizontal ones; says nothing where
+                        the task knows no such plan
 ``noisy-perception:P``  misreads each fact (but the size) with probability P, plans well in what it sees
 ``noisy-planning:Q``    sees everything, spoils its plan with probability Q so that it fails
 ``faulty:P,Q,F``        both, and leaves its answer without an end with probability F
@@ -148,5 +149,5 @@ class ScriptedBackend:
             return straight
         plan = task.solve(believed)
         if not plan:  # there is no way in the world that it believes in, or none is needed
-            return straight
+            return straight or random_plan(task, episode.level, rng)
         return spoil(task, believed, plan, rng) if rng.random() < self._faults.planning else plan

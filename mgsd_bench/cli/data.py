@@ -53,6 +53,7 @@ def generate_command(
     from mgsd_bench.suites import export
     from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.suite import custom, episodes, subsample
+    from mgsd_envs import loadable_tasks
 
     if output_format not in ("folder", "hf"):
         raise UserError(f"--format {output_format}: choose folder or hf")
@@ -61,6 +62,8 @@ def generate_command(
     elif settings.data_root is not None:
         raise UserError("--count: makes new episodes; leave out --data-root")
     else:
+        for error in () if settings.tasks else loadable_tasks()[1]:
+            say_error(str(error))
         chosen = custom(
             list(settings.tasks or dict.fromkeys(part.task for part in find_suite("mgsd-v1").parts)),
             list(settings.levels),
@@ -161,16 +164,15 @@ def tasks_command() -> None:
     from rich.table import Column, Table
 
     from mgsd_bench.terminal import Terminal
-    from mgsd_envs import TaskError, get_task, task_names
+    from mgsd_envs import get_task, loadable_tasks
 
-    widest = max(map(len, task_names()))
+    names, errors = loadable_tasks()
+    for error in errors:
+        say_error(str(error))
+    widest = max(map(len, names))
     table = Table(Column("task", min_width=widest), "usual levels", "possible", "actions", "themes", pad_edge=False)
-    for name in task_names():
-        try:
-            task = get_task(name)
-        except TaskError as error:
-            say_error(str(error))
-            continue
+    for name in names:
+        task = get_task(name)
         possible = f"{task.min_level} to {task.max_level}"
         levels = ", ".join(map(str, task.levels))
         table.add_row(name, levels, possible, ", ".join(task.actions), ", ".join(task.themes))

@@ -34,7 +34,7 @@ from mgsd_bench.statistics.intervals import Estimate
 from mgsd_bench.suites.choose import choose_suite, numbers, split_list
 from mgsd_bench.suites.settings import SuiteSettings
 from mgsd_bench.suites.suite import digest, episodes, subsample
-from mgsd_envs import Episode, episode_from_json, get_task
+from mgsd_envs import Episode, TaskError, episode_from_json, get_task
 
 Items = str | int | list[str | int]
 """What ``-T name=a,b`` comes to: one item, or a list of them."""
@@ -79,6 +79,8 @@ def _task_of(condition: Condition) -> Callable[..., Task]:
             samples = [_sample(episode, condition, texts) for episode in asked]
         except UserError as error:
             raise ClickException(error.spelled(_task_argument)) from error
+        except TaskError as error:
+            raise ClickException(str(error)) from error
         sampling = Sampling()
         return Task(
             dataset=MemoryDataset(samples, name=chosen.name),

@@ -85,24 +85,40 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
     folders = _folders(name, dict.fromkeys(task for task, _ in asked))
     texts: dict[tuple[str, str], str] = {}
     for task, theme in asked:
-        for condition in conditions:
-            text = _read(folders[task] / f"{condition}.txt")
-            if condition == "symbolic" and "{state}" not in text:
-                raise UserError(
-                    f"{option('prompts', name)}: {task}/{condition}.txt needs {{state}} where the state belongs"
-                )
-            if condition in WITH_IMAGE and "{state}" in text:
-                raise UserError(
-                    f"{option('prompts', name)}: {task}/{condition}.txt gives the state away: remove {{state}}"
-                )
-            if condition in WITH_PLAN and missions[task, theme] and "{mission}" not in text:
-                raise UserError(
-                    f"{option('prompts', name)}: {task}/{condition}.txt needs {{mission}} where the mission belongs"
-                )
-            if "{look}" in text:
-                texts[task, f"look.{theme}"] = _read(folders[task] / f"look.{theme}.txt")
-            texts[task, condition] = text
+        prefix = f"{option('prompts', name)}: {task}/"
+        of_task = read_texts(folders[task], [theme], conditions, prefix, missions=bool(missions[task, theme]))
+        texts |= {(task, stem): text for stem, text in of_task.items()}
     return PromptSet(name, texts)
+
+
+def read_texts(
+    folder: Path, themes: Collection[str], conditions: Iterable[str], prefix: str = "", *, missions: bool = False
+) -> dict[str, str]:
+    """One task's texts of a prompt set, by file stem.
+
+    Args:
+        folder: where they are.
+        themes: looks to be described.
+        conditions: the conditions to be asked under.
+        prefix: what stands before a file's name in errors.
+        missions: whether the task's episodes ask for different things.
+
+    Raises:
+        UserError: a file is missing, is not UTF-8, or lacks the placeholder it needs.
+    """
+    texts: dict[str, str] = {}
+    for condition in conditions:
+        text = _read(folder / f"{condition}.txt")
+        if condition == "symbolic" and "{state}" not in text:
+            raise UserError(f"{prefix}{condition}.txt needs {{state}} where the state belongs")
+        if condition in WITH_IMAGE and "{state}" in text:
+            raise UserError(f"{prefix}{condition}.txt gives the state away: remove {{state}}")
+        if missions and condition in WITH_PLAN and "{mission}" not in text:
+            raise UserError(f"{prefix}{condition}.txt needs {{mission}} where the mission belongs")
+        if "{look}" in text:
+            texts |= {f"look.{theme}": _read(folder / f"look.{theme}.txt") for theme in themes}
+        texts[condition] = text
+    return texts
 
 
 def _folders(name: str, tasks: Iterable[str]) -> dict[str, Path]:

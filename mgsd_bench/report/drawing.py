@@ -30,14 +30,15 @@ def draw_plan(episode: Episode, plan: Plan, size: int = 512) -> Image.Image:
     image = Image.fromarray(episode.draw(size).rgb())
     pen = ImageDraw.Draw(image)
     cell = size / episode.level
-    cursors, broken = trace(get_task(episode.task), episode.state, plan)
-    points = [((c[1] + 0.5) * cell, (c[0] + 0.5) * cell) for c in cursors]
+    task = get_task(episode.task)
+    cursors, broken = trace(task, episode.state, plan)
+    points = [((c + 0.5) * cell, (r + 0.5) * cell) for r, c in (task.place(episode.state, at) for at in cursors)]
     width = max(2, round(cell / 12))
     for colour, extra in ((HALO, 2), (LINE, 0)):
         if len(points) > 1:
             pen.line(points, fill=colour, width=width + extra, joint="curve")
-        for (a, b), at in zip(pairwise(cursors), points[1:], strict=True):
-            if a[:2] == b[:2]:
+        for before, at in pairwise(points):
+            if at == before:
                 pen.circle(at, 0.3 * cell + extra / 2, outline=colour, width=width + extra)
         pen.circle(points[-1], 0.13 * cell + extra / 2, fill=colour)
     if broken:

@@ -88,7 +88,7 @@ def _route(task: Task[Any], state: Any, plan: Sequence[str], sheet: _Sheet, cell
         changes.append(pack(v for i, (a, b) in enumerate(zip(cells, after, strict=True)) if a != b for v in (i, b)))
         cells = after
     return Route(
-        path=pack(cursor[0] * size + cursor[1] for cursor in cursors),
+        path=pack(row * size + column for row, column in (task.place(state, cursor) for cursor in cursors)),
         changes=" ".join(changes),
         illegal=illegal,
         bump=MOVES.get(plan[len(cursors) - 1], (0, 0)) if illegal else None,

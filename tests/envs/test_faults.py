@@ -13,10 +13,9 @@ from support.tasks import TASKS
 
 @pytest.fixture(scope="module")
 def episodes() -> list[Episode]:
-    tasks = [*TASKS]
     return [
         episode
-        for task in tasks
+        for task in TASKS
         for level in task.levels
         for episode in generate(task, level, 6, split="test", stream="faults")
     ]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgsd_envs import Illegal, generate, get_task, orbit_key, rollout
+from mgsd_envs import Illegal, generate, get_task, orbit_key, rollout, task_names
 from mgsd_envs.splits import SPLITS, Split, split_of
 from mgsd_envs.symmetry import SYMMETRIES
 from mgsd_envs.task import Task
@@ -46,6 +46,18 @@ class TestRegistration:
         assert spec.max_episode_steps == 200
         again = type(spec).from_json(spec.to_json()).make()
         assert again.unwrapped.task is task_of(name)
+
+    @pytest.mark.parametrize("task", task_names())
+    @pytest.mark.parametrize("observation", ["image", "symbolic"])
+    def test_every_installed_task_has_an_id(self, task: str, observation: str) -> None:
+        ids = [name for name, spec in gymnasium.registry.items() if spec.kwargs.get("task") == task]
+        env = make(ids[0], observation=observation)
+        seen, _ = env.reset(seed=0)
+        for action in get_task(task).solve(env.unwrapped.episode.state):
+            assert seen in env.observation_space
+            seen, reward, terminated, *_ = env.step(get_task(task).actions.index(action))
+        assert seen in env.observation_space
+        assert (reward, terminated) == (1.0, True)
 
     def test_registering_again_is_silent(self) -> None:
         with warnings.catch_warnings():

@@ -20,10 +20,9 @@ from minigrid.core.grid import Grid  # noqa: E402
 from minigrid.wrappers import DictObservationSpaceWrapper, FlatObsWrapper, ImgObsWrapper  # noqa: E402
 
 from mgsd_envs.minigrid_bridge import MiniGridView, position, to_grid  # noqa: E402
-from support.tasks import NAMES  # noqa: E402
 
+NAMES = ("frozenlake", "maze", "minibehaviour")
 IDS = {name: f"mgsd_envs.gym:MGSD/{type(get_task(name)).__name__}-v0" for name in NAMES}
-TASKS = ("frozenlake", "maze", "minibehaviour")
 SYMBOLS = {"empty": " ", "wall": "#", "goal": "G", "lava": "~", "box": "P", "agent": "A"}
 
 
@@ -64,7 +63,7 @@ class TestGrid:
         assert {int(image[position("minibehaviour", cell)][1]) for cell in table} == {COLOR_TO_IDX["yellow"]}
         assert int(image[0, 0, 1]) == COLOR_TO_IDX["grey"]
 
-    @pytest.mark.parametrize("name", TASKS)
+    @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("level", [4, 9])
     def test_minigrid_walks_where_we_walk(self, name: str, level: int) -> None:
         """A cell that one may enter in one world may be entered in the other, obstacles and walls included."""
@@ -81,7 +80,7 @@ class TestGrid:
                         legal = isinstance(task.step(episode.state, cursor, action), tuple)
                         assert legal == walkable(grid, x + dx, y + dy), (action, cursor)
 
-    @pytest.mark.parametrize("name", TASKS)
+    @pytest.mark.parametrize("name", NAMES)
     def test_encoding_can_be_read_back(self, name: str) -> None:
         state = next(generate(get_task(name), 5, 1, split="train", stream="x")).state
         grid = to_grid(name, state)
@@ -99,7 +98,7 @@ def walkable(grid: Any, x: int, y: int) -> bool:
     return thing is None or (thing.can_overlap() and thing.type != "lava")
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMES)
 class TestView:
     def test_gymnasium_s_checks(self, name: str) -> None:
         with warnings.catch_warnings():

@@ -1,4 +1,7 @@
-"""The tasks, states of them for property tests, and a small office."""
+"""The paper's tasks and Sokoban, states of them for property tests, and a small office.
+
+What every installed task has to keep is in :mod:`mgsd_envs.testing`; tests of these four know their worlds.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from mgsd_envs import get_task, task_names
 from mgsd_envs.task import Task
 from mgsd_envs.types import Cell
 
+NAMES = ("frozenlake", "maze", "minibehaviour", "sokoban")
+TASKS: tuple[Task[Any], ...] = tuple(map(get_task, NAMES))
+FROZENLAKE, MAZE, MINIBEHAVIOUR, SOKOBAN = TASKS
+
 MINIGRID = tuple(name for name in task_names() if name.startswith("minigrid-"))
 """Families of one class, whose rooms take milliseconds to draw; tests/envs/test_minigrid_tasks.py is about them."""
-
-NAMES = tuple(name for name in task_names() if name not in MINIGRID)
-TASKS: tuple[Task[Any], ...] = tuple(map(get_task, NAMES))
-FROZENLAKE, MAZE, MINIBEHAVIOUR, SOKOBAN = map(get_task, ("frozenlake", "maze", "minibehaviour", "sokoban"))
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 every_listed_task = pytest.mark.parametrize(

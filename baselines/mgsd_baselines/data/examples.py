@@ -17,7 +17,7 @@ from PIL import Image
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition
-from mgsd_envs import get_task, trace
+from mgsd_envs import Cell, get_task, trace
 from mgsd_envs.faults import misread
 from mgsd_envs.grid import LETTERS
 
@@ -164,11 +164,13 @@ def reference_answer(episode: Episode, condition: Condition) -> str:
 
 def route(episode: Episode) -> str:
     """The episode's plan with every cell on its way: ``(0,0) R (0,1) D (1,1)``."""
-    cursors, _ = trace(get_task(episode.task), episode.state, episode.plan)
-    words = [_cell(cursors[0])]
-    for action, before, after in zip(episode.plan, cursors, cursors[1:], strict=False):
+    task = get_task(episode.task)
+    cursors, _ = trace(task, episode.state, episode.plan)
+    cells = [task.place(episode.state, cursor) for cursor in cursors]
+    words = [_cell(cells[0])]
+    for action, before, after in zip(episode.plan, cells, cells[1:], strict=False):
         words.append(_LETTER.get(action, action.upper()))
-        if after[:2] != before[:2]:
+        if after != before:
             words.append(_cell(after))
     return " ".join(words)
 
@@ -240,8 +242,8 @@ def shuffled(episodes: Sequence[Episode], seed: int) -> list[Episode]:
     return [following[episode.task, key] for key, episode in zip(keys, episodes, strict=True)]
 
 
-def _cell(cursor: tuple[int, ...]) -> str:
-    return f"({cursor[0]},{cursor[1]})"
+def _cell(cell: Cell) -> str:
+    return f"({cell[0]},{cell[1]})"
 
 
 def _text(text: str) -> dict[str, str]:

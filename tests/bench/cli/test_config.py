@@ -56,7 +56,8 @@ def test_later_ones_win(file: Path, tmp_path: Path) -> None:
     above = tmp_path / "above.yaml"
     above.write_text("extends: some.yaml\nlimit: 3\nlevels: 3,4\nengine: {b: {d: 3}}\n")
     mgsd(
-        "eval", "--config", str(above), "--levels", "4", "--seed", "4", "--repeats", "2", "-M", "e=5", "--trust-remote-code",
+        "eval", "--config", str(above), "--levels", "4", "--seed", "4", "--repeats", "2", "-M", "e=5",
+        "--trust-remote-code",
         "--set", "repeats=1", "--set", "engine.b.c=x", "--out", str(tmp_path / "run"),
     )  # fmt: skip
     found = record(tmp_path / "run")
