@@ -26,13 +26,6 @@ ASK = ("--backend", "scripted", "--suite", SUITE)
 PLANTED = {"misread": 0.1, "misplanned": 0.2, "unreadable": 0.05}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _suite() -> None:
-    if hasattr(suites, "SUITES"):  # where suites are no files yet
-        parts = tuple(suites.Part("keydoor", level, 60) for level in (4, 5, 6))
-        suites.SUITES[SUITE] = suites.Suite("keydoor-v1", "KeyDoor", parts)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("walk")
