@@ -88,7 +88,7 @@ def read_room(env: MiniGridEnv, size: int) -> RoomState:
 
 
 def ground(number: int) -> WorldObj | None:
-    """What a tile shows without the agent, by the number of :func:`mgsd_envs.minigrid_world.tile_ids`; None for floor."""
+    """What a tile shows without the agent, by its number in ``tile_ids``; None for floor."""
     match number:
         case 0:
             return None
