@@ -256,7 +256,7 @@ class RedBlueDoors(MiniGridTask):
     """``MiniGrid-RedBlueDoors``: open the red door, then the blue one."""
 
     name = "minigrid-redbluedoors"
-    levels = (8, 12, 16)
+    levels = (12, 16, 20)
     min_level = 8
     max_level = 24
     missions = ("open the red door then the blue door",)

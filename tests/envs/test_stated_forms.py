@@ -329,12 +329,14 @@ def test_labelled_statements(data_root: Path) -> None:
 
 def test_every_example_of_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "states.md").read_text(encoding="utf-8")
-    examples = re.findall(r"^```text\n# (\w+)\n(.*?)\n---\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
+    examples = re.findall(r"^```text\n# ([\w-]+)\n(.*?)\n---\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
     assert len(examples) == page.count("```text") > 20
     for task, text, stated in examples:
         facts = [fact.split() for fact in stated.split(" · ")] if stated != "nothing" else []
-        assert get_task(task).parse(text) == {(name, *map(_number, rest)) for name, *rest in facts}, text
+        assert get_task(task).parse(text) == {_fact(*words) for words in facts}, text
 
 
-def _number(word: str) -> int | str:
-    return int(word) if word.isdigit() else word
+def _fact(name: str, *words: str) -> tuple[int | str, ...]:
+    numbers = [int(word) for word in words if word.isdigit()]
+    label = " ".join(words[len(numbers) :])
+    return (name, *numbers, label) if label else (name, *numbers)

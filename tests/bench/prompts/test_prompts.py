@@ -13,7 +13,7 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_PLAN, load_prompts
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes, select, subsample
-from mgsd_envs import get_task, make_episode, rollout
+from mgsd_envs import generate, get_task, make_episode, rollout
 from mgsd_envs.splits import split_of
 
 SMOKE = [*episodes(find_suite("smoke")), *subsample(episodes(select(find_suite("sokoban-v1"), levels=[6])), 6)]
@@ -122,3 +122,32 @@ def test_prompts_hold_no_hidden_characters() -> None:
     for episode in SMOKE[::6]:
         text = load_prompts("default", [episode], ["visual"]).render(episode, "visual")
         assert re.fullmatch(r"[\x20-\x7e\n]+", text)
+
+
+class TestMissions:
+    """Of tasks whose episodes ask for different things."""
+
+    @pytest.mark.parametrize("name", ["default", "compact"])
+    def test_the_mission_is_told_with_picture_and_text_and_gives_nothing_else_away(self, name: str) -> None:
+        pytest.importorskip("minigrid")
+        episodes = list(generate(get_task("minigrid-gotoobj"), 6, 6, split="train", stream="missions"))
+        prompts = load_prompts(name, episodes, CONDITIONS)
+        asked = {prompts.render(episode, "visual") for episode in episodes}
+        missions = {episode.state.mission for episode in episodes}
+        assert len(asked) == len(missions) > 1
+        for episode in episodes:
+            for condition in ("visual", "symbolic", "direct"):
+                text = prompts.render(episode, condition)
+                assert episode.state.mission in text
+                assert "{" not in text
+                assert (get_task(episode.task).describe(episode.state) in text) == (condition == "symbolic")
+        assert len({prompts.render(episode, "perceive") for episode in episodes}) == 1
+
+    def test_a_text_that_leaves_the_mission_out_is_refused(self, tmp_path: Path) -> None:
+        pytest.importorskip("minigrid")
+        folder = tmp_path / "minigrid-gotoobj"
+        folder.mkdir()
+        (folder / "direct.txt").write_text("Where to?")
+        episodes = list(generate(get_task("minigrid-gotoobj"), 6, 1, split="train", stream="missions"))
+        with pytest.raises(UserError, match=r"minigrid-gotoobj/direct.txt needs \{mission\} where the mission belongs"):
+            load_prompts(str(tmp_path), episodes, ("direct",))
