@@ -55,6 +55,9 @@ class Suite:
     stream: str | None = None
 
 
+_PAPER_TASKS = ("frozenlake", "maze", "minibehaviour")
+
+
 def _paper_levels(count: int) -> tuple[Part, ...]:
     levels = {"frozenlake": range(3, 9), "maze": range(3, 7), "minibehaviour": range(5, 7)}
     return tuple(Part(task, level, count) for task, of_task in levels.items() for level in of_task)
@@ -92,6 +95,13 @@ SUITES: dict[str, Suite] = {
             theme="blueprint",
             looks=categorical("blueprint", ("parchment", "night", "plain", "classic")),
             stream="mgsd-p1",
+        ),
+        Suite(
+            "mgsd-scale",
+            "boards of 8 to 32 cells a side on the same canvas, plans of up to 100 actions, 20 episodes a level",
+            tuple(Part(task, level, 20) for task in _PAPER_TASKS for level in (8, 12, 16, 24, 32)),
+            theme="blueprint",
+            mix=Mix(length=range(1, 101)),
         ),
         Suite("smoke", "six episodes a level, to see whether everything works", _paper_levels(6)),
     )
