@@ -194,6 +194,7 @@ class TestCommand:
         mgsd("report", str(blind.path), "--out", str(page))
         assert "What looks cost" in page.read_text()
         assert "Mean drop over 1 axes" in page.read_text()
+        assert "Drawn without blur-3, with which the model was shown it." in page.read_text()
 
     def test_unknown_format(self, blind: mb.Run) -> None:
         assert "--format pdf: choose from text, md" in mgsd("robustness", str(blind.path), "--format", "pdf", code=2)
