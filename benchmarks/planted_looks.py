@@ -30,9 +30,11 @@ from mgsd_envs import Episode
 OTHER = "noise"
 
 
-def one_run(model: str, axis: str, number: int) -> Robustness:
+def one_run(model: str, axis: str, number: int, count: int) -> Robustness:
     """The figures of one run, with episodes of its own."""
-    suite = replace(find_suite("tiny-p1-quick"), stream=f"planted-{number}", looks=())
+    suite = find_suite("tiny-p1-quick")
+    parts = tuple(replace(part, count=count) for part in suite.parts)
+    suite = replace(suite, stream=f"planted-{number}", looks=(), parts=parts)
     changes = ("copy-1", *(f"{name}-{severity}" for name in (axis, OTHER) for severity in (1, 3, 5)))
     asked = in_looks(episodes(suite), ("classic", *(f"classic+{change}" for change in changes)))
     by_id = {episode.id: episode for episode in asked}
@@ -57,8 +59,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--axis", default="blur")
     parser.add_argument("--rate", type=float, default=0.02, help="misread facts a step of severity")
+    parser.add_argument("--count", type=int, default=10, help="episodes of each of the six levels")
     args = parser.parse_args()
-    results = [one_run(f"blind-to:{args.axis},{args.rate}", args.axis, number) for number in range(args.runs)]
+    results = [
+        one_run(f"blind-to:{args.axis},{args.rate}", args.axis, number, args.count) for number in range(args.runs)
+    ]
     drops = [{axis.name: axis.drop for axis in result.axes} for result in results]
     values = np.array([of_run[args.axis].value for of_run in drops])
     truth, error = values.mean(), values.std(ddof=1) / len(values) ** 0.5

@@ -95,7 +95,8 @@ def compare(a: Run, b: Run, condition: str = "visual", allow: Iterable[str] = ()
     Raises:
         UserError: the runs may not be set side by side (exit code ``NOT_COMPARABLE``).
     """
-    notes = comparable.check([a, b], comparable.Question.MODELS, [condition], allow)
+    notes = comparable.check([a, b], comparable.Question.MODELS, [condition], allow) + a.look_notes
+    a, b = a.in_first_look(), b.in_first_look()
     ours, theirs = (group_column(run.frame[run.frame["condition"] == condition], "solved") for run in (a, b))
     try:
         pairs = ours.paired(theirs)

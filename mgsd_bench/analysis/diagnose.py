@@ -57,7 +57,8 @@ def diagnose(runs: Sequence[Run], allow: Iterable[str] = ()) -> Diagnosis:
         UserError: none is visual, or (exit code ``NOT_COMPARABLE``) the runs may not be set side by side.
     """
     conditions = sorted({condition for run in runs for condition in run.conditions()})
-    notes = comparable.check(runs, comparable.Question.GAP, conditions, allow)
+    notes = comparable.check(runs, comparable.Question.GAP, conditions, allow) + runs[0].look_notes
+    runs = [run.in_first_look() for run in runs]
     if "visual" not in conditions:
         raise UserError(f"{runs[0].path}: a diagnosis needs answers under the condition visual; run it first")
     first = runs[0]

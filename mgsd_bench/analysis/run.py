@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import read_record, read_samples
 from mgsd_bench.suites.suite import digest
 from mgsd_bench.suites.suite_folder import read_episodes
+from mgsd_envs.looks import id_without_look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,22 @@ class Run:
         """The look of the pictures, ``original`` for those of a test set."""
         image = self.identity.get("image")
         return str(image if image == "original" else self.identity.get("theme", "classic"))
+
+    def in_first_look(self) -> Run:
+        """The part that was asked in the suite's first look, for figures of independent episodes.
+
+        It is the run itself where there is but one look; :mod:`mgsd_bench.analysis.robustness` reads the others.
+        """
+        if not self.identity.get("looks"):
+            return self
+        kept = [sample for sample in self.read_samples() if id_without_look(sample.episode) == sample.episode]
+        return replace(self, given=kept)
+
+    @property
+    def look_notes(self) -> list[str]:
+        """What must be said beside figures of :meth:`in_first_look`."""
+        looks = self.identity.get("looks") or []
+        return [f"the look {looks[0]} alone, of {len(looks)}; mgsd-bench robustness has the others"] if looks else []
 
     @property
     def prompts(self) -> dict[str, str]:

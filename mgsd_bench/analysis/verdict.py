@@ -111,7 +111,8 @@ def judge(runs: Sequence[Run], condition: str = "visual", allow: Iterable[str] =
     ranking = sorted(solved, key=lambda i: -solved[i])
     all_pairs = combinations(ranking, 2) if len(ranking) <= MOST_PAIRED else pairwise(ranking)
     pairs = [_pair(runs, higher, lower, condition, allowed) for higher, lower in all_pairs]
-    notes = dict.fromkeys(note for pair in pairs if pair.change for note in pair.change.notes)
+    of_pairs = (note for pair in pairs if pair.change for note in pair.change.notes)
+    notes = dict.fromkeys((*(note for run in runs for note in run.look_notes), *of_pairs))
     told = [replace(v, diagnosis=replace(v.diagnosis, notes=tuple(notes))) if v.diagnosis else v for v in verdicts]
     return Verdict(condition, tuple(told), tuple(ranking), tuple(pairs), tuple(notes))
 
@@ -128,7 +129,7 @@ def _judge_run(run: Run, condition: str) -> RunVerdict:
     )
     if condition not in conditions:
         return seen
-    summary = summarise(run.frame).conditions[condition]
+    summary = summarise(run.in_first_look().frame).conditions[condition]
     outcomes = Counter[str]()
     for task in summary.tasks:
         outcomes.update(task.outcomes)

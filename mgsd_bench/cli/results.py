@@ -70,11 +70,11 @@ def report_command(
     if chosen == "html" and out is not None:
         _write_html(found, asked, options.split(allow), out, figures)
         return
-    notes = check(found, Question.MODELS, [asked], options.split(allow))
+    notes = check(found, Question.MODELS, [asked], options.split(allow)) + found[0].look_notes
     if chosen == "text":
         if figures is not None:
             _save_figures(all_figures([diagnose([run]) for run in found]), figures)
-        Terminal().print(as_terminal(comparison([(r.model, summarise(r.frame)) for r in found], asked)))
+        Terminal().print(as_terminal(comparison([(r.model, summarise(r.in_first_look().frame)) for r in found], asked)))
         say("\nsolved, % of all questions asked, with 95 % intervals")
         for note in (*notes, *_unread(found)):
             say(note)

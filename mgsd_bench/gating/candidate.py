@@ -113,7 +113,8 @@ def _suite(baseline: Run, theme: str) -> Suite:
         counts[episode.task, episode.level] = counts.get((episode.task, episode.level), 0) + 1
     parts = tuple(Part(task, level, count) for (task, level), count in counts.items())
     name = str(baseline.identity["suite"])
-    return Suite(name, "the episodes of a baseline", parts, theme=theme, given=tuple(episodes))
+    looks = tuple(baseline.identity.get("looks", ()))
+    return Suite(name, "the episodes of a baseline", parts, theme=theme, given=tuple(episodes), looks=looks)
 
 
 def gate_model(

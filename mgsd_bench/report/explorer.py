@@ -133,6 +133,8 @@ class Explorer:
 
 def _picture_note(episode: Episode) -> str | None:
     """What there is to be said where the page does not draw what the model was shown."""
+    if episode.perturbation is not None:
+        return f"Drawn without {episode.look.change}, with which the model was shown it."
     if episode.original is None:
         return None
     return f"Drawn from the state. The model was shown the picture that comes with {episode.source or 'the test set'}."

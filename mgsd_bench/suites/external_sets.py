@@ -15,6 +15,7 @@ from typing import Literal
 from mgsd_bench.errors import UserError
 from mgsd_envs import Episode, get_task, make_episode, task_names
 from mgsd_envs.external import BadRecord, ExternalRecord, Format, Source, find_sources
+from mgsd_envs.looks import MARK
 from mgsd_envs.originals import read_original
 
 _TEST_FILE = "test_dataset.jsonl"  # VisualPlanning keeps its training records beside it
@@ -284,7 +285,7 @@ def _index(record: ExternalRecord, test_set: ExternalSet) -> str:
         return f"{Path(file).stem}-{number.zfill(4)}"
     if test_set.format == "visualplanning":
         return record.source.rpartition(":")[2].zfill(4)
-    stem = Path(record.source).stem
+    stem = Path(record.source).stem.replace(MARK, "-")  # which stands for a look in ids
     return stem.zfill(4) if test_set.format == "diffthinker-lakes" else stem.partition("_")[2]
 
 

@@ -133,6 +133,27 @@ def test_there_and_back(result: Robustness) -> None:
     assert list(frame["severity"]) == [1, 3, 1, 0]
 
 
+class TestOtherFigures:
+    """Figures whose intervals take episodes as independent read the first look alone, and say so."""
+
+    NOTE = f"the look classic alone, of {len(LOOKS)}; mgsd-bench robustness has the others"
+
+    def test_diagnosis(self, blind: mb.Run, result: Robustness) -> None:
+        found = mb.diagnose(blind)
+        assert found.macro.n == result.n == 24
+        assert found.macro.e2e == result.clean
+        assert found.notes == (self.NOTE,)
+
+    def test_comparison(self, blind: mb.Run) -> None:
+        found = mb.compare(blind, blind)
+        assert found.macro.n == 24
+        assert found.notes == (self.NOTE,)
+
+    def test_report(self, blind: mb.Run) -> None:
+        assert self.NOTE in mgsd("report", str(blind.path)).replace("\n", " ")
+        assert self.NOTE in mgsd("report", str(blind.path), "--format", "md")
+
+
 class TestRefused:
     def test_one_look_alone(self, tmp_path: Path) -> None:
         run = run_of("oracle", tmp_path / "run", looks=(), count=2)
@@ -173,6 +194,7 @@ class TestCommand:
         mgsd("report", str(blind.path), "--out", str(page))
         assert "What looks cost" in page.read_text()
         assert "Mean drop over 1 axes" in page.read_text()
+        assert "Drawn without blur-3, with which the model was shown it." in page.read_text()
 
     def test_unknown_format(self, blind: mb.Run) -> None:
         assert "--format pdf: choose from text, md" in mgsd("robustness", str(blind.path), "--format", "pdf", code=2)

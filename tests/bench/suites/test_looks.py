@@ -67,6 +67,15 @@ def test_no_look_text_needs_a_colour(theme: str, prompts: str) -> None:
     assert not [(colour, text) for text in looks for colour in COLOURS if colour in text]
 
 
+def test_scale_keeps_plans_within_a_hundred_actions() -> None:
+    scale = find_suite("mgsd-scale")
+    assert {part.level for part in scale.parts} == {8, 12, 16, 24, 32}
+    large = episodes(select(scale, ["frozenlake", "maze"], [32]))
+    assert len(large) == 40
+    assert max(episode.shortest for episode in large) <= 100
+    assert max(episode.shortest for episode in large) > 50
+
+
 def test_what_shows_no_picture_is_asked_once() -> None:
     asked = questions(episodes(SOME), ["visual", "symbolic"], 1)
     assert sum(question.condition == "symbolic" for question in asked) == 20
