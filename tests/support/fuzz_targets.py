@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import process_time
 
@@ -22,6 +23,7 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.gating.policy_file import load_policy
 from mgsd_bench.reproduce.config_file import load_config
+from mgsd_bench.suites.suite_file import EXAMPLE, asked_by, read_suite
 from mgsd_envs import get_task
 from support.fuzz_folders import ROOT, run_seeds, runs, says_something, scratch, suite_seeds, suites
 from support.fuzz_replies import replies, reply_seeds
@@ -65,15 +67,17 @@ def broken(target: Target, data: bytes) -> str | None:
 
 # ---- answers and states
 
-_TASKS = tuple(get_task(name) for name in ("frozenlake", "maze", "minibehaviour"))
+_ROOMS = ("minigrid-doorkey",) if find_spec("minigrid") else ()
+_TASKS = tuple(get_task(name) for name in ("frozenlake", "maze", "minibehaviour", "sokoban", *_ROOMS))
 _ACTIONS = {action for task in _TASKS for action in task.actions}  # "pick" on a lake is a plan, and an illegal one
-_FACTS = {"size", "player", "goal", "hole", "open", "agent", "printer", "table"}
+_LENGTHS = {"number": 1, "cell": 2, "cells": 2, "sides": 3, "objects": 3}
+_KINDS = {one.fact: one.kind for task in _TASKS for one in task.fields}
 
 
 def answers(data: bytes) -> bool:
     """The first byte chooses the task and whether the text is whole."""
     mode, text = _text(data)
-    task, whole = _TASKS[mode % 3], not mode & 8
+    task, whole = _TASKS[mode % len(_TASKS)], not mode & 8
     answer = parse_answer(text, task, whole=whole)
     assert (answer.form == "none") == (answer.plan is None), answer.form
     assert answer.plan is None or (answer.plan and set(answer.plan) <= _ACTIONS), answer.plan
@@ -85,18 +89,22 @@ def answers(data: bytes) -> bool:
 def states(data: bytes) -> bool:
     """The first byte chooses the task."""
     mode, text = _text(data)
-    facts = _TASKS[mode % 3].parse(text)
+    facts = _TASKS[mode % len(_TASKS)].parse(text)
     _well_formed(facts)
     return bool(facts)
 
 
 def _well_formed(facts: frozenset[tuple[str | int, ...]]) -> None:
     for name, *values in facts:
-        assert name in _FACTS, name
-        assert len(values) == (1 if name == "size" else 3 if name == "open" else 2), (name, values)
-        numbers = values[:2]
-        assert all(type(value) is int and 0 <= value <= 9999 for value in numbers), (name, values)
-        assert values[2:] in ([], ["left"], ["down"], ["right"], ["up"]), values
+        kind = _KINDS[str(name)]
+        if kind == "phrase":
+            assert len(values) == 1, (name, values)
+            assert type(values[0]) is str, (name, values)
+            continue
+        assert len(values) == _LENGTHS[kind], (name, values)
+        assert all(type(value) is int and 0 <= value <= 9999 for value in values[:2]), (name, values)
+        assert kind != "sides" or values[2] in ("left", "down", "right", "up"), values
+        assert all(type(value) is str and value for value in values[2:]), values
 
 
 def _text(data: bytes) -> tuple[int, str]:
@@ -112,7 +120,7 @@ def _answer_seeds() -> list[bytes]:
         "<answer>R,D,D</answer>", '{"answer": ["right", "down"]}', "So \\boxed{R → D}.", "Plan: right x2, then down",
         "1. right\n2. down\n<answer>RD", "<think>or <answer>L</answer></think>**Answer:** U, PICK, DROP",
     ]  # fmt: skip
-    return [chr(48 + i % 3).encode() + body.encode() for i, body in enumerate(bodies)]
+    return [bytes([i % 3]) + body.encode() for i, body in enumerate(bodies)]
 
 
 def _state_seeds() -> list[bytes]:
@@ -123,8 +131,12 @@ def _state_seeds() -> list[bytes]:
         '{"size": 4, "player": [0, 0], "goal": {"row": 3, "col": 3}, "holes": [[1, 1]]}',
         "| field | value |\n| --- | --- |\n| player | (1, 2) |\n| goal | r2c2 |",
         "- **agent**: row 1, column 2\n- table: (x=1, y=0) and (x=2, y=0)",
+        "size: 6\nplayer: (3,1)\ngoals: (1,4), (2,4)\nboxes: (1,4), (3,2)\nwalls: (1,3), (4,4)",
+        "size: 6\nheight: 6\nagent: (4,1)\nfacing: right\ncarrying: none\ngoal: (4,4)\nwalls: (1,2)\nlava: none\n"
+        "objects: (1,1) yellow key, (3,2) yellow door locked\nmission: use the key",
     ]
-    return [chr(48 + i % 3).encode() + body.encode() for i, body in enumerate(bodies)]
+    tasks = (0, 1, 2, 0, 0, 2, 3, 4)
+    return [bytes([task]) + body.encode() for task, body in zip(tasks, bodies, strict=True) if task < len(_TASKS)]
 
 
 # ---- files of settings
@@ -145,7 +157,7 @@ def policies(data: bytes) -> bool:
 
 
 def configs(data: bytes) -> bool:
-    """A recipe, the tables of a report, settings of an evaluation, a model's card or answers; the first byte says."""
+    """A recipe, tables of a report, settings, a suite, a model's card or answers; the first byte says."""
     kind, body = data[:1], data[1:]
     sets = [line[5:].decode(errors="replace") for line in body.splitlines() if line.startswith(b"#set ")]
     try:
@@ -156,6 +168,10 @@ def configs(data: bytes) -> bool:
             report = load_config(str(_file("report.yaml", body)), sets)
             assert report.tables
             assert all(table.rows for table in report.tables)
+        elif kind == b"s":
+            suite = read_suite(_file("suite.yaml", body))
+            assert suite.parts
+            assert asked_by(_file("suite.yaml", body)).values.keys() <= {"conditions", "prompts"}
         elif kind == b"c":
             folder = _file("card/mgsd-bench.yaml", body).parent
             card_of(Layers({"model": str(folder)}, {(): "eval"}))
@@ -197,6 +213,7 @@ def _config_seeds() -> list[bytes]:
         b"models:\n  oracle: {model: oracle, backend: scripted}\n",
         b"emodel: oracle\nbackend: scripted\nsuite: smoke\ntasks: [maze, frozenlake]\nlevels: 3,4\nengine: {seed: 1}\n"
         b"conditions: visual,symbolic\ntemperature: 1e-1\n#set top_p=0.5\n",
+        b"s" + EXAMPLE.format(name="fuzzed-v1").encode(),
         b"csuite: tiny-v1\nprompts: compact\nmax_tokens: 160\ntop_k: 3\n",
         b'a{"episode": "maze/3/0007", "text": "<answer>RRD</answer>"}\n'
         b'{"episode": "maze/3/0008", "text": "", "condition": "symbolic", "repeat": 1, "prompt_tokens": 7}\n',
@@ -219,7 +236,8 @@ _MOVES = (
     "\u200b",
 )  # fmt: skip
 _FIELDS = (
-    "size", "player", "goal", "holes", "agent", "printer", "table", "open", "none", ": ", "(1,2)", "[0, 3]", "r0c1",
+    "size", "player", "goal", "holes", "boxes", "facing", "carrying", "objects", "blue key", "door open", "mission",
+    "agent", "printer", "table", "open", "none", ": ", "(1,2)", "[0, 3]", "r0c1",
     "| ", "|---|", "\n", "row ", "column ", "x=", "→ ", "DR", "left", "**", "- ", "not ", "(x,y)", "{", "}", '"',
     "99999", "²", "\u2028", "~~", "…", "0.5", "# ",
 )  # fmt: skip
@@ -251,7 +269,7 @@ TARGETS = {
         Target("policies", "gate policies: refused in one line, or in range", policies, _policy_seeds, _YAML),
         Target(
             "configs",
-            "recipes, tables, settings, model cards, collected answers: refused in one line, or read",
+            "recipes, tables, settings, suites, model cards, collected answers: refused in one line, or read",
             configs,
             _config_seeds,
             (*_YAML, *_JSON[:8]),
