@@ -9,7 +9,7 @@ import pytest
 from mgsd_bench.analysis.attribution import diagnose_sample
 from mgsd_bench.backends import Response
 from mgsd_bench.runs.scoring import score
-from mgsd_envs import generate
+from mgsd_envs import generate, get_task
 
 pytest.importorskip("minigrid")
 
