@@ -183,12 +183,15 @@ def robustness(run: Run, condition: str = "visual") -> Robustness:
         condition: whose answers; one that shows the picture.
 
     Raises:
-        UserError: the condition shows no picture, the run is not finished, or its episodes were asked in one look.
+        UserError: the condition shows no picture or was not asked, the run is not finished, or its episodes were asked
+            in one look.
     """
     if condition not in WITH_IMAGE:
         raise UserError(
             f"{option('condition', condition)}: needs a picture; choose from {', '.join(sorted(WITH_IMAGE))}"
         )
+    if condition not in run.conditions():
+        raise UserError(f"{run.path}: has no answers under {condition}, but under {', '.join(run.conditions())}")
     if run.status not in FINISHED:
         raise UserError(f"{run.path}: is not finished; run its command again first", Exit.NOT_COMPARABLE)
     frame = run.diagnostic_frame

@@ -59,7 +59,7 @@ def brief_rows(result: Robustness) -> list[list[tuple[str, ...]]]:
     """Both tables as a terminal of 80 columns has room for them: no single severities, fewer columns."""
     axes = [(*row[:5], *row[6:8], row[11]) for row in axis_rows(result)]
     apart = [*([result.combined.cell] if result.combined else []), *result.others]
-    looks = [row[:-1] for row in (LOOK_COLUMNS, *map(_look_row, apart))]
+    looks = [LOOK_COLUMNS[:-1], *((r[0].removeprefix(f"{result.first}+"), *r[1:-1]) for r in map(_look_row, apart))]
     return [rows for rows in (axes, looks) if len(rows) > 1]
 
 

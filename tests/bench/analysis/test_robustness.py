@@ -168,6 +168,10 @@ class TestRefused:
         with pytest.raises(UserError, match="condition=symbolic: needs a picture; choose from direct, perceive"):
             mb.robustness(blind, condition="symbolic")
 
+    def test_a_condition_that_was_not_asked(self, blind: mb.Run) -> None:
+        with pytest.raises(UserError, match="has no answers under direct, but under visual"):
+            mb.robustness(blind, condition="direct")
+
     def test_a_missing_answer(self, blind: mb.Run) -> None:
         frame = blind.to_pandas()
         with pytest.raises(UserError, match="the looks classic and plain: other episodes"):

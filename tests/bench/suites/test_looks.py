@@ -28,6 +28,20 @@ def test_size() -> None:
     assert sum(part.count for part in P1.parts) == 120
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("mgsd-p1", "55a10d8948fd"),
+        ("mgsd-p1-quick", "b227a91c767a"),
+        ("tiny-p1-quick", "82f47d64fed5"),
+        ("mgsd-looks", "467db3847ef4"),
+        ("mgsd-scale", "a16c52a85e09"),
+    ],
+)
+def test_episodes_are_forever(name: str, start: str) -> None:
+    assert digest(episodes(get_suite(name))).startswith(start)
+
+
 def test_the_quick_form_asks_a_part_of_the_whole() -> None:
     quick = select(find_suite("mgsd-p1-quick"), ["maze"], [3])
     whole = {episode.canonical() for episode in episodes(select(P1, ["maze"], [3]))}
