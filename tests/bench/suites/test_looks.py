@@ -39,7 +39,7 @@ def test_size() -> None:
     ],
 )
 def test_episodes_are_forever(name: str, start: str) -> None:
-    assert digest(episodes(get_suite(name))).startswith(start)
+    assert digest(episodes(find_suite(name))).startswith(start)
 
 
 def test_the_quick_form_asks_a_part_of_the_whole() -> None:
