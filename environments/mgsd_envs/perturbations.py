@@ -5,8 +5,8 @@ severity is the same share of a glyph at every grid size. The pixels after a per
 before it, the grid size and a random stream; the stream is seeded by a hash of the state's key, the axis and the
 severity, so that a picture is the same in every run. numpy, Pillow and scipy alone.
 
-Values follow ImageNet-C (arXiv 1903.12261) where it has the axis; they are lowered where a decoder that knows the tiles
-could not read every board back (:mod:`mgsd_envs.certificate`).
+Values follow ImageNet-C (arXiv 1903.12261) where it has the axis, with lengths in cells. They may be no higher than
+what a decoder that knows the tiles can read (:mod:`mgsd_envs.certificate`); docs/robustness.md has the table.
 """
 
 from __future__ import annotations
