@@ -26,11 +26,11 @@ def suites_command(context: typer.Context) -> None:
 
     from mgsd_bench.suites.external import EXTERNAL, outline
     from mgsd_bench.suites.suite import digest, episodes
-    from mgsd_bench.suites.suite_file import shipped_suites
+    from mgsd_bench.suites.suite_file import shipped_names, shipped_suite
     from mgsd_bench.terminal import Terminal
 
     table = Table("suite", "episodes", "split", "what it is", "digest", pad_edge=False)
-    for suite in shipped_suites().values():
+    for suite in map(shipped_suite, shipped_names()):
         of_suite = episodes(suite)
         table.add_row(suite.name, str(len(of_suite)), suite.split, suite.about, digest(of_suite)[:12])
     external = Table("with --data-root DIR", "episodes", "what it is", pad_edge=False)

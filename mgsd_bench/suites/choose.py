@@ -10,7 +10,7 @@ from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.external import EXTERNAL, load, notes, outline
 from mgsd_bench.suites.settings import SuiteSettings
 from mgsd_bench.suites.suite import Suite, select, with_theme
-from mgsd_bench.suites.suite_file import asked_by, read_suite, shipped_file, shipped_suites
+from mgsd_bench.suites.suite_file import asked_by, read_suite, shipped_file, shipped_names, shipped_suite
 from mgsd_bench.suites.suite_folder import read_folder
 
 
@@ -54,15 +54,14 @@ def find_suite(name: str) -> Suite:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    shipped = shipped_suites()
-    if name in shipped:
-        return shipped[name]
+    if name in shipped_names():
+        return shipped_suite(name)
     path = Path(name)
     if path.is_dir():
         return read_folder(path)
     if path.exists() or path.suffix in (".yaml", ".yml"):
         return read_suite(path)
-    known = suggest(name, (*shipped, *EXTERNAL))
+    known = suggest(name, (*shipped_names(), *EXTERNAL))
     raise UserError(f"{option('suite', name)}: unknown suite, and no such file or folder; {known}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Annotated, Any
 from mgsd_bench.config.fields import Bounds, Check, Count, OneOf, Share
 from mgsd_bench.config.layers import Key, Layers, read_layer, suggest
 from mgsd_bench.config.validate import validate
-from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.suites.looks import perturbed
 from mgsd_bench.suites.suite import Part, Suite, lengths_of
@@ -133,13 +131,16 @@ prompts: default         # asked with if no --prompts are given; or a folder bes
 
 
 @cache
-def shipped_suites() -> Mapping[str, Suite]:
-    """The suites that come with the project, by name."""
-    return {path.stem: read_suite(path) for path in sorted(_SHIPPED.glob("*.yaml"), key=_shipped_order)}
+def shipped_names() -> tuple[str, ...]:
+    """Names of the suites that come with the project; none is read."""
+    names = (path.stem for path in _SHIPPED.glob("*.yaml"))
+    return tuple(sorted(names, key=lambda name: (not name.startswith("mgsd-v"), name)))
 
 
-def _shipped_order(path: Path) -> tuple[bool, str]:
-    return not path.stem.startswith("mgsd-v"), path.stem
+@cache
+def shipped_suite(name: str) -> Suite:
+    """One of the suites that come with the project."""
+    return read_suite(_SHIPPED / f"{name}.yaml")
 
 
 def read_suite(path: Path) -> Suite:
@@ -189,7 +190,7 @@ def asked_by(path: Path) -> Layers:
 
 def shipped_file(name: str) -> Path | None:
     """The file of a suite that comes with the project; None if there is none of this name."""
-    return _SHIPPED / f"{name}.yaml" if name in shipped_suites() else None
+    return _SHIPPED / f"{name}.yaml" if name in shipped_names() else None
 
 
 def schema() -> dict[str, Any]:
@@ -222,12 +223,17 @@ def _parts(entry: PartEntry, number: int, file: SuiteFile, mix: Mix, layers: Lay
     place: Key = ("parts", number)
     if entry.task not in task_names():
         raise layers.error((*place, "task"), f"{entry.task!r} is not installed; {suggest(entry.task, task_names())}")
-    try:
-        task = get_task(entry.task)
-    except TaskError as error:
-        raise UserError(f"{layers.origins[()]}: {error}") from error
     if not entry.levels:
         raise layers.error((*place, "levels"), "is empty; write for example [3, 4]")
+    own = None
+    if entry.length is not None or entry.density is not None:
+        density = file.mix.density if entry.density is None else entry.density
+        own = _mix(entry.length or file.mix.length, density, mix.straight)
+    parts = [Part(entry.task, level, entry.count or file.count, own) for level in entry.levels]
+    try:
+        task = get_task(entry.task)
+    except TaskError:  # said when its episodes are to be made: who takes other parts of the suite is not hurt by it
+        return parts
     for level in entry.levels:
         if not task.min_level <= level <= task.max_level:
             known = f"{task.name} has levels {task.min_level} to {task.max_level}"
@@ -235,11 +241,7 @@ def _parts(entry: PartEntry, number: int, file: SuiteFile, mix: Mix, layers: Lay
     for look in file.looks:
         if (theme := Look.parse(look).theme) not in task.themes:
             raise layers.error(("looks",), f"{theme!r} is unknown to {task.name}; {suggest(theme, task.themes)}")
-    own = None
-    if entry.length is not None or entry.density is not None:
-        density = file.mix.density if entry.density is None else entry.density
-        own = _mix(entry.length or file.mix.length, density, mix.straight)
-    return [Part(task.name, level, entry.count or file.count, own) for level in entry.levels]
+    return parts
 
 
 def _mix(length: str | None, density: float | None, straight: float) -> Mix:

@@ -23,7 +23,7 @@ from mgsd_bench.suites import external as external_suites
 from mgsd_bench.suites.external import EXTERNAL, load, outline
 from mgsd_bench.suites.external_sets import SETS, ExternalSet, Loaded, Shelf
 from mgsd_bench.suites.suite import Suite, digest, episodes, find_episode, select, subsample, with_theme
-from mgsd_bench.suites.suite_file import shipped_suites
+from mgsd_bench.suites.suite_file import shipped_names
 from mgsd_envs import Episode, get_task
 from support.commands import error, mgsd
 
@@ -112,7 +112,7 @@ def test_paper_is_the_papers_shape() -> None:
     assert {parts["maze", level] for level in range(3, 7)} == {250}
     assert (parts["minibehaviour", 5], parts["minibehaviour", 6]) == (204, 199)
     assert all(len({of.task for of in sets}) == len(sets) for sets in EXTERNAL.values())
-    assert not EXTERNAL.keys() & shipped_suites().keys()
+    assert not EXTERNAL.keys() & set(shipped_names())
 
 
 @pytest.mark.data
