@@ -5,6 +5,7 @@ A task that cannot be loaded is named in one line when it is used; the others ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -29,10 +30,14 @@ def task_names() -> tuple[str, ...]:
     return tuple(_points())
 
 
-def loadable_tasks() -> tuple[tuple[str, ...], tuple[TaskError, ...]]:
-    """Names of the installed tasks that can be used, in order of registration, and what is wrong with the others."""
+def loadable_tasks(of: Iterable[str] | None = None) -> tuple[tuple[str, ...], tuple[TaskError, ...]]:
+    """Names of the installed tasks that can be used, in order of registration, and what is wrong with the others.
+
+    Args:
+        of: only these of the installed tasks.
+    """
     names, errors = [], []
-    for name in task_names():
+    for name in task_names() if of is None else of:
         try:
             names.append(get_task(name).name)
         except TaskError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,7 +54,6 @@ def generate_command(
     from mgsd_bench.suites import export
     from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.suite import custom, episodes, subsample
-    from mgsd_envs import loadable_tasks
 
     if output_format not in ("folder", "hf"):
         raise UserError(f"--format {output_format}: choose folder or hf")
@@ -62,10 +62,9 @@ def generate_command(
     elif settings.data_root is not None:
         raise UserError("--count: makes new episodes; leave out --data-root")
     else:
-        for error in () if settings.tasks else loadable_tasks()[1]:
-            say_error(str(error))
+        usual = dict.fromkeys(part.task for part in find_suite("mgsd-v1").parts)
         chosen = custom(
-            list(settings.tasks or dict.fromkeys(part.task for part in find_suite("mgsd-v1").parts)),
+            list(settings.tasks or _usable(usual)),
             list(settings.levels),
             count,
             split=split,
@@ -86,6 +85,20 @@ def generate_command(
         raise UserError(f"--size {size}: {error}") from error
     say(f"{len(wanted)} episodes in {out}")
     _show_leaks(wanted)
+
+
+def _usable(tasks: Iterable[str] | None = None) -> list[str]:
+    """Those of the installed tasks, or of some, that can be used; what is wrong with others is said, a line a fault."""
+    from mgsd_envs import loadable_tasks
+
+    names, errors = loadable_tasks(tasks)
+    faults: dict[str, list[str]] = {}
+    for error in errors:
+        _, name, fault = str(error).split(" ", 2)
+        faults.setdefault(fault, []).append(name)
+    for fault, of in faults.items():
+        say_error(f"task {of[0]}{f' and {len(of) - 1} more' if len(of) > 1 else ''} {fault}")
+    return list(names)
 
 
 def _show_leaks(made: list[Episode]) -> None:
@@ -164,11 +177,9 @@ def tasks_command() -> None:
     from rich.table import Column, Table
 
     from mgsd_bench.terminal import Terminal
-    from mgsd_envs import get_task, loadable_tasks
+    from mgsd_envs import get_task
 
-    names, errors = loadable_tasks()
-    for error in errors:
-        say_error(str(error))
+    names = _usable()
     widest = max(map(len, names))
     table = Table(Column("task", min_width=widest), "usual levels", "possible", "actions", "themes", pad_edge=False)
     for name in names:

@@ -125,8 +125,8 @@ mix:
 stream: null             # names the random stream if the name is not to
 looks: [classic]         # how the pictures look (mgsd-bench tasks); every episode is asked in each of them
 perturbed: []            # severities, such as [1, 3, 5], at which the first look is perturbed too, axis by axis
-conditions: [visual]     # asked if no --condition is given: visual, symbolic, perceive, direct
-prompts: default         # asked with if no --prompts are given; or a folder beside this file
+conditions: [visual]     # asked if nothing else is said: visual, symbolic, perceive, direct
+prompts: default         # asked with if nothing else is said; or a folder beside this file
 """
 
 

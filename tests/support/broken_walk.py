@@ -44,8 +44,8 @@ def test_others_are_not_hurt(tmp_path: Path) -> None:
     mgsd(*SCRIPTED, "--tasks", "frozenlake,minibehaviour", "--out", str(tmp_path / "run"))
     mgsd("report", str(tmp_path / "run"), "--out", str(tmp_path / "report.html"))
     shown = mgsd("generate", str(tmp_path / "made"), "--count", "1", "--levels", "5")
-    assert shown.count("mgsd-bench: task ") == len(SAID)
-    assert f"{len(names)} episodes in" in shown
+    assert shown.count("mgsd-bench: task ") == 1
+    assert "2 episodes in" in shown
 
 
 def test_a_suite_with_one_is_one_line(tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def test_epochs_are_repeats(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"suite": "none"}, r"^-T suite=none: unknown suite; choose from mgsd-v1"),
+        ({"suite": "none"}, r"^-T suite=none: unknown suite, and no such file or folder; choose from mgsd-v1"),
         ({"tasks": "chess"}, r"^-T tasks=chess: not in suite mgsd-v1"),
         ({"levels": ["3", "x"]}, r"^-T levels=3,x: levels are whole numbers"),
         ({"levels": 99}, r"^-T levels=99: not in suite"),
@@ -291,7 +291,7 @@ def test_a_mistake_is_one_line_on_the_command_line_too(display: str) -> None:
     refused = command(str(Path(sys.executable).parent / "inspect"), "eval", "mgsd_bench/visual", *options)
     assert refused.returncode == 1
     (line,) = (refused.stdout + refused.stderr).splitlines()
-    assert line.startswith("Error: -T suite=none: unknown suite; choose from mgsd-v1")
+    assert line.startswith("Error: -T suite=none: unknown suite, and no such file or folder; choose from mgsd-v1")
 
 
 def last_log(folder: Path) -> Path:
