@@ -10,7 +10,8 @@ from mgsd_envs.looks import Look
 from mgsd_envs.orbits import orbit_key
 from mgsd_envs.registry import get_task, loadable_tasks, task_names
 from mgsd_envs.rendering import Picture
-from mgsd_envs.task import Illegal, Irreversible, Rollout, Task, dead_end, random_plan, rollout, trace
+from mgsd_envs.rollouts import Rollout, dead_end, random_plan, rollout, trace
+from mgsd_envs.task import Illegal, Irreversible, Task
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 __all__ = [

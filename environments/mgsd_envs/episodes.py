@@ -16,8 +16,9 @@ from mgsd_envs.looks import Look, id_in_look, id_without_look
 from mgsd_envs.orbits import split_key
 from mgsd_envs.originals import Original
 from mgsd_envs.registry import get_task
+from mgsd_envs.rollouts import rollout
 from mgsd_envs.splits import SPLIT_BY, Split, SplitBy, split_of
-from mgsd_envs.task import Task, rollout
+from mgsd_envs.task import Task
 from mgsd_envs.types import Plan
 
 if TYPE_CHECKING:

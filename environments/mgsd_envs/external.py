@@ -29,7 +29,7 @@ from mgsd_envs import boxoban
 from mgsd_envs.files import open_regular, read_bytes, read_lines, read_text
 from mgsd_envs.grid import LETTERS, MOVES
 from mgsd_envs.registry import get_task
-from mgsd_envs.task import rollout
+from mgsd_envs.rollouts import rollout
 from mgsd_envs.types import Plan
 
 _MAZES = "*_*_*.txt"

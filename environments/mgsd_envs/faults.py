@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mgsd_envs.task import Task, rollout
+from mgsd_envs.rollouts import rollout
+from mgsd_envs.task import Task
 from mgsd_envs.types import Fact, Plan
 
 _MOST_TRIES = 1000

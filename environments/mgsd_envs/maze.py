@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mgsd_envs import grid, statements
 from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
+from mgsd_envs.maze_carving import OPPOSITE, carve, is_search_tree, join
 from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.sprites import FLAGS, STYLES, sprite_atlas
 from mgsd_envs.statements import Field
@@ -27,7 +28,6 @@ from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal, MiniGridForm
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
-OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
 BLACK, WHITE, GREY, YELLOW, BLUE = range(5)
 _DIGITS = {side: bytes(48 + bool(i & flag) for i in range(256)) for side, flag in FLAGS.items()}
 _PLAYER, _GOAL = 16, 32
@@ -103,7 +103,7 @@ class Maze(BoardTask[MazeState]):
         grid.check_level(self.name, level, self.min_level)
         cells = level * level
         draws: list[float] = rng.random(cells + 3).tolist()
-        sides = _carve(level, draws)
+        sides = carve(level, draws)
         player = int(draws[-1] * cells)
         layers = grid.bfs_layers(_walks(level, sides), 1 << player)
         distances = [d for d in range(1, len(layers)) if not length or d in length]
@@ -123,9 +123,9 @@ class Maze(BoardTask[MazeState]):
         cells = level * level
         edges = [(i, i + 1) for i in range(cells) if (i + 1) % level] + [(i, i + level) for i in range(cells - level)]
         for chosen in combinations(edges, cells - 1):
-            if not _is_search_tree(cells, chosen, set(edges) - set(chosen)):
+            if not is_search_tree(cells, chosen, set(edges) - set(chosen)):
                 continue
-            sides = _join(level, chosen)
+            sides = join(level, chosen)
             for player in range(cells):
                 for goal in range(cells):
                     if player != goal:
@@ -295,72 +295,6 @@ def _walks(size: int, sides: bytes) -> Graph:
 def _board(size: int) -> tuple[tuple[str, int, int], ...]:
     """Moves that stay on the board."""
     return grid.walks(size, (1 << size * size) - 1)
-
-
-def _carve(size: int, draws: list[float]) -> bytes:
-    """A maze made by depth-first search: one draw for the first cell, one for each new cell."""
-    around = _neighbours(size)
-    sides = bytearray(size * size)
-    path = [int(draws[0] * size * size)]
-    k = 0
-    while path:
-        cell = path[-1]
-        fresh = [step for step in around[cell] if not sides[step[0]]]
-        if not fresh:
-            path.pop()
-            continue
-        k += 1
-        step, way, back = fresh[int(draws[k] * len(fresh))]
-        sides[cell] |= way
-        sides[step] |= back
-        path.append(step)
-    return bytes(sides)
-
-
-@lru_cache(maxsize=64)
-def _neighbours(size: int) -> list[list[tuple[int, int, int]]]:
-    """For each cell its neighbours as (cell, flag of the way there, flag of the way back)."""
-    return [
-        [
-            ((row + down) * size + column + right, FLAGS[side], FLAGS[OPPOSITE[side]])
-            for side, (down, right) in MOVES.items()
-            if grid.inside(size, (row + down, column + right))
-        ]
-        for row in range(size)
-        for column in range(size)
-    ]
-
-
-def _join(size: int, passages: Iterable[tuple[int, int]]) -> bytes:
-    """A maze with these openings, each given as two cell numbers, the lower first."""
-    sides = bytearray(size * size)
-    for a, b in passages:
-        way = "right" if b - a == 1 else "down"
-        sides[a] |= FLAGS[way]
-        sides[b] |= FLAGS[OPPOSITE[way]]
-    return bytes(sides)
-
-
-def _is_search_tree(cells: int, tree: Iterable[tuple[int, int]], rest: Iterable[tuple[int, int]]) -> bool:
-    """Whether depth-first search from some cell can carve the tree: no edge left out may join two branches."""
-    around: list[list[int]] = [[] for _ in range(cells)]
-    for a, b in tree:
-        around[a].append(b)
-        around[b].append(a)
-    for root in range(cells):
-        above: dict[int, frozenset[int]] = {root: frozenset()}
-        stack = [root]
-        while stack:
-            cell = stack.pop()
-            for other in around[cell]:
-                if other not in above:
-                    above[other] = above[cell] | {cell}
-                    stack.append(other)
-        if len(above) < cells:
-            return False
-        if all(a in above[b] or b in above[a] for a, b in rest):
-            return True
-    return False
 
 
 def _read_rows(rows: list[Any], n: int) -> bytes:

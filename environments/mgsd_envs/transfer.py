@@ -17,7 +17,7 @@ def transfer(task: Task[Any], believed: Any, true: Any) -> float:
 
     Exact: plans are not listed but counted, action by action along the shortest plans of the believed world, by the
     node reached there and the cursor in the true world. A plan ends in the true world as in
-    :func:`mgsd_envs.task.rollout`.
+    :func:`mgsd_envs.rollouts.rollout`.
 
     Args:
         task: the task that both states are of.

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mgsd_envs.grid import inside
+from mgsd_envs.rollouts import rollout
 from mgsd_envs.search import ShortestPlans
-from mgsd_envs.task import Illegal, rollout
+from mgsd_envs.task import Illegal
 from mgsd_envs.types import Cursor, Plan
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_FACTS, WITH_PLAN, read_texts
+from mgsd_envs.rollouts import rollout
 from mgsd_envs.splits import split_of
-from mgsd_envs.task import rollout
 
 if TYPE_CHECKING:
     from mgsd_envs.testing.contract import Check

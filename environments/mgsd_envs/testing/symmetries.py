@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mgsd_envs.rollouts import rollout
 from mgsd_envs.symmetry import SYMMETRIES
-from mgsd_envs.task import Symmetric, rollout
+from mgsd_envs.task import Symmetric
 
 if TYPE_CHECKING:
     from mgsd_envs.testing.contract import Check
