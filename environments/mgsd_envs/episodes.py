@@ -14,8 +14,9 @@ import numpy as np
 from mgsd_envs import grid
 from mgsd_envs.looks import Look, id_in_look, id_without_look
 from mgsd_envs.orbits import split_key
-from mgsd_envs.originals import Original
+from mgsd_envs.originals import MOST_PIXELS, Original
 from mgsd_envs.registry import get_task
+from mgsd_envs.rendering import MIN_CELL_PIXELS
 from mgsd_envs.rollouts import rollout
 from mgsd_envs.splits import SPLIT_BY, Split, SplitBy, split_of
 from mgsd_envs.task import Task
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mgsd_envs.rendering import Picture, Pixels
+
+PIXELS = 256
+"""Side of the pictures that models are shown unless a suite says otherwise, as in the paper."""
 
 _MOST_DRAWS = 20_000
 _MOST_STRAIGHT = 300
@@ -79,6 +83,7 @@ class Episode:
         source: where the state was read, ``file`` or ``file:line`` below the set's root; None for a state of ours.
         perturbation: what is done to the theme's picture, one of :data:`mgsd_envs.perturbations.PERTURBATIONS`.
         severity: how much of it, from 1; 0 where nothing is done.
+        pixels: side of the picture that a model is shown.
     """
 
     id: str
@@ -96,6 +101,7 @@ class Episode:
     split_by: SplitBy = "state"
     perturbation: str | None = None
     severity: int = 0
+    pixels: int = PIXELS
 
     @property
     def look(self) -> Look:
@@ -114,10 +120,10 @@ class Episode:
         """Length of the shortest plan, in actions."""
         return len(self.plan)
 
-    def draw(self, size: int = 256) -> Picture | Pixels:
-        """Our picture of the state in the episode's look, ``size`` pixels square."""
+    def draw(self, size: int | None = None) -> Picture | Pixels:
+        """Our picture of the state in the episode's look, ``size`` pixels square, or :attr:`pixels` if None."""
         task = get_task(self.task)
-        picture = task.draw(self.state, self.theme, size)
+        picture = task.draw(self.state, self.theme, size or self.pixels)
         if self.perturbation is None:
             return picture
         from mgsd_envs.perturbations import perturb
@@ -127,18 +133,21 @@ class Episode:
         pixels = perturb(plain, self.level, self.perturbation, self.severity, task.key(self.state))
         return picture if pixels is plain else Pixels(pixels)
 
-    def shown(self, size: int = 256) -> NDArray[np.uint8]:
+    def shown(self, size: int | None = None) -> NDArray[np.uint8]:
         """What a model is shown, uint8 (size, size, 3): the original picture if there is one, else ours.
+
+        ``size`` is :attr:`pixels` if None.
 
         Raises:
             ValueError: the original cannot be read any more.
         """
-        return self.draw(size).rgb() if self.original is None else self.original.pixels(size)
+        return self.draw(size).rgb() if self.original is None else self.original.pixels(size or self.pixels)
 
     def to_json(self) -> dict[str, Any]:
         """The episode as plain JSON values; what suite digests are taken over."""
         original = {} if self.original is None else {"original": self.original.sha256}
         by_orbit = {} if self.split_by == "state" else {"split_by": self.split_by}
+        pixels = {} if self.pixels == PIXELS else {"pixels": self.pixels}
         return {
             "id": self.id,
             "task": self.task,
@@ -148,6 +157,7 @@ class Episode:
             "state": get_task(self.task).to_json(self.state),
             **original,
             **by_orbit,
+            **pixels,
         }
 
     def canonical(self) -> str:
@@ -216,11 +226,15 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
     split_by = data.get("split_by", "state")
     if split_by not in SPLIT_BY:
         raise ValueError(f"split_by is {', '.join(SPLIT_BY)}, not {split_by!r:.50}")
+    pixels = data.get("pixels", PIXELS)
+    if type(pixels) is not int or not MIN_CELL_PIXELS * data["level"] <= pixels <= MOST_PIXELS:
+        raise ValueError(f"pixels {str(pixels)[:20]} is no side of a picture from 4 a cell to {MOST_PIXELS}")
     look = Look.parse(data["theme"])
     return replace(
         make_episode(task, data["level"], data["id"], state, look.theme, original, data.get("source"), split_by),
         perturbation=look.perturbation,
         severity=look.severity,
+        pixels=pixels,
     )
 
 

@@ -45,7 +45,10 @@ def generate_command(
     split_by: Annotated[
         str, typer.Option("--split-by", help="With --count: what the split keeps apart: state or orbit.")
     ] = "state",
-    size: Annotated[int, typer.Option("--size", help="Side of the images in pixels.", min=32, max=4096)] = 256,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", help="Side of the images in pixels, instead of the suite's.", min=32, max=4096),
+    ] = None,
     output_format: Annotated[
         str, typer.Option("--format", help="folder (PNG and JSONL) or hf (a datasets folder).")
     ] = "folder",

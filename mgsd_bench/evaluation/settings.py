@@ -119,8 +119,7 @@ class DiagnosisSettings(EvaluationSettings):
     @staticmethod
     def taken(given: Layers) -> Layers:
         """As for an evaluation, but for the conditions, which are those of a diagnosis."""
-        taken = EvaluationSettings.taken(given)
-        return Layers({key: value for key, value in taken.values.items() if key != "conditions"}, taken.origins)
+        return _without(EvaluationSettings.taken(given), "conditions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +133,14 @@ class ScoreSettings(QuestionSettings):
 
     @staticmethod
     def taken(given: Layers) -> Layers:
-        """What the file of the suite says of settings that are not given."""
+        """What the file of the suite says of settings that are not given, but for those of an engine."""
         from mgsd_bench.suites.choose import asked_by_suite
 
-        return asked_by_suite(given)
+        return _without(asked_by_suite(given), "max_pixels")
+
+
+def _without(layers: Layers, name: str) -> Layers:
+    return Layers({key: value for key, value in layers.values.items() if key != name}, layers.origins)
 
 
 def _without_secrets(url: str) -> str:

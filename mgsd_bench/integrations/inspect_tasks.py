@@ -28,7 +28,6 @@ from mgsd_bench.backends.chat_api import user_turn
 from mgsd_bench.errors import SettingValue, UserError, option, python
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
 from mgsd_bench.records import DECIMALS, to_json
-from mgsd_bench.runs.runner import IMAGE_SIZE
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
 from mgsd_bench.statistics.intervals import Estimate
 from mgsd_bench.suites.choose import choose_suite, numbers, split_list
@@ -140,7 +139,7 @@ def _sample(episode: Episode, condition: Condition, prompts: PromptSet) -> Sampl
 def _turn(text: str, shown: Episode | None) -> ChatMessageUser:
     """The user turn that the openai backend sends, in inspect's types."""
     try:
-        (message,) = user_turn(text, None if shown is None else shown.shown(IMAGE_SIZE))
+        (message,) = user_turn(text, None if shown is None else shown.shown())
     except ValueError as error:
         raise UserError(str(error)) from error
     if isinstance(message["content"], str):

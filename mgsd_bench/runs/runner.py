@@ -84,7 +84,7 @@ def run_questions(
 
 
 def ask(
-    backend: Backend, to_ask: Iterable[Question], prompts: PromptSet, seed: int, image_size: int = IMAGE_SIZE
+    backend: Backend, to_ask: Iterable[Question], prompts: PromptSet, seed: int, image_size: int | None = None
 ) -> Iterator[Sample]:
     """Ask questions, and yield the scored sample of each as its answer comes, in any order.
 
@@ -93,7 +93,7 @@ def ask(
         to_ask: the questions, no two with the same key.
         prompts: the prompt set, with the texts of the questions' conditions.
         seed: of the run's sampling.
-        image_size: side of the pictures in pixels.
+        image_size: side of the pictures in pixels; that of each episode if None.
 
     Raises:
         EngineError: the engine died.
@@ -121,7 +121,7 @@ def ask(
         yield score_response(asked[response.key], digests.pop(response.key), response)
 
 
-def _test_image(episode: Episode, size: int) -> tuple[Callable[[], NDArray[np.uint8]], bytes]:
+def _test_image(episode: Episode, size: int | None) -> tuple[Callable[[], NDArray[np.uint8]], bytes]:
     """What draws an episode's test image, and the bytes that tell it from others."""
     if episode.original is None:
         picture = episode.draw(size)

@@ -66,7 +66,7 @@ def find_suite(name: str) -> Suite:
 
 
 def asked_by_suite(given: Layers) -> Layers:
-    """What the file of a suite says of settings that are not given: conditions and prompts; nothing without a file.
+    """What the file of a suite says of settings that are not given, such as conditions and prompts; else nothing.
 
     Args:
         given: the settings as they are given; ``suite`` among them if it is not the default.

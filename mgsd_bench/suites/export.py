@@ -34,7 +34,7 @@ def record(episode: Episode) -> dict[str, Any]:
     }
 
 
-def write_folder(episodes: Sequence[Episode], out: Path, size: int) -> None:
+def write_folder(episodes: Sequence[Episode], out: Path, size: int | None = None) -> None:
     """Write ``images/*.png``, ``episodes.jsonl`` and ``suite.json`` (digest and counts), whole or not at all.
 
     Raises:
@@ -49,13 +49,17 @@ def write_folder(episodes: Sequence[Episode], out: Path, size: int) -> None:
                     name = f"images/{_file_name(episode)}"
                     (part / name).write_bytes(_png(episode, size))
                     stream.write(json.dumps({**record(episode), "image": name}) + "\n")
-            about = {"episodes": len(episodes), "digest": digest(episodes), "image_size": size}
+            about = {
+                "episodes": len(episodes),
+                "digest": digest(episodes),
+                "image_size": size or max(episode.pixels for episode in episodes),
+            }
             (part / "suite.json").write_text(json.dumps(about, indent=2) + "\n")
     except OSError as error:
         raise _cannot_write(out, error) from error
 
 
-def write_hf(episodes: Sequence[Episode], out: Path, size: int) -> None:
+def write_hf(episodes: Sequence[Episode], out: Path, size: int | None = None) -> None:
     """Write a folder for ``datasets.load_from_disk``, with the picture in the column ``image``, whole or not at all.
 
     Raises:
@@ -107,7 +111,7 @@ def _cannot_write(out: Path, error: OSError) -> UserError:
     return UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder")
 
 
-def _png(episode: Episode, size: int) -> bytes:
+def _png(episode: Episode, size: int | None) -> bytes:
     """The picture that a model is shown, as a file."""
     if episode.original is None:
         return episode.draw(size).png()

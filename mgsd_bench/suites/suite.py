@@ -57,6 +57,7 @@ class Suite:
     split_by: SplitBy = "state"
     looks: tuple[str, ...] = ()
     stream: str | None = None
+    cell: int | None = None
 
 
 def select(suite: Suite, tasks: Sequence[str] = (), levels: Sequence[int] = ()) -> Suite:
@@ -203,6 +204,8 @@ def episodes(suite: Suite) -> list[Episode]:
             raise UserError(str(error)) from error
         except ValueError as error:
             raise UserError(f"suite {suite.name}: {error}") from error
+    if suite.cell is not None:
+        made = [replace(episode, pixels=suite.cell * episode.level) for episode in made]
     return in_looks(made, suite.looks) if suite.looks else made
 
 

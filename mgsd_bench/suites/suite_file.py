@@ -86,6 +86,8 @@ class SuiteFile:
         looks: in which looks the episodes are shown; the first is what others are compared with.
         perturbed: severities at which the first look is perturbed, one axis at a time; with a second copy of it, and
             with two axes at once.
+        cell: side of a cell in pixels, so that larger boards have larger pictures; else all are 256 pixels square.
+        max_pixels: largest image area that a model's processor may scale to, if nothing else is asked for.
         conditions: how they are put to a model if nothing else is asked for.
         prompts: prompt set, or a folder beside the file, if nothing else is asked for.
     """
@@ -100,6 +102,8 @@ class SuiteFile:
     stream: Annotated[str, Check(_misnamed)] | None = None
     looks: tuple[str, ...] = ("classic",)
     perturbed: tuple[Annotated[int, Bounds(1, 5)], ...] = ()
+    cell: Annotated[int, Bounds(4, 128)] | None = None
+    max_pixels: Count | None = None
     conditions: tuple[Annotated[str, OneOf(CONDITIONS)], ...] = ()
     prompts: str | None = None
 
@@ -125,6 +129,8 @@ mix:
 stream: null             # names the random stream if the name is not to
 looks: [classic]         # how the pictures look (mgsd-bench tasks); every episode is asked in each of them
 perturbed: []            # severities, such as [1, 3, 5], at which the first look is perturbed too, axis by axis
+cell: null               # side of a cell in pixels: larger boards, larger pictures; null: all are 256 pixels square
+max_pixels: null         # largest area that a model's processor may scale pictures to, if nothing else is said
 conditions: [visual]     # asked if nothing else is said: visual, symbolic, perceive, direct
 prompts: default         # asked with if nothing else is said; or a folder beside this file
 """
@@ -171,18 +177,19 @@ def read_suite(path: Path) -> Suite:
         split_by=file.split_by,
         looks=looks,
         stream=file.stream,
+        cell=file.cell,
     )
 
 
 def asked_by(path: Path) -> Layers:
-    """What a suite's file says of how it is to be asked: conditions and prompts, as settings of an evaluation.
+    """What a suite's file says of how it is to be asked, as settings of an evaluation.
 
     Raises:
         UserError: the file cannot be read, or something in it is unknown or not possible.
     """
     layers = read_layer(path)
     validate(SuiteFile, layers)
-    values = {key: layers.values[key] for key in ("conditions", "prompts") if layers.values.get(key)}
+    values = {key: layers.values[key] for key in ("conditions", "prompts", "max_pixels") if layers.values.get(key)}
     if "prompts" in values and (folder := path.parent / values["prompts"]).is_dir():
         values["prompts"] = str(folder)
     return Layers(values, {key: origin for key, origin in layers.origins.items() if key and key[0] in values})

@@ -36,6 +36,7 @@ def test_size() -> None:
         ("tiny-p1-quick", "82f47d64fed5"),
         ("mgsd-looks", "467db3847ef4"),
         ("mgsd-scale", "a16c52a85e09"),
+        ("mgsd-scale-cells", "f967a3859947"),
     ],
 )
 def test_episodes_are_forever(name: str, start: str) -> None:

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 import yaml
+from PIL import Image
 
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import UserError
@@ -15,7 +16,7 @@ from mgsd_bench.suites.check import check_levels
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import digest, episodes
 from mgsd_bench.suites.suite_file import EXAMPLE, shipped_names, shipped_suite
-from mgsd_envs import get_task, rollout
+from mgsd_envs import episode_from_json, get_task, rollout
 from support.commands import error, mgsd
 
 SMALL = """\
@@ -54,6 +55,31 @@ def test_options_win_over_the_file(small: Path, tmp_path: Path) -> None:
     mgsd("eval", *ORACLE, *words)
     run = load_run(tmp_path / "run")
     assert (run.conditions(), run.identity["prompts"]) == (["visual"], "default")
+
+
+def test_cells_of_a_size_make_larger_pictures_of_larger_boards(small: Path, tmp_path: Path) -> None:
+    small.write_text(SMALL + "cell: 100\nmax_pixels: 300000\n")
+    shown = mgsd("eval", *ORACLE, "--suite", str(small), "--out", str(tmp_path / "run"))
+    assert "max_pixels 300000" in shown
+    run = load_run(tmp_path / "run")
+    assert run.identity["pixels"] == [65_536, 300_000]
+    assert {episode.shown().shape for episode in run.episodes.values()} == {(300, 300, 3), (400, 400, 3)}
+    mgsd("generate", str(tmp_path / "written"), "--suite", str(small))
+    with Image.open(tmp_path / "written" / "images" / "frozenlake_4_0000.png") as image:
+        assert image.size == (400, 400)
+    assert digest(episodes(find_suite(str(tmp_path / "written")))) == run.identity["episodes_digest"]
+    answers = tmp_path / "answers.jsonl"
+    rows = ({"episode": name, "text": "", "condition": "direct"} for name in run.episodes)
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    collected = ("--answers", str(answers), "--suite", str(small), "--out", str(tmp_path / "scored"))
+    mgsd("score", *collected, "--condition", "direct")
+
+
+@pytest.mark.parametrize("pixels", [15, 4097, True, 256.0, None, "256"])
+def test_pictures_have_a_possible_size(pixels: object) -> None:
+    data = episodes(find_suite("smoke"))[0].to_json() | {"level": 4, "pixels": pixels}
+    with pytest.raises(ValueError, match="no side of a picture"):
+        episode_from_json(data)
 
 
 def test_a_diagnosis_asks_what_it_needs(small: Path, tmp_path: Path) -> None:
