@@ -30,6 +30,8 @@ MARKS = ("<!-- certificate -->", "<!-- /certificate -->")
 
 Row = Mapping[str, Any]
 
+OF_PICTURES = {name: axis for name, axis in PERTURBATIONS.items() if axis.kind != "symmetry"}
+
 
 def certify(theme: str, boards: int) -> Iterator[Row]:
     """One row a level, perturbation and severity: how many boards of how many are read."""
@@ -39,7 +41,7 @@ def certify(theme: str, boards: int) -> Iterator[Row]:
         stream = generate(task, part.level, boards, split=suite.split, stream=suite.name, mix=suite.mix)
         states = [episode.state for episode in stream]
         tiles = tile_set(task, states)
-        for name, axis in PERTURBATIONS.items():
+        for name, axis in OF_PICTURES.items():
             for severity, value in enumerate(axis.values, 1):
                 read = sum(is_read(task, state, (theme, name, severity), tiles) for state in states)
                 values = (theme, part.task, part.level, name, severity, value, len(states), read)
@@ -71,7 +73,7 @@ def table(rows: list[Row]) -> str:
         f"| perturbation | values | {' | '.join(f'{theme}: not read' for theme in themes)} | least in a cell |",
         f"| --- | --- | {' | '.join('---' for _ in themes)} | --- |",
     ]
-    for name, axis in PERTURBATIONS.items():
+    for name, axis in OF_PICTURES.items():
         of_axis = [row for row in rows if row["perturbation"] == name]
         by_theme = []
         for theme in themes:
@@ -96,7 +98,7 @@ def main() -> None:
         new = f"{MARKS[0]}\n{table(read())}\n{MARKS[1]}"
         DOC.write_text(re.sub(rf"{MARKS[0]}.*{MARKS[1]}", lambda _: new, text, flags=re.DOTALL), encoding="utf-8")
         return
-    total = len(find_suite("mgsd-p1").parts) * sum(len(axis.values) for axis in PERTURBATIONS.values())
+    total = len(find_suite("mgsd-p1").parts) * sum(len(axis.values) for axis in OF_PICTURES.values())
     rows = []
     with Progress() as progress:
         bar = progress.add_task(args.theme, total=total)

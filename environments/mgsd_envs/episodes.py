@@ -19,7 +19,8 @@ from mgsd_envs.registry import get_task
 from mgsd_envs.rendering import MIN_CELL_PIXELS
 from mgsd_envs.rollouts import rollout
 from mgsd_envs.splits import SPLIT_BY, Split, SplitBy, split_of
-from mgsd_envs.task import Task
+from mgsd_envs.symmetry import SYMMETRIES, TURNED, Symmetry
+from mgsd_envs.task import Symmetric, Task
 from mgsd_envs.types import Plan
 
 if TYPE_CHECKING:
@@ -109,11 +110,24 @@ class Episode:
         return Look(self.theme, self.perturbation, self.severity)
 
     def in_look(self, look: Look, first: Look) -> Episode:
-        """The same episode in another look of a list of looks whose first is ``first``; its id says so."""
+        """The same episode in another look of a list of looks whose first is ``first``; its id says so.
+
+        Raises:
+            ValueError: it is to be turned, and its task does not say what that makes of a state.
+        """
         name = id_in_look(id_without_look(self.id), look, first)
+        shown = self._turned(SYMMETRIES[look.severity]) if look.perturbation == TURNED else self
         return replace(
-            self, id=name, theme=look.theme, perturbation=look.perturbation, severity=look.severity, original=None
+            shown, id=name, theme=look.theme, perturbation=look.perturbation, severity=look.severity, original=None
         )
+
+    def _turned(self, symmetry: Symmetry) -> Episode:
+        task = get_task(self.task)
+        if not isinstance(task, Symmetric):
+            raise ValueError(f"{self.task} does not say what its states look like in a mirror, or turned")
+        state = task.transform(self.state, symmetry)
+        turned = make_episode(task, self.level, self.id, state, self.theme, split_by=self.split_by)
+        return replace(turned, pixels=self.pixels)
 
     @property
     def shortest(self) -> int:

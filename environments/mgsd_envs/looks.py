@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from mgsd_envs.symmetry import TURNED
+
 MARK = "@"
 """What parts an episode's id from the look in which it is asked once more."""
 
@@ -65,6 +67,11 @@ def id_in_look(episode_id: str, look: Look, first: Look) -> str:
 def id_without_look(episode_id: str) -> str:
     """The id that an episode has in every look: what looks are paired by."""
     return episode_id.partition(MARK)[0]
+
+
+def is_turned(episode_id: str) -> bool:
+    """Whether an episode is another state than that of the same id without look."""
+    return episode_id.partition(MARK)[2].startswith(f"{TURNED}-")
 
 
 def look_of_id(episode_id: str, first: str) -> str:

@@ -24,6 +24,7 @@ from PIL import Image, ImageFilter
 from mgsd_envs import perturbed_boards as boards
 from mgsd_envs import perturbed_overlays as overlays
 from mgsd_envs.perturbed_overlays import clipped
+from mgsd_envs.symmetry import TURNED
 
 Array = NDArray[np.uint8]
 """uint8 (size, size, 3), RGB."""
@@ -41,13 +42,13 @@ class Perturbation:
         values: what the severities 1, 2, ... stand for.
         change: does it.
         kind: ``ordered`` severities are more and more of one thing; ``categorical`` ones are looks of their own;
-            ``control`` changes nothing, or more than one thing.
+            ``control`` changes nothing, or more than one thing; ``symmetry`` changes the state and not its picture.
     """
 
     about: str
     values: tuple[float, ...]
     change: Change
-    kind: Literal["ordered", "categorical", "control"] = "ordered"
+    kind: Literal["ordered", "categorical", "control", "symmetry"] = "ordered"
 
 
 def perturb(pixels: Array, level: int, name: str, severity: int, key: str) -> Array:
@@ -192,6 +193,9 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "copy": Perturbation("nothing: the same picture once more", (0,), _copy, kind="control"),
     "pair": Perturbation(
         "two of the ordered axes, drawn anew for each state; severity of both", (1, 2), _pair, kind="control"
+    ),
+    TURNED: Perturbation(
+        "the state in a mirror or turned by quarters; number of the symmetry", (1, 2, 3, 4, 5, 6, 7), _copy, "symmetry"
     ),
 }
 """Every perturbation by name."""

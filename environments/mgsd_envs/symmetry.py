@@ -15,6 +15,9 @@ from operator import itemgetter
 from mgsd_envs.grid import MOVES
 from mgsd_envs.types import Cell
 
+TURNED = "turned"
+"""The look that shows a state under one of the symmetries: another state, and as hard a one."""
+
 _TRANSPOSED = {"left": "up", "down": "right", "right": "down", "up": "left"}
 
 

@@ -16,6 +16,7 @@ from mgsd_bench.statistics.intervals import Estimate
 from mgsd_envs import Episode, Look, get_task
 from mgsd_envs.looks import id_without_look
 from mgsd_envs.perturbations import PERTURBATIONS, steps
+from mgsd_envs.symmetry import TURNED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +125,20 @@ class Arms:
         """The arms of every ordered axis that there are arms of."""
         named = {name: self._perturbed(name) for name, axis in PERTURBATIONS.items() if axis.kind == "ordered"}
         return {name: arms for name, arms in named.items() if arms}
+
+    def consistent(self) -> Groups | None:
+        """Whether answers to a state and to all its images come to the same, episode by episode; None without images.
+
+        Repeats count by their mean.
+        """
+        turned = self._perturbed(TURNED)
+        if not turned:
+            return None
+        strata = []
+        for of_all in zip(*(arm.solved.strata for arm in (self.first, *turned)), strict=True):
+            values = np.stack([stratum.values for stratum in of_all])
+            strata.append(replace(of_all[0], values=(np.ptp(values, axis=0) == 0).astype(float)))
+        return Groups(tuple(strata))
 
     def others(self) -> list[Arm]:
         """Other themes, and categorical looks."""

@@ -12,7 +12,7 @@ from mgsd_bench.analysis.groups import Groups
 from mgsd_bench.analysis.look_arms import Arm, Arms, contrast, mean_of
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE
-from mgsd_bench.records import Stored
+from mgsd_bench.records import OMIT_NONE, Stored
 from mgsd_bench.runs.stored import FINISHED
 from mgsd_bench.statistics.intervals import Estimate, holm
 from mgsd_envs import Look
@@ -128,7 +128,9 @@ class Robustness(Stored):
         mean_drop: mean of their drops; None without any.
         worst: the axis with the largest drop; None without any.
         combined: two axes at once; None where that was not asked.
-        others: themes and categorical looks, each apart.
+        others: themes, categorical looks and images of the state, each apart.
+        consistent: share of episodes whose answers come to the same for the state and all its images, solved or not;
+            None where images were not asked.
         format: version of the JSON form.
     """
 
@@ -146,6 +148,7 @@ class Robustness(Stored):
     worst: str | None
     combined: Combined | None
     others: tuple[LookCell, ...]
+    consistent: Estimate | None = field(default=None, metadata=OMIT_NONE)
     format: int = 1
 
     @property
@@ -241,6 +244,7 @@ def measure(arms: Arms) -> Robustness:
         worst=max(axes, key=lambda axis: axis.drop.value).name if axes else None,
         combined=None if combined is None else Combined(_cell(combined, clean), None),
         others=tuple(_cell(arm, clean) for arm in looks),
+        consistent=None if (same := arms.consistent()) is None else same.estimate(),
     )
 
 

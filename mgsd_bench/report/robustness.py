@@ -91,6 +91,11 @@ def sentences(result: Robustness) -> list[str]:
         said.append(f"The plan that sees no obstacle solves {100 * result.blind:.0f} % of as many.")
     if result.again is not None:
         said.append(f"Asked twice in that look, {_percent(result.again)} % of the answers differ by themselves.")
+    if result.consistent is not None:
+        said.append(
+            f"Mirrored and turned: for {_percent(result.consistent)} % of the episodes ({_between(result.consistent)}) "
+            "all images come to the same, solved or not."
+        )
     if result.mean_drop is not None and result.worst is not None:
         worst = next(axis for axis in result.axes if axis.name == result.worst)
         said.append(

@@ -13,7 +13,7 @@ from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import score
-from mgsd_envs.looks import id_without_look
+from mgsd_envs.looks import id_without_look, is_turned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +51,8 @@ def questions(episodes: list[Episode], conditions: list[Condition], repeats: int
 
 
 def is_asked(episode: str, condition: str) -> bool:
-    """Whether a condition is asked of an episode: one that shows no picture once, however many looks there are."""
-    return condition in WITH_IMAGE or id_without_look(episode) == episode
+    """Whether a condition is asked of an episode: one that shows no picture once a state, however many looks."""
+    return condition in WITH_IMAGE or id_without_look(episode) == episode or is_turned(episode)
 
 
 def run_questions(

@@ -29,7 +29,10 @@ def in_looks(episodes: Iterable[Episode], looks: Sequence[str]) -> list[Episode]
         for look in read:
             if look.theme not in (themes := get_task(task).themes):
                 raise UserError(f"looks: {look}: {task} has the themes {', '.join(themes)}")
-    return [episode.in_look(look, read[0]) for look in read for episode in asked]
+    try:
+        return [episode.in_look(look, read[0]) for look in read for episode in asked]
+    except ValueError as error:
+        raise UserError(f"looks: {error}") from error
 
 
 def themed(looks: Sequence[str], theme: str) -> tuple[str, ...]:

@@ -40,6 +40,19 @@ def result(blind: mb.Run) -> Robustness:
     return mb.robustness(blind)
 
 
+def test_consistency_over_images(tmp_path: Path) -> None:
+    looks = ("classic", *(f"classic+turned-{number}" for number in range(1, 8)))
+    run = run_of("noisy-perception:0.02", tmp_path / "run", looks)
+    found = mb.robustness(run)
+    table = run.to_pandas().assign(first=lambda rows: rows["episode"].astype(str).str.partition("@")[0])
+    same = table.groupby(["task", "first"], observed=True)["solved"].nunique() == 1
+    assert found.consistent is not None
+    assert found.consistent.value == pytest.approx(same.groupby("task", observed=True).mean().mean())
+    assert 0 < found.consistent.value < 1
+    assert Robustness.from_json(json.loads(json.dumps(found.to_json()))).consistent is not None
+    assert "all images come to the same" in mgsd("robustness", str(run.path))
+
+
 class TestByHand:
     """The figures that can be counted from the table of samples."""
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mgsd_bench import load_run
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, load_prompts
-from mgsd_bench.runs.runner import questions
+from mgsd_bench.runs.runner import is_asked, questions
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.looks import in_looks
 from mgsd_bench.suites.suite import digest, episodes, find_episode, select, subsample, with_theme
-from mgsd_envs.looks import id_without_look
+from mgsd_envs import episode_from_json, get_task, orbit_key, rollout
+from mgsd_envs.looks import id_without_look, is_turned
 from mgsd_envs.perturbations import ORDERED
+from mgsd_envs.symmetry import SYMMETRIES
 from support.commands import mgsd
 
 P1 = find_suite("mgsd-p1")
@@ -37,10 +40,41 @@ def test_size() -> None:
         ("mgsd-looks", "467db3847ef4"),
         ("mgsd-scale", "a16c52a85e09"),
         ("mgsd-scale-cells", "f967a3859947"),
+        ("mgsd-turns", "78a65e5f125b"),
     ],
 )
 def test_episodes_are_forever(name: str, start: str) -> None:
     assert digest(episodes(find_suite(name))).startswith(start)
+
+
+def test_turned_episodes_are_images_and_as_hard() -> None:
+    asked = episodes(select(find_suite("mgsd-turns"), levels=[3, 5]))
+    by_id = {episode.id: episode for episode in asked}
+    assert len(by_id) == len(asked)
+    keys: dict[str, set[str]] = {}
+    for episode in asked:
+        task, first = get_task(episode.task), by_id[id_without_look(episode.id)]
+        if episode is not first:
+            assert is_turned(episode.id)
+            symmetry = SYMMETRIES[episode.severity]
+            assert episode.state == task.transform(first.state, symmetry)
+            mapped = tuple(map(symmetry.side, first.plan))
+            assert rollout(task, episode.state, mapped).outcome == "solved"
+        assert (episode.shortest, episode.plans, episode.split) == (first.shortest, first.plans, "test")
+        assert np.array_equal(episode.draw().rgb(), task.draw(episode.state, "classic").rgb())
+        assert episode_from_json(episode.to_json()) == episode
+        keys.setdefault(first.id, set()).add(orbit_key(task, episode.state))
+    assert all(len(orbits) == 1 for orbits in keys.values())
+    assert is_asked(asked[-1].id, "symbolic")
+
+
+def test_a_task_without_symmetries_is_not_turned(tmp_path: Path) -> None:
+    pytest.importorskip("minigrid")
+    looks = "[classic, classic+turned-1]"
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\ncount: 1\nparts: [{{task: minigrid-gotoobj, levels: [6]}}]\nlooks: {looks}\n")
+    with pytest.raises(UserError, match="minigrid-gotoobj does not say what its states look like in a mirror"):
+        episodes(find_suite(str(path)))
 
 
 def test_the_quick_form_asks_a_part_of_the_whole() -> None:
