@@ -125,7 +125,7 @@ def outcome(forker: Forker, number: int, line: Line, ready: Path, root: Path) ->
         "HOME": str(home), "TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1", "NO_PROXY": "*", "XDG_CACHE_HOME": "",
         "XDG_CONFIG_HOME": "", "OPENAI_API_KEY": "", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "MGSD_DEBUG": "",
     }  # fmt: skip
-    ended = forker.run(line.words, shown, LIMIT, work, **environment)
+    ended = forker.run(line.words, shown, LIMIT, folder=work, **environment)
     problems = [*_shown(line, ended), *trespasses(line, work, before, contents(root))]
     shutil.rmtree(root)
     shown.unlink()

@@ -233,6 +233,9 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
         ValueError: the state is none of the task's, no plan solves it, or there is no such perturbation.
     """
     task = get_task(data["task"])
+    for name in ("id", "theme"):
+        if type(data[name]) is not str:
+            raise ValueError(f"{name} {str(data[name])[:20]} is no text")
     if type(data["level"]) is not int or not 0 < data["level"] <= grid.MAX_LEVEL:
         raise ValueError(f"level {str(data['level'])[:20]} is no grid size from 1 to {grid.MAX_LEVEL}")
     state, digest = task.from_json(data["state"]), data.get("original")

@@ -82,6 +82,13 @@ def test_pictures_have_a_possible_size(pixels: object) -> None:
         episode_from_json(data)
 
 
+@pytest.mark.parametrize("name", ["id", "theme"])
+@pytest.mark.parametrize("value", [None, True, 7, ["classic"]])
+def test_names_of_episodes_are_texts(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} .* is no text"):
+        episode_from_json(episodes(find_suite("smoke"))[0].to_json() | {name: value})
+
+
 def test_a_diagnosis_asks_what_it_needs(small: Path, tmp_path: Path) -> None:
     mgsd("diagnose", *ORACLE, "--suite", str(small), "--out", str(tmp_path / "run"))
     assert load_run(tmp_path / "run").conditions() == ["perceive", "symbolic", "visual"]
