@@ -175,14 +175,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--short", action="store_true", help=f"{SHORT} replies")
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     done = replies(SHORT if given.short else given.count, given.seed)
     with TemporaryDirectory() as name:
         for start in range(0, len(done), A_RUN):
             ask(done[start : start + A_RUN], Path(name) / str(start) / "run")
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(page(done, given.seed), encoding="utf-8")
+    if out := given.out or (None if given.short else REPORT):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page(done, given.seed), encoding="utf-8")
     print(page(done, given.seed))
     print(Counter(problem[:40] for each in done for problem in each.problems))
     sys.exit(any(each.problems for each in done))

@@ -232,12 +232,13 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help=f"{SHORT} lines")
     parser.add_argument("--only", type=int, help="run this one line and show all of it")
     parser.add_argument("--at-once", type=int, default=2, help="lines side by side")
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     done = run(SHORT if given.short else given.count, given.seed, given.at_once, given.only, given.seconds)
     if given.only is None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(page(done, given.seed), encoding="utf-8")
+        if out := given.out or (None if given.short else REPORT):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(page(done, given.seed), encoding="utf-8")
         print(page(done, given.seed))
     sys.exit(any(each.problems for each in done))
 

@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="folder of inputs to go on from; a new one by default")
     parser.add_argument("--short", action="store_true", help=f"{SHORT:.0f} s for each target")
     parser.add_argument("--seed", type=int, default=0, help="of the changes where there is no atheris")
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", action="store_true", help="choose from --corpus what the tests replay, and end")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -290,8 +290,9 @@ def main() -> None:
         for name in names:
             results.append(fuzz(name, SHORT if given.short else given.seconds, folder, given.seed))
             print(results[-1], flush=True)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(page(results), encoding="utf-8")
+    if out := given.out or (None if given.short else REPORT):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page(results), encoding="utf-8")
     print(page(results))
     sys.exit(any(each.broken for each in results))
 

@@ -265,7 +265,7 @@ def trials(library: Path, folder: Path, few: bool) -> Iterator[Trial]:
 def main() -> None:
     """Try everything and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--short", action="store_true", help="a trial or two of each kind")
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -279,8 +279,9 @@ def main() -> None:
         f"and the short form tries {', '.join(sorted(SHORT))} alone."
     )
     text = page("Concurrency, drives and clocks", INTRODUCTION, MEANINGS, done, made_by)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(text, encoding="utf-8")
+    if out := given.out or (None if given.short else REPORT):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
     print(text)
     sys.exit(any(trial.faults for trial in done))
 

@@ -83,7 +83,7 @@ def trial(forker: Forker, case: Case, given: Path, whole: Path, expected: Expect
 def main() -> None:
     """Try all faults and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--step", type=int, default=1, help="try every n-th fault")
     parser.add_argument("--short", action="store_const", dest="step", const=SHORT_STEP, help=f"--step {SHORT_STEP}")
     given = parser.parse_args()
@@ -99,8 +99,9 @@ def main() -> None:
         "one line."
     )
     text = page("Faults in system calls", INTRODUCTION, MEANINGS, done, made_by)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(text, encoding="utf-8")
+    if out := given.out or (None if given.short else REPORT):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
     print(text)
     sys.exit(any(trial.faults for trial in done))
 

@@ -206,7 +206,7 @@ def _size(folder: Path) -> int:
 def main() -> None:
     """Kill everything and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=REPORT)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--share", type=float, default=1.0, help="of the kills; below 1 none of a training")
     parser.add_argument("--short", action="store_const", dest="share", const=0.1, help="--share 0.1")
     parser.add_argument("--seed", type=int, default=0)
@@ -223,8 +223,9 @@ def main() -> None:
     share = f" --share {given.share:g}" if given.share < 1 else ""
     made_by = f"Made by `python benchmarks/reliability_kills.py --seed {given.seed}{share}`."
     text = page("Kills at random moments", INTRODUCTION, meanings, done, made_by)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(text, encoding="utf-8")
+    if out := given.out or (None if given.short else REPORT):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
     print(text)
     sys.exit(any(each.faults for each in done))
 
