@@ -102,7 +102,7 @@ ODD = (
 WRITTEN = {"--out", "--dir", "--figures", "--json", "--markdown", "--junit"}
 """Options that name what is written."""
 
-MADE = {"generate": 1, "models tiny": 1}
+MADE = {"generate": 1, "models tiny": 1, "suites new": 1}
 """Commands whose argument names what is written."""
 
 BESIDE = {"diagnosis.json", "noise.json", "verdict.json"}
