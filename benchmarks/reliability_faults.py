@@ -99,7 +99,7 @@ def main() -> None:
         "one line."
     )
     text = page("Faults in system calls", INTRODUCTION, MEANINGS, done, made_by)
-    if out := given.out or (None if given.short else REPORT):
+    if out := given.out or (REPORT if given.step == 1 else None):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
     print(text)
