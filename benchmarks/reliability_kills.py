@@ -186,8 +186,8 @@ def trained(out: Path) -> dict[str, object]:
             rows = [json.loads(line) for line in path.read_text().splitlines()]
             found[name] = [(row["step"], row["loss"]) for row in rows if "loss" in row]
         elif path.name == "training.json":
-            record = json.loads(path.read_text().replace(str(out), "OUT"))
-            found[name] = [record["steps"], record["best"], record["data"], record["start"]]
+            record = json.loads(path.read_text())  # the start's fingerprint knows the name of the folder
+            found[name] = [record["steps"], record["best"], record["data"], record["start"]["model"]]
         else:
             found[name] = hashlib.sha256(path.read_bytes().replace(str(out).encode(), b"OUT")).hexdigest()
     return found
