@@ -31,6 +31,7 @@ from mgsd_bench.runs.stored import read_samples  # noqa: E402
 from mgsd_bench.terminal import Terminal  # noqa: E402
 from support.chat_replies import SCHEMA, Meaning, generate, meaning, near  # noqa: E402
 from support.chat_server import PROBE, ChatServer, completion, question  # noqa: E402
+from support.survival import publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "chat.md"
 SHORT = 200
@@ -181,10 +182,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         for start in range(0, len(done), A_RUN):
             ask(done[start : start + A_RUN], Path(name) / str(start) / "run")
-    if out := given.out or (None if given.short else REPORT):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(done, given.seed), encoding="utf-8")
-    print(page(done, given.seed))
+    publish(page(done, given.seed), given.out or (None if given.short else REPORT))
     print(Counter(problem[:40] for each in done for problem in each.problems))
     sys.exit(any(each.problems for each in done))
 

@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.command_lines import SOUND, Line, commands, contents, furnish, options, random_line, trespasses  # noqa: E402
 from support.forking import ABROAD, Ended, Forker  # noqa: E402
 from support.fuzz_folders import SUITE_FILES, folder_of, suite_seeds  # noqa: E402
+from support.survival import publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "commands.md"
 LIMIT = 120.0  # seconds; power counts for 20 s on a core of its own
@@ -236,10 +237,7 @@ def main() -> None:
     given = parser.parse_args()
     done = run(SHORT if given.short else given.count, given.seed, given.at_once, given.only, given.seconds)
     if given.only is None:
-        if out := given.out or (None if given.short else REPORT):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(page(done, given.seed), encoding="utf-8")
-        print(page(done, given.seed))
+        publish(page(done, given.seed), given.out or (None if given.short else REPORT))
     sys.exit(any(each.problems for each in done))
 
 

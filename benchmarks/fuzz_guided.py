@@ -290,10 +290,9 @@ def main() -> None:
         for name in names:
             results.append(fuzz(name, SHORT if given.short else given.seconds, folder, given.seed))
             print(results[-1], flush=True)
-    if out := given.out or (None if given.short else REPORT):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(results), encoding="utf-8")
-    print(page(results))
+    from support.survival import publish
+
+    publish(page(results), given.out or (None if given.short else REPORT))
     sys.exit(any(each.broken for each in results))
 
 

@@ -37,7 +37,7 @@ from support.durable import (  # noqa: E402
 )
 from support.faults import LASTING, build, environment  # noqa: E402
 from support.forking import Forker  # noqa: E402
-from support.survival import Trial, page  # noqa: E402
+from support.survival import Trial, page, publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "concurrency.md"
 MEANINGS = {
@@ -282,10 +282,7 @@ def main() -> None:
         f"and the short form tries {', '.join(sorted(SHORT))} alone."
     )
     text = page("Concurrency, drives and clocks", INTRODUCTION, MEANINGS, done, made_by)
-    if out := given.out or (None if given.short else REPORT):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, given.out or (None if given.short else REPORT))
     sys.exit(any(trial.faults for trial in done))
 
 

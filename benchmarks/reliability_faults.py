@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.durable import FEW, LIMIT, Case, Expected, cases, faults_after, faults_of, make_given, undisturbed  # noqa: E402
 from support.faults import KINDS, build, environment  # noqa: E402
 from support.forking import Forker  # noqa: E402
-from support.survival import Trial, page  # noqa: E402
+from support.survival import Trial, page, publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "faults.md"
 SHORT_STEP = 37
@@ -99,10 +99,7 @@ def main() -> None:
         "one line."
     )
     text = page("Faults in system calls", INTRODUCTION, MEANINGS, done, made_by)
-    if out := given.out or (REPORT if given.step == 1 else None):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, given.out or (REPORT if given.step == 1 else None))
     sys.exit(any(trial.faults for trial in done))
 
 

@@ -26,6 +26,7 @@ from support.hostile_file_runs import (  # noqa: E402
     spread,
 )
 from support.hostile_files import FILE_ATTACKS, FileAttack  # noqa: E402
+from support.survival import publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "files.md"
 TINY = ROOT / "baselines" / "checkpoints" / "tiny-mgsd"
@@ -101,11 +102,7 @@ def main() -> None:
     if given.only:
         attacks = [attack for attack in attacks if given.only in f"{attack.kind} {attack.name}"]
     done = run(attacks)
-    out = given.out or (None if given.short or given.only else REPORT)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(table(done), encoding="utf-8")
-    print(table(done))
+    publish(table(done), given.out or (None if given.short or given.only else REPORT))
     sys.exit(any(each.problems for each in done))
 
 

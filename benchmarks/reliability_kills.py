@@ -36,7 +36,7 @@ from support.durable import (  # noqa: E402
     undisturbed,
 )
 from support.forking import Forker  # noqa: E402
-from support.survival import Trial, page  # noqa: E402
+from support.survival import Trial, page, publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "kills.md"
 KILLS = {
@@ -225,10 +225,7 @@ def main() -> None:
     share = f" --share {given.share:g}" if given.share < 1 else ""
     made_by = f"Made by `python benchmarks/reliability_kills.py --seed {given.seed}{share}`."
     text = page("Kills at random moments", INTRODUCTION, meanings, done, made_by)
-    if out := given.out or (REPORT if given.share >= 1 else None):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    print(text)
+    publish(text, given.out or (REPORT if given.share >= 1 else None))
     sys.exit(any(each.faults for each in done))
 
 

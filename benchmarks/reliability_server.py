@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.forking import Forker  # noqa: E402
 from support.hostile_runs import HEAVY_LIMIT, LIMIT, MOST_MEMORY, Outcome, kinds, outcomes  # noqa: E402
 from support.hostile_server import ATTACKS, Attack  # noqa: E402
+from support.survival import publish  # noqa: E402
 
 REPORT = ROOT / "reports" / "reliability" / "server.md"
 MEANINGS = {
@@ -103,11 +104,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=2, help="runs side by side")
     given = parser.parse_args()
     done = run(sample(given.seed) if given.short else list(ATTACKS.values()), given.at_once)
-    out = given.out or (None if given.short else REPORT)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(table(done), encoding="utf-8")
-    print(table(done))
+    publish(table(done), given.out or (None if given.short else REPORT))
     sys.exit(any(each.problems for each in done))
 
 

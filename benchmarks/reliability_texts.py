@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support import text_outputs  # noqa: E402
 from support.browsing import CHROMIUM, chromium, opened_page  # noqa: E402
 from support.forking import Forker  # noqa: E402
+from support.survival import publish  # noqa: E402
 from support.text_payloads import MARKER, PAYLOADS, texts  # noqa: E402
 from support.text_runs import Checked, Written, checks, messages, page, run_commands  # noqa: E402
 
@@ -107,11 +108,7 @@ def main() -> None:
             done.append(each)
             if each.problems:
                 print(f"{each.kind}: {each.name}: {'; '.join(each.problems)}", flush=True)
-    out = given.out or (None if given.short else REPORT)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(table(done), encoding="utf-8")
-    print(table(done))
+    publish(table(done), given.out or (None if given.short else REPORT))
     sys.exit(any(each.problems for each in done))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,11 @@ def page(title: str, introduction: str, meanings: Mapping[str, str], done: Seque
     machine = f"{os.cpu_count()} cores with a load of {os.getloadavg()[1]:.0f}"
     lines += ["", f"{made_by} Here on {machine}.", *(["", "Not survived:", "", *lost] if lost else []), ""]
     return "\n".join(lines)
+
+
+def publish(text: str, out: Path | None) -> None:
+    """Show a page, and write it to a file if one is named."""
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    print(text)
