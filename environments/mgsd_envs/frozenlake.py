@@ -79,6 +79,7 @@ class FrozenLake(BoardTask[LakeState]):
         "off_grid": "a step off the grid",
         "hole": "a step into a hole",
     }
+    fatal: ClassVar[frozenset[str]] = frozenset({"hole"})
 
     def sample(
         self,

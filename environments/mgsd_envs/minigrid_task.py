@@ -102,6 +102,7 @@ class MiniGridTask(Task[RoomState]):
         "wrong_place": "drop away from where the mission wants it, where that ends it",
         "wrong_door": "the blue door opened before the red one, where that ends the mission",
     }
+    fatal: ClassVar[frozenset[str]] = frozenset({"lava", "wrong_object", "wrong_place", "wrong_door"})
 
     def __init_subclass__(cls) -> None:
         cls.fields = (*_FIELDS, Field("mission", "phrase", "mission", labels=cls.missions, given=True))

@@ -75,6 +75,8 @@ class Task(ABC, Generic[S]):
         actions: canonical action names.
         action_words: other names of actions in answers: words, such as ``{"pick": ("pick_up",)}``, or single letters.
         rules: every way in which an action can be illegal: its name, and one line for people.
+        fatal: the rules whose breaking ends an episode that is acted in step by step (:func:`mgsd_envs.acting.act`);
+            whatever breaks one of the others does nothing there.
         fields: the lines in which a state is told, in their order (:mod:`mgsd_envs.statements`).
         themes: looks that :meth:`atlas` knows; the first is the usual one, and is called ``classic``.
         minigrid: how MiniGrid shows its boards; None where it has no objects for them.
@@ -87,6 +89,7 @@ class Task(ABC, Generic[S]):
     actions: Plan
     action_words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     rules: ClassVar[Mapping[str, str]]
+    fatal: ClassVar[frozenset[str]] = frozenset()
     fields: ClassVar[tuple[Field, ...]]
     themes: tuple[str, ...] = ("classic",)
     minigrid: ClassVar[MiniGridForm | None] = None
