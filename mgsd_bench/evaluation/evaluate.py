@@ -179,7 +179,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     check_settings(job.backend, job.config)
     of_suite = episodes(job.suite)
     asked = _limited(job, of_suite)
-    prompts = load_prompts(job.prompts, asked, job.conditions)
+    prompts = load_prompts(job.prompts, asked, job.conditions, say_state=job.loop.say_state)
     to_ask = questions(asked, job.conditions, job.repeats)
     limits = step_limits(of_suite, job.loop.view) if job.acts else {}
     greedy = job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded")

@@ -127,7 +127,7 @@ def closed_loop(
             on_turn(turn)
         elif turn != past[number]:
             raise UserError(f"{TURNS}: turn {number} of {question.key} does not hold what its answer comes to; {_ANEW}")
-        dialogue.hear(response.text if settings.remember == "all" else answered(turn.actions))
+        dialogue.hear(response.text if settings.remember == "all" else answered(turn.actions, board.task))
         turns.append(turn)
         repeated[digest, tuple(turn.actions)] += 1
         stuck = loop.greedy and settings.stop_stuck and repeated[digest, tuple(turn.actions)] == MOST_REPEATED
@@ -158,6 +158,7 @@ class _Board:
     """An episode that is being acted in.
 
     Attributes:
+        task: its task.
         trail: the cursors so far, that of now last.
         steps: how many steps are spent: actions that were tried, and turns that could not be read.
         over: whether success or a fatal action has ended the episode.
@@ -166,10 +167,10 @@ class _Board:
     def __init__(self, question: Question, settings: LoopSettings, image_size: int | None) -> None:
         self._question, self._settings, self._size = question, settings, image_size
         self._episode = question.episode
-        self._task = get_task(self._episode.task)
-        self._name = self._task.key(self._episode.state)
+        self.task = get_task(self._episode.task)
+        self._name = self.task.key(self._episode.state)
         self._result = ""
-        self.trail: list[Cursor] = [self._task.start(self._episode.state)]
+        self.trail: list[Cursor] = [self.task.start(self._episode.state)]
         self.steps = 0
         self.over = False
 
@@ -177,7 +178,7 @@ class _Board:
         """What a turn shows: the result of the last answer, the state as text or picture, and the picture's content."""
         episode, condition, view = self._episode, self._question.condition, self._settings.view
         if condition == "act-symbolic":
-            told = tell(self._task, episode.state, self.trail, view)
+            told = tell(self.task, episode.state, self.trail, view)
             return "\n".join(filter(None, (self._result, told))), None, b""
         if condition == "act-blind" and self.steps:
             return self._result, None, b""
@@ -187,14 +188,14 @@ class _Board:
 
     def carry_out(self, response: Response, number: int, digest: str, most: int) -> TurnRecord:
         """Do what an answer says, up to ``most`` actions and to the first that is not done."""
-        task, state, chunk = self._task, self._episode.state, self._settings.chunk
+        task, state, chunk = self.task, self._episode.state, self._settings.chunk
         answer = parse_answer(response.text, task, whole=response.finish_reason != "length")
-        plan = answer.plan or ()
+        plan = (answer.plan or ())[:chunk]
         before, rule = self._digest(), None
         actions: list[str] = []
         effects: list[str] = []
         facts = answer.facts if self._settings.say_state else frozenset()
-        for action in plan[: most if chunk is None else min(most, chunk)]:
+        for action in plan[:most]:
             effect, cursor, rule = act(task, state, self.trail[-1], action)
             actions.append(action)
             effects.append(effect)
