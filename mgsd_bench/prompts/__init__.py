@@ -27,7 +27,7 @@ ONE_SHOT: frozenset[Condition] = frozenset({"visual", "symbolic", "perceive", "d
 CLOSED_LOOP: frozenset[Condition] = frozenset({"act", "act-symbolic", "act-stale", "act-blind"})
 WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "perceive", "direct", "act", "act-stale", "act-blind"})
 WITH_FACTS: frozenset[Condition] = frozenset({"visual", "perceive"})
-WITH_PLAN: frozenset[Condition] = frozenset({"visual", "symbolic", "direct"}) | CLOSED_LOOP
+WITH_PLAN: frozenset[Condition] = CLOSED_LOOP | {"visual", "symbolic", "direct"}
 
 
 @dataclass(frozen=True, slots=True)
