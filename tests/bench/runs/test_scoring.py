@@ -10,7 +10,7 @@ import pytest
 
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import Response
-from mgsd_bench.prompts import CONDITIONS, ONE_SHOT
+from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, score
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes
