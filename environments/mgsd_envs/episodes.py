@@ -140,12 +140,9 @@ class Episode:
         picture = task.draw(self.state, self.theme, size or self.pixels)
         if self.perturbation is None:
             return picture
-        from mgsd_envs.perturbations import perturb
-        from mgsd_envs.rendering import Pixels
+        from mgsd_envs.perturbations import perturbed
 
-        plain = picture.rgb()
-        pixels = perturb(plain, self.level, self.perturbation, self.severity, task.key(self.state))
-        return picture if pixels is plain else Pixels(pixels)
+        return perturbed(picture, self.level, self.perturbation, self.severity, task.key(self.state))
 
     def shown(self, size: int | None = None) -> NDArray[np.uint8]:
         """What a model is shown, uint8 (size, size, 3): the original picture if there is one, else ours.

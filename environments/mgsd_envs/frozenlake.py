@@ -6,7 +6,7 @@ a hole or off the grid is illegal; reaching the goal ends the episode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -72,6 +72,7 @@ class FrozenLake(BoardTask[LakeState]):
     actions: Plan = tuple(MOVES)
     themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
+    landmarks: ClassVar[tuple[str, ...]] = ("goal",)
     minigrid = MiniGridForm(
         "avoid the lava and get to the green goal square", {"hole": ("lava", "red"), "goal": ("goal", "green")}
     )
@@ -80,6 +81,7 @@ class FrozenLake(BoardTask[LakeState]):
         "off_grid": "a step off the grid",
         "hole": "a step into a hole",
     }
+    fatal: ClassVar[frozenset[str]] = frozenset({"hole"})
 
     def sample(
         self,
@@ -170,6 +172,17 @@ class FrozenLake(BoardTask[LakeState]):
     def state_at(self, state: LakeState, cursor: Cursor) -> LakeState:
         """The player at the cursor."""
         return replace(state, player=(cursor[0], cursor[1]))
+
+    def optimistic(self, state: LakeState, cursor: Cursor, seen: frozenset[Cell], known: Collection[str]) -> LakeState:
+        """Ice where nothing was seen; a goal that was not seen lies in the nearest cell that was not."""
+        n = state.size
+        holes = state.holes if "hole" in known else state.holes & seen
+        goal = state.goal
+        if goal not in seen and "goal" not in known:
+            everything = (1 << n * n) - 1
+            free, hidden = everything & ~grid.bit_set(n, holes), everything & ~grid.bit_set(n, seen)
+            goal = grid.nearest(n, free, (cursor[0], cursor[1]), hidden)
+        return LakeState(n, state.player, goal, holes)
 
     def transform(self, state: LakeState, symmetry: Symmetry) -> LakeState:
         """The lake in a mirror, or turned."""

@@ -61,6 +61,26 @@ def bfs_layers(graph: Graph, start: int, goal: int = 0) -> list[int]:
     return layers
 
 
+def nearest(size: int, free: int, start: Cell, targets: int) -> Cell:
+    """The cell of ``targets`` that the fewest moves over ``free`` cells lead to, the first such in reading order.
+
+    Where none can be reached it is the first of them all.
+
+    Args:
+        size: cells a side.
+        free: the set of cells that may be entered.
+        start: where to begin; it need not be free.
+        targets: a set of cells, not empty.
+    """
+    return nearest_of(Graph(walks(size, free | bit(size, start))), size, start, targets)
+
+
+def nearest_of(graph: Graph, size: int, start: Cell, targets: int) -> Cell:
+    """:func:`nearest`, over the transitions of a graph."""
+    reached = bfs_layers(graph, bit(size, start), targets)[-1] & targets or targets
+    return divmod((reached & -reached).bit_length() - 1, size)
+
+
 def shortest_layers(graph: Graph, start: int, goal: int) -> list[int] | None:
     """The nodes on shortest plans: item k holds those that k actions lead to; None where the goal is out of reach."""
     layers = bfs_layers(graph, start, goal)

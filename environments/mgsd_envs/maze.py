@@ -6,7 +6,7 @@ or the border is illegal; reaching the goal ends the episode. Every maze has exa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import combinations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mgsd_envs import grid, statements
 from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
-from mgsd_envs.maze_carving import OPPOSITE, carve, is_search_tree, join
+from mgsd_envs.maze_carving import OPPOSITE, carve, is_search_tree, join, with_openings
 from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
 from mgsd_envs.sprites import FLAGS, STYLES, sprite_atlas
 from mgsd_envs.statements import Field
@@ -82,6 +82,7 @@ class Maze(BoardTask[MazeState]):
     actions: Plan = tuple(MOVES)
     themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
+    landmarks: ClassVar[tuple[str, ...]] = ("goal",)
     minigrid = MiniGridForm("get to the green goal square", {"goal": ("goal", "green")})
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
@@ -175,6 +176,16 @@ class Maze(BoardTask[MazeState]):
     def state_at(self, state: MazeState, cursor: Cursor) -> MazeState:
         """The player at the cursor."""
         return replace(state, player=(cursor[0], cursor[1]))
+
+    def optimistic(self, state: MazeState, cursor: Cursor, seen: frozenset[Cell], known: Collection[str]) -> MazeState:
+        """Open where neither cell was seen; a goal that was not seen lies in the nearest cell that was not."""
+        n = state.size
+        hidden = (1 << n * n) - 1 & ~grid.bit_set(n, seen)
+        sides = with_openings(state.sides, n, hidden)
+        goal = state.goal
+        if goal not in seen and "goal" not in known:
+            goal = grid.nearest_of(_walks(n, sides), n, (cursor[0], cursor[1]), hidden)
+        return MazeState(n, state.player, goal, sides)
 
     def transform(self, state: MazeState, symmetry: Symmetry) -> MazeState:
         """The maze in a mirror, or turned."""

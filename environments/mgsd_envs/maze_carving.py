@@ -59,6 +59,21 @@ def join(size: int, passages: Iterable[tuple[int, int]]) -> bytes:
     return bytes(sides)
 
 
+def with_openings(sides: bytes, size: int, hidden: int) -> bytes:
+    """A maze with an opening between every two neighbours of a set of cells; whatever else opens to them stays.
+
+    What a hidden cell's own byte says is not looked at.
+    """
+    opened = bytearray(sides)
+    around = _neighbours(size)
+    for cell in grid.bits(hidden):
+        opened[cell] = 0
+        for other, way, back in around[cell]:
+            if hidden >> other & 1 or sides[other] & back:
+                opened[cell] |= way
+    return bytes(opened)
+
+
 def is_search_tree(cells: int, tree: Iterable[tuple[int, int]], rest: Iterable[tuple[int, int]]) -> bool:
     """Whether depth-first search from some cell can carve the tree: no edge left out may join two branches."""
     around: list[list[int]] = [[] for _ in range(cells)]

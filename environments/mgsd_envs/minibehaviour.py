@@ -10,28 +10,33 @@ This is a simplification of Mini-BEHAVIOR's InstallingAPrinter (no turning, no t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgsd_envs import grid, statements
 from mgsd_envs.boards import BoardTask
 from mgsd_envs.grid import LETTERS, MOVES, Graph
-from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
-from mgsd_envs.sprites import STYLES, sprite_atlas
+from mgsd_envs.minibehaviour_tiles import (
+    AGENT_TILE,
+    CARRIER_TILE,
+    FLOOR_TILE,
+    INSTALLED_TILE,
+    PRINTER_TILE,
+    TABLE_TILE,
+    tiles,
+)
+from mgsd_envs.rendering import Atlas, check_look
+from mgsd_envs.sprites import STYLES
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal, MiniGridForm
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
 FETCHING, CARRYING, DONE = range(3)
-BLACK, GRID, TABLE, RED, WHITE = range(5)
-FLOOR_TILE, TABLE_TILE, AGENT_TILE, PRINTER_TILE, CARRIER_TILE, INSTALLED_TILE = range(6)
-_PARTS: tuple[tuple[str, ...], ...] = ((), ("table",), ("player",), ("printer",), ("carrier",), ("table", "installed"))
 TABLE_ROWS, TABLE_COLUMNS = 2, 3
 _FIELDS = (
     statements.SIZE,
@@ -81,6 +86,7 @@ class MiniBehaviour(BoardTask[OfficeState]):
     action_words: ClassVar[dict[str, tuple[str, ...]]] = {"pick": ("pick_up",)}
     themes = ("classic", "plain", *STYLES)
     fields = _FIELDS
+    landmarks: ClassVar[tuple[str, ...]] = ("printer",)
     minigrid = MiniGridForm(
         "put the blue box near the yellow wall", {"table": ("wall", "yellow"), "printer": ("box", "blue")}
     )
@@ -215,10 +221,24 @@ class MiniBehaviour(BoardTask[OfficeState]):
             return replace(state, agent=agent, printer=min(state.table, key=lambda c: (grid.manhattan(agent, c), c)))
         return replace(state, agent=agent)
 
-    def resume(self, state: OfficeState) -> Cursor:
-        """The agent's cell; carrying where the printer is in it, done where the printer is on the table."""
-        phase = CARRYING if state.printer == state.agent else DONE if state.printer in state.table else FETCHING
-        return (*state.agent, phase)
+    def optimistic(
+        self, state: OfficeState, cursor: Cursor, seen: frozenset[Cell], known: Collection[str]
+    ) -> OfficeState:
+        """Floor where nothing was seen; printer, and table if none of it was seen, in the nearest cell not seen.
+
+        That is nearest to the agent; for the table, while the printer is still to be fetched, nearest to the printer.
+        """
+        n, here = state.size, (cursor[0], cursor[1])
+        table = state.table if "table" in known else state.table & seen
+        hidden = (1 << n * n) - 1 & ~grid.bit_set(n, seen)
+        floor = (1 << n * n) - 1 & ~grid.bit_set(n, table)
+        printer = state.printer
+        if printer not in seen and "printer" not in known:
+            printer = here if cursor[2] != FETCHING else grid.nearest(n, floor, here, hidden)
+        if not table:
+            origin = printer if cursor[2] == FETCHING else here
+            table = frozenset([grid.nearest(n, floor, origin, hidden & ~grid.bit(n, printer))])
+        return OfficeState(n, state.agent, printer, table)
 
     def transform(self, state: OfficeState, symmetry: Symmetry) -> OfficeState:
         """The room in a mirror, or turned: nobody faces anywhere in it, and ``pick`` and ``drop`` reach all four sides.
@@ -281,7 +301,7 @@ class MiniBehaviour(BoardTask[OfficeState]):
         A printer in the agent's cell is being carried: it is drawn small above the triangle.
         """
         check_look(self.name, theme, self.themes, level, size)
-        return _atlas(theme, level, size)
+        return tiles(theme, level, size)
 
     def to_json(self, state: OfficeState) -> dict[str, Any]:
         """Size, agent, printer and the sorted table cells."""
@@ -354,51 +374,3 @@ def _pickups(state: OfficeState) -> list[Cell]:
     """Where the printer can be picked up; where it is boxed in, the table's cells beside it."""
     n = state.size
     return _beside(state, [state.printer]) or grid.cells_of(n, grid.neighbours(n, grid.bit(n, state.printer)))
-
-
-@lru_cache(maxsize=64)
-def _atlas(theme: str, level: int, size: int) -> Atlas:
-    if theme in STYLES:
-        return sprite_atlas(theme, level, size, lambda tile_id: (None, _PARTS[tile_id]))
-    classic: tuple[Colour, ...] = (
-        (0, 0, 0),
-        (60, 60, 60),
-        (181, 143, 96),
-        (255, 24, 16),
-        (255, 255, 255),
-    )
-    plain: tuple[Colour, ...] = (
-        (240, 236, 226),
-        (200, 194, 180),
-        (60, 70, 85),
-        (40, 90, 200),
-        (210, 50, 40),
-    )
-    return Atlas(classic if theme == "classic" else plain, level, size, partial(_tile, level, size))
-
-
-def _tile(level: int, size: int, tile_id: int, row: int, column: int) -> NDArray[np.uint8]:
-    pen = Pen(level, size, row, column)
-    cell = size / level
-    x, y = column * cell, row * cell
-    if tile_id in (TABLE_TILE, INSTALLED_TILE):
-        pen.rectangle(x + 1, y + 1, (column + 1) * cell - 1, (row + 1) * cell - 1, colour=TABLE)
-    if tile_id in (AGENT_TILE, CARRIER_TILE):
-        base, top, bottom = x + 0.22 * cell, y + 0.20 * cell, y + 0.80 * cell
-        pen.polygon(base, top, x + 0.78 * cell, y + 0.50 * cell, base, bottom, colour=RED)
-    if tile_id in (PRINTER_TILE, INSTALLED_TILE):
-        _printer(pen, x, y, cell)
-    elif tile_id == CARRIER_TILE:
-        _printer(pen, x + 0.45 * cell, y - 0.05 * cell, 0.6 * cell)
-    pen.line(x, y + cell, x, y, x + cell, y, colour=GRID)
-    return pen.tile()
-
-
-def _printer(pen: Pen, x: float, y: float, cell: float) -> None:
-    """Paper above and below a body 0.58 x 0.52 of the cell, with a slot in it."""
-    pen.rectangle(x + 0.32 * cell, y + 0.24 * cell, x + 0.67 * cell, y + 0.40 * cell, colour=WHITE)
-    body = (x + 0.22 * cell, y + 0.40 * cell, x + 0.80 * cell, y + 0.62 * cell)
-    pen.rectangle(*body, colour=WHITE, radius=0.05 * cell)
-    pen.rectangle(x + 0.32 * cell, y + 0.60 * cell, x + 0.69 * cell, y + 0.76 * cell, colour=WHITE)
-    pen.disc(x + 0.33 * cell, y + 0.46 * cell, 0.05 * cell, colour=BLACK)
-    pen.rectangle(x + 0.34 * cell, y + 0.49 * cell, x + 0.71 * cell, y + 0.54 * cell, colour=BLACK)

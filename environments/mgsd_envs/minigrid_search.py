@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
+from mgsd_envs.errors import SearchError
 from mgsd_envs.minigrid_world import (
     ACTIONS,
     CARRIED,
@@ -47,7 +48,43 @@ def shortest_plans(state: RoomState) -> ShortestPlans | None:
     Raises:
         SearchError: there are more than :data:`MOST_NODES` situations to look at.
     """
+    return _plans(world(state), world(state).start)
+
+
+def to_go(state: RoomState, cursor: Cursor) -> int | None:
+    """Fewest actions from a cursor of a state to success; None where success is out of reach.
+
+    Raises:
+        SearchError: there are more than :data:`MOST_NODES` situations to look at.
+    """
+    distance = _to_go(state, cursor)
+    if distance is None:
+        return None
+    if distance < 0:
+        raise SearchError(f"no plan among {MOST_NODES:,} situations; the state is too large to be searched")
+    return distance
+
+
+@lru_cache(maxsize=65_536)
+def _to_go(state: RoomState, cursor: Cursor) -> int | None:
+    """As :func:`to_go`, but -1 where the state is too large, so that this too is found out once."""
     here = world(state)
+    if here.solved(cursor):
+        return 0
+    try:
+        plans = shortest_plans(state)
+        if plans is None:
+            return None
+        for made, layer in enumerate(plans.layers):
+            if cursor in layer:
+                return len(plans.layers) - made
+        plans = _plans(here, cursor)
+    except SearchError:
+        return -1
+    return None if plans is None else len(plans.layers)
+
+
+def _plans(here: World, start: Cursor) -> ShortestPlans | None:
     bound = _Bound(here)
 
     def moves(cursor: Any) -> Iterator[tuple[str, Cursor]]:
@@ -62,7 +99,7 @@ def shortest_plans(state: RoomState) -> ShortestPlans | None:
     def solved(cursor: Any) -> bool:
         return here.solved(cursor)
 
-    return search(here.start, moves, solved, MOST_NODES, bound)
+    return search(start, moves, solved, MOST_NODES, bound)
 
 
 class _Bound:

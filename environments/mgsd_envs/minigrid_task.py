@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mgsd_envs import statements
 from mgsd_envs.errors import SearchError, TaskError
 from mgsd_envs.grid import check_level
-from mgsd_envs.minigrid_search import shortest_plans
+from mgsd_envs.minigrid_search import shortest_plans, to_go
 from mgsd_envs.minigrid_world import (
     ACTIONS,
     COLOURS,
@@ -103,6 +103,7 @@ class MiniGridTask(Task[RoomState]):
         "wrong_place": "drop away from where the mission wants it, where that ends it",
         "wrong_door": "the blue door opened before the red one, where that ends the mission",
     }
+    fatal: ClassVar[frozenset[str]] = frozenset({"lava", "wrong_object", "wrong_place", "wrong_door"})
 
     def __init_subclass__(cls) -> None:
         cls.fields = (*_FIELDS, Field("mission", "phrase", "mission", labels=cls.missions, given=True))
@@ -154,6 +155,10 @@ class MiniGridTask(Task[RoomState]):
     def shortest_plans(self, state: RoomState) -> ShortestPlans | None:
         """All shortest plans, by a search that knows how far it is at least."""
         return shortest_plans(state)
+
+    def to_go(self, state: RoomState, cursor: Cursor) -> int | None:
+        """Fewest actions to success, by the same search."""
+        return to_go(state, cursor)
 
     def straight(self, state: RoomState) -> Plan:
         """The walk of one who sees no obstacles to what the mission is about, and what is to be done there.

@@ -24,6 +24,7 @@ from PIL import Image, ImageFilter
 from mgsd_envs import perturbed_boards as boards
 from mgsd_envs import perturbed_overlays as overlays
 from mgsd_envs.perturbed_overlays import clipped
+from mgsd_envs.rendering import Picture, Pixels
 from mgsd_envs.symmetry import TURNED
 
 Array = NDArray[np.uint8]
@@ -67,6 +68,13 @@ def perturb(pixels: Array, level: int, name: str, severity: int, key: str) -> Ar
     check_perturbation(name, severity)
     axis = PERTURBATIONS[name]
     return axis.change(pixels, level, axis.values[severity - 1], stream(key, name, severity))
+
+
+def perturbed(picture: Picture | Pixels, level: int, name: str, severity: int, key: str) -> Picture | Pixels:
+    """A picture after a perturbation; the picture itself where that changes nothing. See :func:`perturb`."""
+    before = picture.rgb()
+    after = perturb(before, level, name, severity, key)
+    return picture if after is before else Pixels(after)
 
 
 def stream(key: str, name: str, severity: int) -> np.random.Generator:

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import permutations
 from random import Random
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgsd_envs import grid, sokoban_search, sokoban_tables, statements
 from mgsd_envs.grid import MOVES
-from mgsd_envs.rendering import Atlas, Colour, Pen, check_look
+from mgsd_envs.rendering import Atlas, check_look
 from mgsd_envs.search import ShortestPlans
 from mgsd_envs.sokoban_search import Room, room_of
+from mgsd_envs.sokoban_tiles import BOX, GOAL, PLAYER, WALL, tiles
 from mgsd_envs.statements import Field
 from mgsd_envs.symmetry import Symmetry, least_symmetries, moved_cells
 from mgsd_envs.task import Illegal, Task
 from mgsd_envs.types import Cell, Cursor, Fact, Plan
 
-WALL, GOAL, BOX, PLAYER = 1, 2, 4, 8
 _FIELDS = (
     statements.SIZE,
     Field("player", "cell", "player", question="Which cell is the player on?"),
@@ -129,6 +128,18 @@ class Sokoban(Task[SokobanState]):
         """
         room = self._situation(state)[0]
         return not sokoban_search.solvable(room, grid.bit(state.size, (cursor[0], cursor[1])), cursor[2])
+
+    def to_go(self, state: SokobanState, cursor: Cursor) -> int | None:
+        """Fewest moves to success; None in a dead end. Looked up in the room's table, searched for where it has none.
+
+        Raises:
+            SearchError: the state is too large to be searched.
+        """
+        room, boxes = _room(state.size, state.walls, state.goals), cursor[2]
+        table = sokoban_tables.whole(room, boxes.bit_count())
+        if table is None:
+            return sokoban_search.to_go(room, grid.bit(state.size, (cursor[0], cursor[1])), boxes)
+        return table.to_go(cursor[0] * state.size + cursor[1], boxes)
 
     def straight(self, state: SokobanState) -> Plan:
         """Each box to its goal by vertical pushes, then horizontal ones, by one who sees no walls inside.
@@ -253,7 +264,7 @@ class Sokoban(Task[SokobanState]):
         What shares a cell is told by its shape: a crate on a goal has the ring on it, a player stands within it.
         """
         check_look(self.name, theme, self.themes, level, size)
-        return _atlas(theme, level, size)
+        return tiles(theme, level, size)
 
     def key(self, state: SokobanState) -> str:
         """``sokoban:n:player:goals:boxes:walls``, the player's cell a number, the others hexadecimal bit sets."""
@@ -342,59 +353,3 @@ def _walk(room: Room, cursor: Cursor, target: Cell) -> Plan | None:
             return plan
     found = grid.shortest(grid.Graph(grid.walks(n, free)), grid.bit(n, (cursor[0], cursor[1])), goal)
     return found and found[0]
-
-
-@lru_cache(maxsize=64)
-def _atlas(theme: str, level: int, size: int) -> Atlas:
-    # floor, line, wall, mortar, goal, crate, planks, player, face
-    classic: tuple[Colour, ...] = (
-        (222, 214, 196), (205, 196, 176), (140, 62, 48), (92, 38, 30), (28, 120, 88),
-        (214, 150, 62), (110, 66, 18), (36, 78, 170), (255, 236, 214),
-    )  # fmt: skip
-    plain: tuple[Colour, ...] = (
-        (248, 246, 240), (214, 210, 200), (60, 70, 85), (60, 70, 85), (40, 150, 70),
-        (170, 178, 190), (60, 70, 85), (210, 50, 40), (210, 50, 40),
-    )  # fmt: skip
-    return Atlas(classic if theme == "classic" else plain, level, size, partial(_tile, level, size))
-
-
-FLOOR_COLOUR, LINE, BRICK, MORTAR, RING, CRATE, PLANK, FIGURE, FACE = range(9)
-
-
-def _tile(level: int, size: int, tile_id: int, row: int, column: int) -> NDArray[np.uint8]:
-    pen = Pen(level, size, row, column)
-    cell = size / level
-    x, y = column * cell, row * cell
-
-    def box(left: float, top: float, right: float, bottom: float, colour: int) -> None:
-        pen.rectangle(x + left * cell, y + top * cell, x + right * cell, y + bottom * cell, colour=colour)
-
-    def ring(radius: float, colour: int, hole: int) -> None:
-        pen.disc(x + cell / 2, y + cell / 2, radius * cell, colour=colour)
-        if cell >= 8:
-            pen.disc(x + cell / 2, y + cell / 2, 0.7 * radius * cell, colour=hole)
-
-    pen.line(x, y + cell, x, y, x + cell, y, colour=LINE)
-    if tile_id & WALL:
-        box(0, 0, 1, 1, MORTAR)
-        for top, joint in ((0.04, 0.5), (0.36, 0.25), (0.68, 0.5)):
-            box(0.03, top, joint - 0.03, top + 0.26, BRICK)
-            box(joint + 0.03, top, 0.97, top + 0.26, BRICK)
-    if tile_id & GOAL:
-        ring(0.4, RING, FLOOR_COLOUR)
-    if tile_id & BOX:
-        box(0.14, 0.14, 0.86, 0.86, PLANK)
-        box(0.2, 0.2, 0.8, 0.8, CRATE)
-        if tile_id & GOAL:
-            ring(0.26, RING, CRATE)
-        else:
-            width = max(1, int(cell / 14))
-            pen.line(x + 0.2 * cell, y + 0.2 * cell, x + 0.8 * cell, y + 0.8 * cell, colour=PLANK, width=width)
-            pen.line(x + 0.8 * cell, y + 0.2 * cell, x + 0.2 * cell, y + 0.8 * cell, colour=PLANK, width=width)
-    if tile_id & PLAYER:
-        pen.polygon(
-            *(x + 0.5 * cell, y + 0.3 * cell, x + 0.74 * cell, y + 0.78 * cell, x + 0.26 * cell, y + 0.78 * cell),
-            colour=FIGURE,
-        )
-        pen.disc(x + 0.5 * cell, y + 0.32 * cell, 0.12 * cell, colour=FACE)
-    return pen.tile()

@@ -195,6 +195,17 @@ def shortest_plans(room: Room, player: int, boxes: int, most: int = MOST_SWEEPS)
     return ShortestPlans(_cursor(room.size, player, boxes), tuple(sorted_moves))
 
 
+@lru_cache(maxsize=65_536)
+def to_go(room: Room, player: int, boxes: int) -> int | None:
+    """Moves from a situation to success, in a room that has no table; None where none help.
+
+    Raises:
+        SearchError: the state is too large to be searched.
+    """
+    layers = _search(room, player, boxes, MOST_SWEEPS)
+    return None if layers is None else len(layers) - 1
+
+
 def _search(room: Room, player: int, boxes: int, most: int) -> list[Layer] | None:
     """By moves made, every situation that takes no fewer and may lie on a shortest plan; the last holds solved ones."""
     bounds: dict[int, int | None] = {boxes: room.bound(boxes)}

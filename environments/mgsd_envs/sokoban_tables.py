@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from itertools import accumulate, combinations
+from math import comb
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -30,6 +31,9 @@ DEAD = 255
 
 MOST_BYTES = 128 * 2**20
 """What the tables that are kept may take together; those that were used last are kept."""
+
+MOST_SETS = 150_000
+"""How many sets of boxes a room's table may have: as four boxes on 44 cells; about a second."""
 
 _WALLS = 0.05, 0.35  # least and largest share of walls inside
 _SALT = "mgsd-sokoban-v1"
@@ -78,6 +82,15 @@ class Table:
     def _added(self) -> list[list[int]]:
         terms: list[list[int]] = (_terms(len(self.cells), self.boxes.shape[1]) * len(self.cells)).tolist()
         return terms
+
+    def to_go(self, player: int, boxes: int) -> int | None:
+        """Moves from a situation, given as a cell and a set of cells, to success; None where none help."""
+        position = self._position
+        row = 0
+        for added, box in zip(self._added, grid.bits(boxes), strict=True):
+            row += added[position[box]]
+        distance = self._flat[row + position[player]]
+        return None if distance == DEAD else distance
 
     def plans(self, player: int, boxes: int) -> ShortestPlans | None:
         """All shortest plans of a situation, given as sets of cells; nodes are cursors (row, column, boxes)."""
@@ -228,7 +241,8 @@ def _terms(floor: int, count: int) -> NDArray[np.int64]:
     return terms
 
 
-_kept: OrderedDict[tuple[int, int], Table] = OrderedDict()
+_kept: OrderedDict[tuple[int, ...], Table] = OrderedDict()
+_too_far: set[tuple[int, ...]] = set()
 _by_room: WeakValueDictionary[tuple[int, int, int, int], Table] = WeakValueDictionary()
 
 
@@ -238,9 +252,12 @@ def pooled(level: int, number: int) -> Table:
     if key in _kept:
         _kept.move_to_end(key)
         return _kept[key]
-    table = next(_good_rooms(level, number))
+    return _keep(key, next(_good_rooms(level, number)))
+
+
+def _keep(key: tuple[int, ...], table: Table) -> Table:
     _kept[key] = table
-    _by_room[level, table.room.floor, table.room.goals, table.boxes.shape[1]] = table
+    _by_room[table.room.size, table.room.floor, table.room.goals, table.boxes.shape[1]] = table
     while len(_kept) > 1 and sum(kept.distance.nbytes + kept.order.nbytes for kept in _kept.values()) > MOST_BYTES:
         _kept.popitem(last=False)
     return table
@@ -249,6 +266,22 @@ def pooled(level: int, number: int) -> Table:
 def at_hand(size: int, floor: int, goals: int, count: int) -> Table | None:
     """The table of a room with ``count`` boxes, if there is one by now."""
     return _by_room.get((size, floor, goals, count))
+
+
+def whole(room: Room, count: int) -> Table | None:
+    """The table of a room with ``count`` boxes, made if it is not at hand, and kept while there is space.
+
+    None where it would be too large, or has a distance that one byte does not hold, or other than ``count`` goals.
+    """
+    key = room.size, room.floor, room.goals, count
+    if (table := _by_room.get(key)) is not None:
+        return table
+    if key in _too_far or room.goals.bit_count() != count or comb(room.floor.bit_count(), count) > MOST_SETS:
+        return None
+    if (table := make_table(room, count)) is None:
+        _too_far.add(key)
+        return None
+    return _keep(key, table)
 
 
 def _good_rooms(level: int, number: int) -> Iterator[Table]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from mgsd_envs.distances import kept_distances
 from mgsd_envs.grid import MAX_LEVEL, check_level
 from mgsd_envs.search import ShortestPlans, search
 from mgsd_envs.statements import Field, asked, facts_from_json, facts_to_json, read_facts, write_facts
@@ -75,6 +76,8 @@ class Task(ABC, Generic[S]):
         actions: canonical action names.
         action_words: other names of actions in answers: words, such as ``{"pick": ("pick_up",)}``, or single letters.
         rules: every way in which an action can be illegal: its name, and one line for people.
+        fatal: the rules whose breaking ends an episode that is acted in step by step (:func:`mgsd_envs.acting.act`);
+            whatever breaks one of the others does nothing there.
         fields: the lines in which a state is told, in their order (:mod:`mgsd_envs.statements`).
         themes: looks that :meth:`atlas` knows; the first is the usual one, and is called ``classic``.
         minigrid: how MiniGrid shows its boards; None where it has no objects for them.
@@ -218,8 +221,24 @@ class Task(ABC, Generic[S]):
         return shortest and shortest[0]
 
     def to_go(self, state: S, cursor: Cursor) -> int | None:
-        """The fewest actions from a cursor to success; None where it is out of reach."""
-        return _distances(self, state).get(cursor)
+        """Fewest actions from a cursor to success; None where success is out of reach.
+
+        A state's distances are found at once, by going
+        through everything that can be done in it, and kept.
+
+        Raises:
+            mgsd_envs.errors.SearchError: the state is too large to be searched.
+        """
+
+        def after(cursor: Cursor) -> Iterator[Cursor]:
+            for action in self.actions:
+                if not isinstance(result := self.step(state, cursor, action), Illegal):
+                    yield result
+
+        known = kept_distances(self, state, self.start(state), after)
+        if cursor not in known:
+            known = kept_distances(self, state, cursor, after)
+        return known[cursor]
 
     def straight(self, state: S) -> Plan:
         """The plan of one who sees no obstacles; empty where the task knows no such plan."""
