@@ -76,7 +76,6 @@ class FrozenLake(BoardTask[LakeState]):
     minigrid = MiniGridForm(
         "avoid the lava and get to the green goal square", {"hole": ("lava", "red"), "goal": ("goal", "green")}
     )
-    fatal = frozenset({"hole"})
     rules: ClassVar[dict[str, str]] = {
         "off_grid": "a step off the grid",
         "hole": "a step into a hole",

@@ -87,7 +87,6 @@ class MiniGridTask(Task[RoomState]):
         "drop": ("d", "put_down"),
         "toggle": ("t", "open", "unlock"),
     }
-    fatal = frozenset({"lava"})
     rules: ClassVar[dict[str, str]] = {
         "wall": "a step into a wall",
         "closed_door": "a step into a door that is closed or locked",

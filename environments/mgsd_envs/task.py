@@ -394,31 +394,3 @@ def _thirds(task: Task[Any], level: int) -> tuple[range, range, range]:
     ends = [end if i < last else _NO_LENGTH for i, end in enumerate(upper)]
     easy, medium, hard = (range(start + 1, end + 1) for start, end in zip([0, *ends], ends, strict=False))
     return easy, medium, hard
-
-
-@lru_cache(maxsize=256)
-def _distances(task: Task[Any], state: Any) -> dict[Cursor, int]:
-    before: dict[Cursor, list[Cursor]] = {task.start(state): []}
-    front = [task.start(state)]
-    while front:
-        onward = []
-        for cursor in front:
-            if task.solved(state, cursor):
-                continue
-            for action in task.actions:
-                if not isinstance(result := task.step(state, cursor, action), Illegal):
-                    if result not in before:
-                        onward.append(result)
-                    before.setdefault(result, []).append(cursor)
-        front = onward
-    found = {cursor: 0 for cursor in before if task.solved(state, cursor)}
-    front = list(found)
-    while front:
-        onward = []
-        for cursor in front:
-            for earlier in before[cursor]:
-                if earlier not in found:
-                    found[earlier] = found[cursor] + 1
-                    onward.append(earlier)
-        front = onward
-    return found
