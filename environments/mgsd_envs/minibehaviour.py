@@ -240,6 +240,11 @@ class MiniBehaviour(BoardTask[OfficeState]):
             table = frozenset([grid.nearest(n, floor, origin, hidden & ~grid.bit(n, printer))])
         return OfficeState(n, state.agent, printer, table)
 
+    def resume(self, state: OfficeState) -> Cursor:
+        """The agent's cell; carrying where the printer is in it, done where the printer is on the table."""
+        phase = CARRYING if state.printer == state.agent else DONE if state.printer in state.table else FETCHING
+        return (*state.agent, phase)
+
     def transform(self, state: OfficeState, symmetry: Symmetry) -> OfficeState:
         """The room in a mirror, or turned: nobody faces anywhere in it, and ``pick`` and ``drop`` reach all four sides.
 

@@ -159,6 +159,13 @@ class Task(ABC, Generic[S]):
             ValueError: unknown theme, or fewer than 4 pixels a cell.
         """
 
+    def resume(self, state: S) -> Cursor:
+        """The cursor at which a state goes on that may be one in the middle, of :meth:`state_at` or believed in.
+
+        By default its start, for tasks whose states tell all of what has been done so far.
+        """
+        return self.start(state)
+
     def place(self, state: S, cursor: Cursor) -> Cell:
         """The cell of whoever acts, for plans that are drawn or told step by step: the first two numbers of a cursor.
 

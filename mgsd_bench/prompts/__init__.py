@@ -21,11 +21,13 @@ from mgsd_envs.files import read_text
 if TYPE_CHECKING:
     from mgsd_envs import Episode
 
-Condition = Literal["visual", "symbolic", "perceive", "direct"]
+Condition = Literal["visual", "symbolic", "perceive", "direct", "act", "act-symbolic", "act-stale", "act-blind"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "perceive", "direct"})
+ONE_SHOT: frozenset[Condition] = frozenset({"visual", "symbolic", "perceive", "direct"})
+CLOSED_LOOP: frozenset[Condition] = frozenset({"act", "act-symbolic", "act-stale", "act-blind"})
+WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "perceive", "direct", "act", "act-stale", "act-blind"})
 WITH_FACTS: frozenset[Condition] = frozenset({"visual", "perceive"})
-WITH_PLAN: frozenset[Condition] = frozenset({"visual", "symbolic", "direct"})
+WITH_PLAN: frozenset[Condition] = CLOSED_LOOP | {"visual", "symbolic", "direct"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from mgsd_bench.backends import request_key
 from mgsd_bench.prompts import WITH_PLAN
+from mgsd_bench.runs.loop_score import LoopScore
 from mgsd_envs import Fact
 
 
@@ -42,6 +43,10 @@ class Sample:
         seconds: time that the answer took, if known.
         dead_end: number, from 1, of the action after which a failed plan could not be saved any more; None where there
             is none. Left out of the line then.
+        loop: what was counted in an episode that was acted in step by step; None, and left out of the line, of answers
+            given at once. Of such an episode ``text`` and ``finish_reason`` are those of the last turn,
+            ``prompt_digest`` that of the first one, ``plan`` holds all actions tried and ``steps`` counts those done;
+            tokens and seconds are those of all turns together.
     """
 
     episode: str
@@ -67,6 +72,7 @@ class Sample:
     error: str | None
     seconds: float | None
     dead_end: int | None = None
+    loop: LoopScore | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -93,6 +99,8 @@ class Sample:
             raise ValueError("plan holds something else than names of actions")
         if not all(map(is_fact, row["facts"])):
             raise ValueError("facts holds something else than facts")
+        if values[-1] is not None:
+            values[-1] = LoopScore.from_row(values[-1])
         return cls(*values)
 
     @property
@@ -108,13 +116,15 @@ class Sample:
     def to_line(self) -> bytes:
         """The sample as a line of ``samples.jsonl``, with a checksum as its last field."""
         row = {name: value for name, value in asdict(self).items() if value is not None or name not in _OPTIONAL}
+        if self.loop is not None:
+            row["loop"] = self.loop.to_row()
         return sealed(json.dumps(row, separators=(",", ":")).encode())
 
 
 FIELDS = tuple(field.name for field in fields(Sample))
 """Names of the fields of a sample, as in its line."""
 
-_OPTIONAL = ("dead_end",)
+_OPTIONAL = ("dead_end", "loop")
 """Fields that a line need not have."""
 _WRITTEN = FIELDS[: -len(_OPTIONAL)]
 
@@ -127,6 +137,7 @@ _TAKEN: dict[str, set[type]] = {
     "float | None": {float, int, NoneType},
     "list[str] | None": {list, NoneType},
     "list[list[str | int]]": {list},
+    "LoopScore | None": {dict, NoneType},
 }
 _TYPES = tuple(_TAKEN[str(field.type)] for field in fields(Sample))
 _NUMBERS = tuple(field.name for field in fields(Sample) if str(field.type).startswith("int"))

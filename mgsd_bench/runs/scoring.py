@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mgsd_bench.answers.reader import Form, parse_answer
-from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition
+from mgsd_bench.prompts import CLOSED_LOOP, WITH_FACTS, WITH_PLAN, Condition
 from mgsd_envs import Episode, Fact, Plan, dead_end, get_task, rollout
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ Raise it whenever the same text can get another outcome, plan or facts: by a cha
 
 
 class Outcome(StrEnum):
-    """What became of one question; a closed set. Every question asked is in every denominator."""
+    """What became of one question; a closed set. Every question asked is in every denominator.
+
+    A closed loop ends as ``solved``, ``fatal`` (an action that ends the episode), ``stuck`` (the same question answered
+    alike three times), ``out_of_steps``, ``no_answer`` or ``truncated`` (three unreadable answers in a row), ``error``.
+    """
 
     SOLVED = "solved"
     WRONG = "wrong"
@@ -31,6 +35,36 @@ class Outcome(StrEnum):
     NO_ANSWER = "no_answer"
     TRUNCATED = "truncated"
     ERROR = "error"
+    FATAL = "fatal"
+    STUCK = "stuck"
+    OUT_OF_STEPS = "out_of_steps"
+
+
+ONE_SHOT_OUTCOMES: tuple[Outcome, ...] = (
+    Outcome.SOLVED,
+    Outcome.WRONG,
+    Outcome.ILLEGAL,
+    Outcome.NO_ANSWER,
+    Outcome.TRUNCATED,
+    Outcome.ERROR,
+)
+"""What can become of a question that is answered at once."""
+
+LOOP_OUTCOMES: tuple[Outcome, ...] = (
+    Outcome.SOLVED,
+    Outcome.FATAL,
+    Outcome.STUCK,
+    Outcome.OUT_OF_STEPS,
+    Outcome.NO_ANSWER,
+    Outcome.TRUNCATED,
+    Outcome.ERROR,
+)
+"""What can become of an episode that is acted in step by step."""
+
+
+def outcomes_of(condition: str) -> tuple[Outcome, ...]:
+    """The outcomes that there can be under a condition, in the order in which they are shown."""
+    return LOOP_OUTCOMES if condition in CLOSED_LOOP else ONE_SHOT_OUTCOMES
 
 
 @dataclass(frozen=True, slots=True)

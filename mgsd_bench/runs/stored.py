@@ -11,10 +11,10 @@ from typing import Any, get_args
 from mgsd_bench.answers.reader import Form
 from mgsd_bench.config.fields import MOST_REPEATS
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.sample import Sample, seal_of
-from mgsd_bench.runs.scoring import Outcome
+from mgsd_bench.runs.scoring import Outcome, outcomes_of
 from mgsd_bench.suites.suite_folder import read_episodes
 from mgsd_envs import Episode
 from mgsd_envs.files import open_regular, read_bytes, read_lines
@@ -26,7 +26,9 @@ METRICS = "metrics.json"
 FINISHED = ("complete", "errors")
 """Status of a run in which every question was asked."""
 
-_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+_OUTCOMES: dict[str, frozenset[str]] = {
+    condition: frozenset(map(str, outcomes_of(condition))) for condition in CONDITIONS
+}
 _FORMS = frozenset(get_args(Form))
 
 
@@ -125,9 +127,12 @@ def read_sample(line: bytes, sealed: bool | None, *, text: bool = True) -> Sampl
     if not text and type(row["text"]) is str:
         row["text"] = ""
     sample = Sample.from_row(row)
-    for found, known in ((sample.outcome, _OUTCOMES), (sample.condition, CONDITIONS), (sample.form, _FORMS)):
+    outcomes = _OUTCOMES.get(sample.condition, frozenset())
+    for found, known in ((sample.condition, CONDITIONS), (sample.outcome, outcomes), (sample.form, _FORMS)):
         if found not in known:
             raise ValueError(f"no outcome, condition or form: {found[:40]!r}")
+    if (sample.loop is None) == (sample.condition in CLOSED_LOOP):
+        raise ValueError(f"loop is {'missing' if sample.loop is None else 'there'} under {sample.condition}")
     return sample
 
 
