@@ -17,7 +17,7 @@ import numpy as np
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.look_arms import Arms
 from mgsd_bench.analysis.robustness import Robustness, measure
-from mgsd_bench.backends import BackendConfig, Request, generate, single_turn
+from mgsd_bench.backends import BackendConfig, generate, single_turn
 from mgsd_bench.backends.scripted import open_backend
 from mgsd_bench.runs.conversation import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample

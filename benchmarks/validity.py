@@ -30,7 +30,7 @@ from mgsd_bench.analysis.diagnose import Cases
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.overlap import ACCOUNTED, Bounds
 from mgsd_bench.answers.plans import write_plan
-from mgsd_bench.backends import Request, Response, generate, single_turn
+from mgsd_bench.backends import Response, generate, single_turn
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.prompts import Condition
 from mgsd_bench.runs.conversation import Question, request_seed, score_response

@@ -58,9 +58,7 @@ def acting(name: str, faults: Faults, memory: int | None, request: Request, mome
     return f"{task.describe(believed)}\n{answer}" if moment.say_state else answer
 
 
-def _plan(
-    task: Task[Any], state: Any, cursor: Cursor, most: int, errs: Callable[[], bool], rng: random.Random
-) -> Plan:
+def _plan(task: Task[Any], state: Any, cursor: Cursor, most: int, errs: Callable[[], bool], rng: random.Random) -> Plan:
     """A shortest plan from a cursor on, cut to ``most`` actions, with steps that lead no nearer where it errs."""
     plan: list[str] = []
     while len(plan) < most and not task.solved(state, cursor):

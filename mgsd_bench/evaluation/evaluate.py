@@ -17,10 +17,10 @@ from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, Condition, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs import provenance
-from mgsd_bench.runs.folder import RunFolder
-from mgsd_bench.runs.progress import RunProgress
 from mgsd_bench.runs.closed_loop import Loop, step_limits
 from mgsd_bench.runs.conversation import Question
+from mgsd_bench.runs.folder import RunFolder
+from mgsd_bench.runs.progress import RunProgress
 from mgsd_bench.runs.runner import Asking, questions, run_questions
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION

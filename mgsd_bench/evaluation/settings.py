@@ -86,7 +86,8 @@ class LoopOptions:
         Setting("What past turns show of an answer: answers (the actions) or all.", LOOP),
     ] = "answers"
     chunk: Annotated[
-        Annotated[str, _number_or("plan", 1)], Setting("Actions of an answer that are done: a number, or plan.", LOOP, "N")
+        Annotated[str, _number_or("plan", 1)],
+        Setting("Actions of an answer that are done: a number, or plan.", LOOP, "N"),
     ] = "1"
     say_state: Annotated[bool, Setting("Each answer is to state what it sees, too.", LOOP)] = False
     no_stop_stuck: Annotated[bool, Setting("Let a greedy model go on that repeats itself.", LOOP)] = False

@@ -1,7 +1,8 @@
 """The closed loop, protocol ``loop-1``: a model acts, sees what came of it, and acts again.
 
-A turn shows the board as it is now and asks for an action. Actions that are not possible change nothing and cost a step;
-some end the episode (:attr:`mgsd_envs.Task.fatal`), and so do success and the limit of steps. See docs/closed-loop.md.
+A turn shows the board as it is now and asks for an action. Actions that are not possible change nothing and cost a
+step; some end the episode (:attr:`mgsd_envs.Task.fatal`), and so do success and the limit of steps. See
+docs/closed-loop.md.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ def step_limits(episodes: Iterable[Episode], view: View) -> dict[tuple[str, int]
     for episode in episodes:
         task = get_task(episode.task)
         if view != FULL and not isinstance(task, Explorable):
-            raise UserError(f"{option('view', view)}: {episode.task} can only be seen whole; use {option('view', 'full')}")
+            raise UserError(
+                f"{option('view', view)}: {episode.task} can only be seen whole; use {option('view', 'full')}"
+            )
         steps = episode.shortest if view == FULL else explorer_steps(task, episode.state, view)
         place = episode.task, episode.level
         longest[place] = max(steps, longest.get(place, 0))

@@ -1,7 +1,7 @@
 """Conversations: what is asked next, and what comes of it at last.
 
-A condition makes a conversation of an episode. It yields requests, is sent the response to each, and returns the sample.
-A conversation knows no backend, and the runner knows no condition.
+A condition makes a conversation of an episode. It yields requests, is sent the response to each, and returns the
+sample. A conversation knows no backend, and the runner knows no condition.
 """
 
 from __future__ import annotations

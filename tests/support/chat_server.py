@@ -21,7 +21,7 @@ from typing import Any, Self, cast
 import numpy as np
 from PIL import Image
 
-from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend, generate, single_turn
+from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, generate, open_backend, single_turn
 from mgsd_bench.backends.openai import OpenAIBackend
 
 KEY = "sk-a-secret-that-nobody-may-see"

@@ -16,7 +16,7 @@ from mgsd_baselines.recipe import DataSpec, Grpo, Lora, Stage, Validation
 from mgsd_baselines.training import grpo
 from mgsd_baselines.training.trainers import TrainerParts, grpo_trainer
 from mgsd_baselines.training.validation import Validated, make_validator
-from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend, generate, single_turn
+from mgsd_bench.backends import BackendConfig, Response, Sampling, generate, open_backend, single_turn
 from mgsd_bench.prompts import load_prompts
 from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.scoring import score

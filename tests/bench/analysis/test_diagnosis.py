@@ -23,7 +23,8 @@ from mgsd_bench.analysis.attribution import (
 from mgsd_bench.analysis.diagnosis import Diagnosis
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.run import Run, load_run
-from mgsd_bench.backends import BackendConfig, Request, Response, generate as answered, single_turn
+from mgsd_bench.backends import BackendConfig, Response, single_turn
+from mgsd_bench.backends import generate as answered
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.records import to_json

@@ -13,7 +13,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling, open_backend, generate, single_turn
+from mgsd_bench.backends import (
+    BackendConfig,
+    EngineError,
+    Request,
+    Response,
+    Sampling,
+    generate,
+    open_backend,
+    single_turn,
+)
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
@@ -157,7 +166,9 @@ def test_sampling_follows_the_models_distribution(around: Callable[..., Transfor
     expected: Counter[str] = Counter()  # several tokens are no text by themselves
     for token, chance in enumerate(chances):
         expected[backend._tokenizer.decode([token], skip_special_tokens=True).rstrip("\ufffd")] += chance
-    got = Counter(response.text for response in generate(backend, (ask(str(i), image=None, seed=i) for i in range(count))))
+    got = Counter(
+        response.text for response in generate(backend, (ask(str(i), image=None, seed=i) for i in range(count)))
+    )
     for text, chance in expected.most_common(5):
         assert abs(got[text] / count - chance) < 4 * (chance * (1 - chance) / count) ** 0.5
 

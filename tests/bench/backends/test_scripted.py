@@ -9,7 +9,7 @@ from rich.console import Console
 from scipy.stats import binomtest
 
 from mgsd_bench.analysis.run import load_run
-from mgsd_bench.backends import BackendConfig, Request, open_backend, generate, single_turn
+from mgsd_bench.backends import BackendConfig, generate, open_backend, single_turn
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.runs.sample import Sample

@@ -12,7 +12,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling, open_backend, generate, single_turn
+from mgsd_bench.backends import (
+    BackendConfig,
+    EngineError,
+    Request,
+    Response,
+    Sampling,
+    generate,
+    open_backend,
+    single_turn,
+)
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.backends.vllm import VllmBackend
 from mgsd_bench.errors import Exit, UserError
