@@ -21,7 +21,7 @@ from mgsd_envs.registry import get_task
 from mgsd_envs.rendering import Colour, Picture, Pixels, edges
 from mgsd_envs.statements import write_facts
 from mgsd_envs.task import Task
-from mgsd_envs.types import Cell, Cursor, Fact
+from mgsd_envs.types import Cell, Cursor
 
 if TYPE_CHECKING:
     from mgsd_envs.episodes import Episode
@@ -36,7 +36,7 @@ FOG: Colour = (150, 96, 170)
 VOID: Colour = SURROUND
 """The colour of what is not on the board: the grey around boards that do not fill their picture."""
 
-_RIM = 0.14
+_RIM = 0.13
 """How much fog is left on each side of a landmark, in cells: more than half a wall."""
 
 
@@ -58,19 +58,20 @@ def tell(task: Task[S], state: S, trail: Sequence[Cursor], view: View) -> str:
     if not view.partial:
         return task.describe(now)
     cells, through = seen(task, state, trail, view), known(task, view)
-    facts = [fact for fact in task.facts(now) if fact[0] in through or _is_shown(fact, cells)]
-    lines = []
-    for field in task.fields:
-        line = write_facts([fact for fact in facts if fact[0] == field.fact], (field,))
-        lines.append(f"{field.name}: not seen" if field.kind == "cell" and line.endswith(": none") else line)
+    facts = (one for one in task.facts(now) if len(one) < 3 or (one[1], one[2]) in cells or one[0] in through)
+    lines = write_facts(facts, task.fields).splitlines()
+    for i, field in enumerate(task.fields):
+        if field.kind == "cell" and lines[i] == f"{field.name}: none":
+            lines[i] = f"{field.name}: not seen"
     return "\n".join([*lines, f"seen: {_written(cells, task.level_of(state))}"])
 
 
 def picture(episode: Episode, trail: Sequence[Cursor], view: View, size: int | None = None) -> Picture | Pixels:
     """The board after a trail in the episode's look, as a view shows it; never a picture from elsewhere.
 
-    Fog is :data:`FOG`, with the landmarks shown through it; a window is a board of ``2 * radius + 1`` cells a side
-    around the place of who acts, with :data:`VOID` where there is no board. A perturbation's random stream is that of the first picture throughout.
+    Fog is :data:`FOG`, with the landmarks shown through it. A window is a board of ``2 * radius + 1`` cells a side
+    around the place of who acts, with :data:`VOID` where there is no board. A perturbation's random stream is that of
+    the first picture throughout.
 
     Args:
         episode: the episode.
@@ -138,14 +139,6 @@ def _window(task: Task[Any], state: Any, theme: str, size: int, place: Cell, rad
             if not inside(level, cell):
                 pixels[lines[i] : lines[i + 1], lines[j] : lines[j + 1]] = VOID
     return Pixels(pixels)
-
-
-def _is_shown(fact: Fact, cells: frozenset[Cell]) -> bool:
-    """Whether a fact is about one of the cells, or about no cell."""
-    match fact:
-        case (_, int(row), int(column), *_):
-            return (row, column) in cells
-    return True
 
 
 def _written(cells: frozenset[Cell], size: int) -> str:
