@@ -161,7 +161,8 @@ class VllmBackend(Backend):
         Raises:
             EngineError: the engine died.
         """
-        ended, self._refused = self._refused, []
+        ended = list(self._refused)
+        self._refused.clear()
         while self._live and not ended:
             outputs = self._step()
             end = perf_counter()
@@ -173,10 +174,12 @@ class VllmBackend(Backend):
 
     def abort(self) -> None:
         """Take back what is still in the engine, and leave it ready for the next request."""
-        live, self._live, self._refused = self._live, {}, []
+        live = list(self._live)
+        self._live.clear()
+        self._refused.clear()
         if live:
             with suppress(Exception):  # the engine may be what failed
-                self._engine.abort(list(live))
+                self._engine.abort(live)
 
     def close(self) -> None:
         """Shut the engine down and give its memory back; a second call does nothing."""

@@ -160,7 +160,7 @@ def test_sampling_follows_the_models_distribution(around: Callable[..., Transfor
 
     count = 600
     backend = around(Sampling(temperature=0.7, max_tokens=1), batch_size=count)
-    inputs = backend._inputs([backend._chat(ask("", image=None))], [None])
+    inputs = backend._inputs([backend._chat(ask("", image=None))], [[]])
     with torch.no_grad():
         chances = (backend._model(**inputs).logits[0, -1] / 0.7).softmax(-1).tolist()
     expected: Counter[str] = Counter()  # several tokens are no text by themselves
@@ -262,7 +262,7 @@ def test_answers_end_with_the_context_window(around: Callable[..., TransformersB
 
 def test_an_end_token_stops_an_answer(around: Callable[..., TransformersBackend]) -> None:
     backend = around()
-    (row,) = backend._decode(backend._inputs([backend._chat(ask("", image=None))], [None]), MAX_TOKENS, [0])
+    (row,) = backend._decode(backend._inputs([backend._chat(ask("", image=None))], [[]]), MAX_TOKENS, [0])
     backend._ends = frozenset({row[2]})
     first = row.index(row[2]) + 1
     got = answers(backend, ask("stopped", image=None))["stopped"]
