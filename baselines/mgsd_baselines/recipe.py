@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from mgsd_bench.config.fields import Amount, Bounds, Check, Count, Natural, OneOf, Share
 from mgsd_bench.config.layers import suggest
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.prompts import ONE_SHOT, in_order
 from mgsd_envs import task_names
 from mgsd_envs.splits import SplitBy
 
@@ -49,7 +49,7 @@ def _not_a_pattern(text: str) -> str | None:
 
 
 def _nothing(conditions: Collection[str]) -> str | None:
-    return None if conditions else f"{{found}} is empty; choose from {', '.join(CONDITIONS)}"
+    return None if conditions else f"{{found}} is empty; choose from {', '.join(in_order(ONE_SHOT))}"
 
 
 def _not_a_corruption(text: str) -> str | None:
@@ -117,7 +117,7 @@ class Validation:
     max_tokens: Count = 1024
     temperature: Amount = 0.0
     top_p: Share = 1.0
-    conditions: Annotated[tuple[Annotated[str, OneOf(CONDITIONS)], ...], Check(_nothing)] = ("visual",)
+    conditions: Annotated[tuple[Annotated[str, OneOf(in_order(ONE_SHOT))], ...], Check(_nothing)] = ("visual",)
 
 
 @dataclass(frozen=True, slots=True)

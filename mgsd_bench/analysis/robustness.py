@@ -11,7 +11,7 @@ from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.groups import Groups
 from mgsd_bench.analysis.look_arms import Arm, Arms, contrast, mean_of
 from mgsd_bench.errors import Exit, UserError, option
-from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE
+from mgsd_bench.prompts import CLOSED_LOOP, WITH_FACTS, WITH_IMAGE
 from mgsd_bench.records import OMIT_NONE, Stored
 from mgsd_bench.runs.stored import FINISHED
 from mgsd_bench.statistics.intervals import Estimate, holm
@@ -190,9 +190,8 @@ def robustness(run: Run, condition: str = "visual") -> Robustness:
             in one look.
     """
     if condition not in WITH_IMAGE:
-        raise UserError(
-            f"{option('condition', condition)}: needs a picture; choose from {', '.join(sorted(WITH_IMAGE))}"
-        )
+        known = sorted(WITH_IMAGE, key=lambda name: (name in CLOSED_LOOP, name))
+        raise UserError(f"{option('condition', condition)}: needs a picture; choose from {', '.join(known)}")
     if condition not in run.conditions():
         raise UserError(f"{run.path}: has no answers under {condition}, but under {', '.join(run.conditions())}")
     if run.status not in FINISHED:

@@ -93,12 +93,12 @@ def check_command(
         str | None, typer.Option("--prompts", help="Prompt set; the suite's own or default if left out.")
     ] = None,
     conditions: Annotated[
-        list[str] | None, typer.Option("--condition", help="Conditions to count; the suite's own, or all.")
+        list[str] | None, typer.Option("--condition", help="One-shot conditions to count; the suite's own, or all.")
     ] = None,
 ) -> None:
     """Say how many states a suite has, how many may be trained on, what chance solves, and what asking costs."""
     from mgsd_bench.config.layers import Layers
-    from mgsd_bench.prompts import CONDITIONS
+    from mgsd_bench.prompts import ONE_SHOT, in_order
     from mgsd_bench.report.suite_check import costs_table, levels_table
     from mgsd_bench.suites.check import check_levels, costs
     from mgsd_bench.suites.choose import asked_by_suite, find_suite
@@ -108,8 +108,11 @@ def check_command(
     found = find_suite(suite)
     asked = episodes(found)
     said = asked_by_suite(Layers({"suite": suite}, {})).values
-    wanted = options.split(conditions or []) or said.get("conditions") or list(CONDITIONS)
-    chosen = [options.condition_of(each) for each in wanted]
+    given = options.split(conditions or [])
+    for each in given:
+        if each not in ONE_SHOT:
+            raise UserError(f"--condition {each}: choose from {', '.join(in_order(ONE_SHOT))}")
+    chosen = in_order(ONE_SHOT.intersection(given or said.get("conditions") or ONE_SHOT))
     console = Terminal()
     made = f"{len(asked):,} episodes of the {found.split} split, digest {digest(asked)[:12]}"
     console.print(levels_table(check_levels(found, asked), f"{found.name}: {found.about}; {made}"))

@@ -26,6 +26,12 @@ def _conditions() -> tuple[str, ...]:
     return CONDITIONS
 
 
+def _one_shot() -> tuple[str, ...]:
+    from mgsd_bench.prompts import ONE_SHOT, in_order
+
+    return in_order(ONE_SHOT)
+
+
 def _backends() -> tuple[str, ...]:
     from mgsd_bench.backends import NAMES
 
@@ -35,6 +41,16 @@ def _backends() -> tuple[str, ...]:
 BackendName = Annotated[str, OneOf(_backends)]
 Conditions = Annotated[
     tuple[Annotated[str, OneOf(_conditions)], ...],
+    Setting(
+        "visual, symbolic, perceive, direct; turn by turn: act, act-symbolic, act-stale, act-blind. "
+        "Comma-separated or repeated.",
+        ASKED,
+        "NAMES",
+        items=True,
+    ),
+]
+OneShotConditions = Annotated[
+    tuple[Annotated[str, OneOf(_one_shot)], ...],
     Setting("visual, symbolic, perceive, direct; comma-separated or repeated.", ASKED, "NAMES", items=True),
 ]
 
@@ -126,6 +142,7 @@ class DiagnosisSettings(EvaluationSettings):
 class ScoreSettings(QuestionSettings):
     """Answers from elsewhere, and the questions that they answer; or a run, which has both."""
 
+    conditions: OneShotConditions = ("visual",)
     answers: Annotated[Path | None, Setting("JSONL with the fields episode and text.", ASKED)] = None
     rescore: Annotated[
         Path | None, Setting("Instead: read the texts of this run anew, into a new run folder.", ASKED)

@@ -1,10 +1,15 @@
 """Prompt sets: the texts that models are asked with, kept as data files.
 
-A task brings its texts with it, a folder a prompt set (:attr:`mgsd_envs.Task.prompts`): one text a condition
-(``visual.txt``, ``symbolic.txt``, ``perceive.txt``, ``direct.txt``) and one a theme (``look.classic.txt``: what the
-things in the picture look like). A set of one's own is a folder with such a folder for each task. In a text,
-``{look}`` stands for the theme's look, ``{state}`` for the state as text and ``{mission}`` for what is to be done where
-a task's episodes ask for different things. The test image follows the text.
+A task brings its texts with it, a folder a prompt set (:attr:`mgsd_envs.Task.prompts`): one text a one-shot condition
+(``visual.txt``, ``symbolic.txt``, ``perceive.txt``, ``direct.txt``), three for closed loop (``act.txt`` for all
+conditions with pictures, ``act-symbolic.txt``, and ``act.say.txt`` where the model is to state what it sees) and one a
+theme (``look.classic.txt``: what the things in the picture look like). A set of one's own is a folder with such a
+folder for each task. In a text, ``{look}`` stands for the theme's look, ``{state}`` for the state as text and
+``{mission}`` for what is to be done where a task's episodes ask for different things. The test image follows the text.
+
+In texts for closed loop, ``{protocol}`` or its short form ``{protocol:compact}`` stands for how turns are taken and
+answered (:mod:`mgsd_bench.prompts.protocol`): so a set of texts chooses between the two. State and pictures come with
+the turns.
 """
 
 from __future__ import annotations
@@ -21,13 +26,34 @@ from mgsd_envs.files import read_text
 if TYPE_CHECKING:
     from mgsd_envs import Episode
 
-Condition = Literal["visual", "symbolic", "perceive", "direct", "act", "act-symbolic", "act-stale", "act-blind"]
+OneShot = Literal["visual", "symbolic", "perceive", "direct"]
+ClosedLoop = Literal["act", "act-symbolic", "act-stale", "act-blind"]
+Condition = Literal[OneShot, ClosedLoop]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-ONE_SHOT: frozenset[Condition] = frozenset({"visual", "symbolic", "perceive", "direct"})
-CLOSED_LOOP: frozenset[Condition] = frozenset({"act", "act-symbolic", "act-stale", "act-blind"})
+"""Every condition; the one-shot ones come first."""
+
+ONE_SHOT: frozenset[Condition] = frozenset(get_args(OneShot))
+"""Asked once: the answer is scored."""
+
+CLOSED_LOOP: frozenset[Condition] = frozenset(get_args(ClosedLoop))
+"""Asked turn by turn: each answer is carried out, and what came of it is asked about next."""
+
 WITH_IMAGE: frozenset[Condition] = frozenset({"visual", "perceive", "direct", "act", "act-stale", "act-blind"})
+"""A picture is shown, if only the first one."""
+
 WITH_FACTS: frozenset[Condition] = frozenset({"visual", "perceive"})
-WITH_PLAN: frozenset[Condition] = CLOSED_LOOP | {"visual", "symbolic", "direct"}
+"""The state is asked for in any case."""
+
+WITH_PLAN: frozenset[Condition] = frozenset[Condition]({"visual", "symbolic", "direct"}) | CLOSED_LOOP
+"""There is a plan: the one that is answered, or what was done."""
+
+PROTOCOLS = ("{protocol}", "{protocol:compact}")
+"""What stands in a text for closed loop where the taking of turns is to be told, at length or in short."""
+
+
+def in_order(conditions: Collection[str]) -> tuple[Condition, ...]:
+    """Some conditions in the order of :data:`CONDITIONS`."""
+    return tuple(condition for condition in CONDITIONS if condition in conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +62,19 @@ class PromptSet:
 
     Attributes:
         name: ``default`` or another set of the tasks, or the folder given by the user.
-        texts: template by (task, file stem), for example ``("maze", "visual")``.
+        texts: template by (task, condition), for example ``("maze", "visual")``, or by task and the stem of a look's
+            file.
     """
 
     name: str
     texts: dict[tuple[str, str], str]
 
     def render(self, episode: Episode, condition: Condition) -> str:
-        """The text of the user turn for one episode, without the image."""
+        """The text of the user turn for one episode, without the image.
+
+        Of a condition of closed loop it is the text of the first turn, without the protocol
+        (:func:`mgsd_bench.prompts.protocol.opening`).
+        """
         text = self.texts[episode.task, condition]
         if "{look}" in text:
             text = text.replace("{look}", self.texts[episode.task, f"look.{episode.theme}"])
@@ -69,13 +100,16 @@ class PromptSet:
         return [f"{task}/{stem}\n{text}" for (task, stem), text in sorted(self.texts.items())]
 
 
-def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[Condition]) -> PromptSet:
+def load_prompts(
+    name: str, episodes: Iterable[Episode], conditions: Collection[Condition], *, say_state: bool = False
+) -> PromptSet:
     """Read the texts that these episodes and conditions need.
 
     Args:
         name: a set that the tasks bring with them, or a folder of the user's.
         episodes: the episodes to be asked about.
         conditions: the conditions to be asked under.
+        say_state: in closed loop with pictures, ask for the state that is seen in every turn.
 
     Raises:
         UserError: the set or one of its files is missing, is not UTF-8, or lacks the placeholder it needs.
@@ -88,15 +122,22 @@ def load_prompts(name: str, episodes: Iterable[Episode], conditions: Collection[
     texts: dict[tuple[str, str], str] = {}
     for task, theme in asked:
         prefix = f"{option('prompts', name)}: {task}/"
-        of_task = read_texts(folders[task], [theme], conditions, prefix, missions=bool(missions[task, theme]))
+        mission = bool(missions[task, theme])
+        of_task = read_texts(folders[task], [theme], conditions, prefix, missions=mission, say_state=say_state)
         texts |= {(task, stem): text for stem, text in of_task.items()}
     return PromptSet(name, texts)
 
 
 def read_texts(
-    folder: Path, themes: Collection[str], conditions: Iterable[str], prefix: str = "", *, missions: bool = False
+    folder: Path,
+    themes: Collection[str],
+    conditions: Iterable[str],
+    prefix: str = "",
+    *,
+    missions: bool = False,
+    say_state: bool = False,
 ) -> dict[str, str]:
-    """One task's texts of a prompt set, by file stem.
+    """One task's texts of a prompt set: by condition, and its looks by file stem.
 
     Args:
         folder: where they are.
@@ -104,23 +145,36 @@ def read_texts(
         conditions: the conditions to be asked under.
         prefix: what stands before a file's name in errors.
         missions: whether the task's episodes ask for different things.
+        say_state: in closed loop with pictures, ask for the state that is seen in every turn.
 
     Raises:
         UserError: a file is missing, is not UTF-8, or lacks the placeholder it needs.
     """
     texts: dict[str, str] = {}
     for condition in conditions:
-        text = _read(folder / f"{condition}.txt")
+        stem = file_stem(condition, say_state=say_state)
+        text = _read(folder / f"{stem}.txt")
         if condition == "symbolic" and "{state}" not in text:
-            raise UserError(f"{prefix}{condition}.txt needs {{state}} where the state belongs")
+            raise UserError(f"{prefix}{stem}.txt needs {{state}} where the state belongs")
         if condition in WITH_IMAGE and "{state}" in text:
-            raise UserError(f"{prefix}{condition}.txt gives the state away: remove {{state}}")
+            raise UserError(f"{prefix}{stem}.txt gives the state away: remove {{state}}")
+        if condition == "act-symbolic" and "{state}" in text:
+            raise UserError(f"{prefix}{stem}.txt tells a state that comes with every turn: remove {{state}}")
+        if condition in CLOSED_LOOP and not any(each in text for each in PROTOCOLS):
+            raise UserError(f"{prefix}{stem}.txt needs {' or '.join(PROTOCOLS)} where the taking of turns is told")
         if missions and condition in WITH_PLAN and "{mission}" not in text:
-            raise UserError(f"{prefix}{condition}.txt needs {{mission}} where the mission belongs")
+            raise UserError(f"{prefix}{stem}.txt needs {{mission}} where the mission belongs")
         if "{look}" in text:
             texts |= {f"look.{theme}": _read(folder / f"look.{theme}.txt") for theme in themes}
         texts[condition] = text
     return texts
+
+
+def file_stem(condition: str, *, say_state: bool = False) -> str:
+    """Which file, ``.txt`` left off, has a condition's text; all closed loops with pictures are told the same."""
+    if condition in CLOSED_LOOP and condition in WITH_IMAGE:
+        return "act.say" if say_state else "act"
+    return condition
 
 
 def _folders(name: str, tasks: Iterable[str]) -> dict[str, Path]:

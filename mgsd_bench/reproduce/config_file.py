@@ -20,7 +20,7 @@ from mgsd_bench.config.layers import Key, Layers, read_extended, suggest
 from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
 from mgsd_bench.package_data import shipped_folder
-from mgsd_bench.prompts import CONDITIONS, Condition
+from mgsd_bench.prompts import OneShot, in_order
 from mgsd_bench.reproduce.config import LAYOUTS, SHOWN, ReportConfig, RowConfig, TableConfig
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.external import EXTERNAL
@@ -60,7 +60,7 @@ class RowSettings:
     backend: Annotated[str, OneOf(BACKENDS)] | None = None
     prompts: str | None = None
     prompts_of: str | None = None
-    conditions: Annotated[tuple[Condition, ...], Check(_without_visual)] | None = None
+    conditions: Annotated[tuple[OneShot, ...], Check(_without_visual)] | None = None
     repeats: Repeats | None = None
     sampling: Sampling = field(default_factory=Sampling)
     pixels: Pixels | None = None
@@ -259,7 +259,7 @@ def _row(name: str, table: str, file: ReportFile, layers: Layers) -> RowConfig:
         model=own.model or "",
         prompts=first("prompts", "default"),
         prompts_of=first("prompts_of"),
-        conditions=tuple(condition for condition in CONDITIONS if condition in conditions),
+        conditions=in_order(conditions),
         repeats=first("repeats", 1),
         sampling=Sampling(**sampling),
         pixels=first("pixels", (65_536, 262_144)),

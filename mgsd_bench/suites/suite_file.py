@@ -131,7 +131,7 @@ looks: [classic]         # how the pictures look (mgsd-bench tasks); every episo
 perturbed: []            # severities, such as [1, 3, 5], at which the first look is perturbed too, axis by axis
 cell: null               # side of a cell in pixels: larger boards, larger pictures; null: all are 256 pixels square
 max_pixels: null         # largest area that a model's processor may scale pictures to, if nothing else is said
-conditions: [visual]     # asked if nothing else is said: visual, symbolic, perceive, direct
+conditions: [visual]     # asked if nothing else is said: visual, symbolic, perceive, direct, act, ...
 prompts: default         # asked with if nothing else is said; or a folder beside this file
 """
 

@@ -227,6 +227,7 @@ def test_overrides_are_yaml() -> None:
         ("data: {split_by: orbits}", "data.split_by: 'orbits' is not known; did you mean orbit"),
         ("data: [1]", "data: .* where a mapping belongs"),
         ("validation: {conditions: [visul]}", "validation.conditions: 'visul' is not known; did you mean visual"),
+        ("validation: {conditions: [act]}", "validation.conditions: 'act' is not known; choose from visual, symbolic"),
         ("validation: {top_p: 2}", "validation.top_p: 2 is not a number between 0 and 1"),
         ("stages: {first: {method: stf}}", "stages.first.method: 'stf' is not known; did you mean sft"),
         ("stages: {first: {objective: full}}", "stages.first.objective: no such key"),

@@ -364,6 +364,17 @@ PROMPTS = [
     ("visual.txt", ("D,TAKE,R,R,R,U", "D,TAKE,R,R,R,D,U,U"), "8 actions; 6 are enough"),
     ("visual.txt", ("D,TAKE,R,R,R,U", "FLY"), "cannot be read"),
     ("visual.txt", ("goal: (0,3)", "goal: (1,3)"), "5 are enough"),
+    ("act.txt", None, "act.txt is missing"),
+    ("act.say.txt", None, "act.say.txt is missing"),
+    ("act-symbolic.txt", ("{protocol}", ""), "act-symbolic.txt needs {protocol}"),
+    ("act.say.txt", ("door", "gate"), "act.say.txt does not ask for door"),
+    ("act.say.txt", ("<answer>TAKE", "<answer>FLY"), "act.say.txt: the plan of its worked example cannot be read"),
+    (
+        "act.say.txt",
+        ("<answer>TAKE", "<answer>R"),
+        "actions of its worked example are not all possible",
+    ),
+    ("act.say.txt", ("<answer>TAKE", "<answer>D"), "no shortest plan begins with the actions of its worked example"),
 ]
 
 

@@ -8,26 +8,29 @@ byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import combinations
+from collections.abc import Collection, Iterable, Iterator
+from itertools import combinations, product
 
 import numpy as np
 
 from mgsd_baselines.data.examples import KINDS, PRIVILEGED_PLAN, PRIVILEGED_STATE, make_example
-from mgsd_bench.prompts import CONDITIONS, load_prompts
+from mgsd_bench.prompts import CLOSED_LOOP, ONE_SHOT, Condition, in_order, load_prompts
+from mgsd_bench.prompts.protocol import LoopSettings, opening, result_line, said
 from mgsd_envs import Episode, Task, get_task, make_episode
 from mgsd_envs.grid import LETTERS
 
 LARGEST_LEVEL = 8
+_STEPS = 9_999  # a limit of steps that is no other number of a text
 _FIELD = re.compile(r"^(?:\d+\. )?[a-z ]+: ", re.MULTILINE)
 
 
-def phrases(prompts: str, tasks: Iterable[str]) -> tuple[str, ...]:
+def phrases(prompts: str, tasks: Iterable[str], conditions: Collection[Condition] = ONE_SHOT) -> tuple[str, ...]:
     """Texts to make one token each.
 
     Args:
         prompts: name or folder of the prompt set that the model will be asked with.
         tasks: names of the tasks that it will be asked about.
+        conditions: those that it will be asked under; of closed loop with the settings that are usual.
 
     Raises:
         UserError: the prompt set is missing or not whole.
@@ -41,6 +44,7 @@ def phrases(prompts: str, tasks: Iterable[str]) -> tuple[str, ...]:
         task = get_task(name)
         episode = _any_episode(task)
         pieces |= set(_instructions(episode, prompts)) | set(_fields(episode, prompts))
+        pieces |= set(_turns(episode, prompts, [each for each in in_order(conditions) if each in CLOSED_LOOP]))
         words = [action.upper() for action in task.actions if action not in LETTERS.values()]
         pieces |= {mark + word for word in words for mark in (" ", ",")}
     return tuple(sorted(pieces))
@@ -55,15 +59,31 @@ def _any_episode(task: Task[object]) -> Episode:
 
 def _instructions(episode: Episode, prompts: str) -> Iterator[str]:
     """What stays the same in the questions about a task, whole or between the places that are filled in."""
-    loaded = load_prompts(prompts, [episode], CONDITIONS)
+    loaded = load_prompts(prompts, [episode], in_order(ONE_SHOT))
     for template in loaded.texts.values():
         yield from (part for part in re.split(r"\{look\}|\{state\}", template) if part)
     yield make_example("questions", episode, loaded).prompt
 
 
+def _turns(episode: Episode, prompts: str, conditions: Collection[Condition]) -> Iterator[str]:
+    """What stays the same in closed loops: the first text between the places that are filled in, and later lines."""
+    task = get_task(episode.task)
+    for condition, say_state in product(conditions, (False, True)):
+        loaded = load_prompts(prompts, [episode], [condition], say_state=say_state)
+        text = opening(loaded, episode, condition, LoopSettings(say_state=say_state), _STEPS)
+        look, mission = loaded.texts.get((episode.task, f"look.{episode.theme}")), task.mission(episode.state)
+        filled_in = "|".join(re.escape(part) for part in (look, mission, str(_STEPS)) if part)
+        yield from (part for part in re.split(filled_in, text) if part)
+    if conditions:
+        yield result_line("done", "", task)
+        yield result_line(None, "", task)
+        yield from (result_line("blocked", rule, task) for rule in task.rules)
+        yield from (said((action,), task) for action in task.actions)
+
+
 def _fields(episode: Episode, prompts: str) -> Iterator[str]:
     """Names of the fields in answers, at the start of a text and after a line's end."""
-    loaded = load_prompts(prompts, [episode], CONDITIONS)
+    loaded = load_prompts(prompts, [episode], in_order(ONE_SHOT))
     for kind in KINDS:
         for field in _FIELD.findall(make_example(kind, episode, loaded, picture=episode).completion or ""):
             yield field

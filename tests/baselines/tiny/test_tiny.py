@@ -17,7 +17,8 @@ from mgsd_baselines.tiny.build import build_tiny
 from mgsd_baselines.tiny.vocabulary import phrases
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CONDITIONS, load_prompts
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, in_order, load_prompts
+from mgsd_bench.prompts.protocol import LoopSettings, opening, result_line, said
 from mgsd_envs import generate, get_task
 
 pytestmark = pytest.mark.train
@@ -123,6 +124,26 @@ def test_phrases_are_one_token_each(tmp_path: Path) -> None:
                 assert tokenizer.decode(ids) == text
                 assert len(ids) < 0.35 * len(text) + 1
                 assert max(ids) >= 256  # single bytes are the exception, not the rule
+
+
+def test_phrases_of_closed_loops_are_one_token_each_and_added_where_asked_for(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tasks = ("frozenlake", "maze", "minibehaviour")
+    one_shot, all_of_them = phrases("compact", tasks), phrases("compact", tasks, CONDITIONS)
+    assert set(one_shot) < set(all_of_them)
+    tokenizer = AutoTokenizer.from_pretrained(build_tiny(tmp_path / "loops", phrases=all_of_them))
+    for name, condition in product(tasks, in_order(CLOSED_LOOP)):
+        task = get_task(name)
+        episode = next(generate(task, task.levels[0], 1, split="train", stream="phrases"))
+        for say_state in (False, True):
+            prompts = load_prompts("compact", [episode], [condition], say_state=say_state)
+            text = opening(prompts, episode, condition, LoopSettings(say_state=say_state), 14)
+            ids = tokenizer(text).input_ids
+            assert tokenizer.decode(ids) == text
+            assert len(ids) <= 6  # up to the look, the look, up to the number of steps, its two digits, what follows
+        for line in (result_line("blocked", next(iter(task.rules)), task), said(task.actions[-1:], task)):
+            assert len(tokenizer(line).input_ids) == 1
 
 
 def test_chat_format(processor: Any) -> None:

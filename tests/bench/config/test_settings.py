@@ -82,6 +82,13 @@ def test_a_mistake_in_python_is_one_line(values: dict[str, Any], message: str) -
     assert str(caught.value).startswith(message)
 
 
+def test_answers_from_elsewhere_are_to_questions_asked_once() -> None:
+    given = make_settings(EvaluationSettings, model="oracle", conditions="act-blind,visual").conditions
+    assert given == ("act-blind", "visual")
+    with pytest.raises(UserError, match=r"conditions=act: choose from visual, symbolic, perceive, direct$"):
+        make_settings(ScoreSettings, conditions="act")
+
+
 def test_a_file_needs_what_has_no_default() -> None:
     with pytest.raises(UserError, match=r"^a\.yaml: model: is missing; set it$"):
         read_settings(EvaluationSettings, Layers({"limit": 1}, {(): "a.yaml", ("limit",): "a.yaml"}))

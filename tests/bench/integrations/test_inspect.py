@@ -31,7 +31,7 @@ from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.backends import BackendConfig, Response
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-from mgsd_bench.prompts import CONDITIONS, WITH_IMAGE, Condition, load_prompts
+from mgsd_bench.prompts import ONE_SHOT, WITH_IMAGE, Condition, OneShot, in_order, load_prompts
 from mgsd_bench.records import to_json
 from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
@@ -55,7 +55,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 SMOKE: dict[str, Any] = {"suite": "smoke", "prompts": "compact"}
 SMALL: dict[str, Any] = {**SMOKE, "limit": 1}
-TASKS = {condition: getattr(inspect_tasks, condition) for condition in CONDITIONS}
+TASKS = {condition: getattr(inspect_tasks, condition) for condition in in_order(ONE_SHOT)}
 Answer = tuple[str, StopReason]
 
 
@@ -139,7 +139,7 @@ def scripted(name: str, condition: Condition, out: Path, repeats: int = 1) -> Ru
     return load_run(out)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", in_order(ONE_SHOT))
 def test_scores_and_figures_are_those_of_eval(condition: Condition, tmp_path: Path) -> None:
     run = scripted("faulty:0.03,0.3,0.1", condition, tmp_path / "run")
     ours = {sample.episode: sample for sample in run.samples}
@@ -160,7 +160,7 @@ def test_scores_and_figures_are_those_of_eval(condition: Condition, tmp_path: Pa
         assert shown == [of_state["value"], of_state["low"], of_state["high"]]
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", in_order(ONE_SHOT))
 def test_the_question_is_that_of_eval(condition: Condition) -> None:
     made = TASKS[condition](**SMALL)
     asked = subsample(episodes(find_suite("smoke")), 1)
@@ -387,9 +387,9 @@ def test_the_documentation_names_what_there_is() -> None:
     rows = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
     named = set(re.findall(r"`(\w+)`", " ".join(rows)))
     assert named >= known
-    assert set(re.findall(r"mgsd_bench/(\w+) ", text)) <= set(get_args(Condition))
+    assert set(re.findall(r"mgsd_bench/(\w+) ", text)) <= set(get_args(OneShot))
     listed = {task.name for task in list_tasks("mgsd_bench/integrations/inspect_tasks.py", root_dir=ROOT)}
-    assert listed <= set(CONDITIONS)
+    assert listed <= ONE_SHOT
 
 
 def test_without_inspect_a_conversion_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

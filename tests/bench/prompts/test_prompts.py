@@ -10,7 +10,7 @@ import pytest
 
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CONDITIONS, WITH_PLAN, load_prompts
+from mgsd_bench.prompts import CONDITIONS, ONE_SHOT, WITH_PLAN, in_order, load_prompts
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes, select, subsample
 from mgsd_envs import generate, get_task, make_episode, rollout
@@ -25,7 +25,7 @@ def test_every_task_condition_and_theme_renders(name: str, theme: str) -> None:
     themed = [replace(e, theme=theme) for e in SMOKE]
     prompts = load_prompts(name, themed, CONDITIONS)
     for episode in themed[::6]:
-        for condition in CONDITIONS:
+        for condition in in_order(ONE_SHOT):
             text = prompts.render(episode, condition)
             assert "{" not in text
             assert ("<answer>" in text) == (condition in WITH_PLAN)
@@ -100,6 +100,16 @@ def test_own_prompt_set(tmp_path: Path) -> None:
         ({"visual": "{look}"}, "visual", ("look.classic.txt is missing",)),
         ({"symbolic": "no place"}, "symbolic", ("needs {state}",)),
         ({"visual": "{state}"}, "visual", ("gives the state away",)),
+        ({}, "act-stale", ("act.txt is missing",)),
+        ({}, "act-symbolic", ("act-symbolic.txt is missing",)),
+        ({"act": "{look} {protocol}"}, "act-blind", ("look.classic.txt is missing",)),
+        (
+            {"act": "no place"},
+            "act",
+            ("maze/act.txt needs {protocol} or {protocol:compact} where",),
+        ),
+        ({"act": "{protocol} {state}"}, "act-blind", ("maze/act.txt gives the state away",)),
+        ({"act-symbolic": "{protocol:compact} {state}"}, "act-symbolic", ("comes with every turn: remove {state}",)),
     ],
 )
 def test_broken_prompt_sets(tmp_path: Path, texts: dict[str, str], condition: str, words: tuple[str, ...]) -> None:

@@ -283,6 +283,7 @@ def test_the_difference_has_the_interval_of_the_measured_figure() -> None:
         ("models.oracle.sampling={top_p: 2}", "2 is not a number between 0 and 1"),
         ("models.oracle.prompts=default", "are asked with different prompts"),
         ("models.oracle.conditions=[symbolic]", "need visual"),
+        ("models.oracle.conditions=[visual, act]", "'act' is not known; choose from visual, symbolic"),
         ("defaults.conditions=[visual]", "is not asked under the condition symbolic"),
         ("defaults.pixels=[2, 1]", "the smallest and the largest area"),
         ("defaults.colour=red", "defaults.colour: no such key"),

@@ -10,7 +10,7 @@ import pytest
 
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import Response
-from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.prompts import ONE_SHOT, in_order
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, score
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes
@@ -81,7 +81,7 @@ def test_the_version_goes_up_when_the_same_answers_come_out_otherwise() -> None:
         task = get_task(episode.task)
         state, plan = task.describe(episode.state), f"<answer>{write_plan(episode.plan)}</answer>"
         for text in (f"{state}\n{plan}", plan, state, f"<think>{plan}</think>", plan[:-9], "<answer>URDL</answer>"):
-            for condition in CONDITIONS:
+            for condition in in_order(ONE_SHOT):
                 for reason in ("stop", "length"):
                     found = asdict(score(episode, condition, Response("k", text, reason)))  # type: ignore[arg-type]
                     assert found.pop("dead_end") is None

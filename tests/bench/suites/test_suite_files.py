@@ -165,6 +165,16 @@ def test_check_says_what_is_there() -> None:
     assert "perceive" not in shown
 
 
+def test_what_is_asked_turn_by_turn_is_not_counted_beforehand(tmp_path: Path) -> None:
+    small = tmp_path / "small.yaml"
+    small.write_text(f"{SMALL.replace('direct', 'act')}")
+    shown = mgsd("suites", "check", str(small))
+    assert "symbolic" in shown
+    assert " act" not in shown
+    said = error("suites", "check", str(small), "--condition", "act")
+    assert "--condition act: choose from visual, symbolic, perceive, direct\n" in f"{said}\n"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
