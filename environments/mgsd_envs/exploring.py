@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, get_args, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, get_args, runtime_checkable
 
 from mgsd_envs import grid
 from mgsd_envs.grid import MAX_LEVEL
@@ -148,16 +148,16 @@ def believed(task: Task[S], state: S, trail: Sequence[Cursor], view: View, memor
     if not view.partial:
         return state
     check_view(task, view)
-    assert isinstance(task, Explorable)
     cells = seen(task, state, trail, view)
     if view.kind == "window" and memory > 1:
         cells |= seen(task, state, trail[-memory:], View("fog", view.radius))
-    return task.optimistic(state, trail[-1], cells, known(task, view))  # type: ignore[no-any-return]
+    world: S = cast(Explorable[S], task).optimistic(state, trail[-1], cells, known(task, view))
+    return world
 
 
 def known(task: Task[Any], view: View) -> tuple[str, ...]:
     """Names of the facts that a view shows wherever they are: a task's landmarks, in fog."""
-    return task.landmarks if view.kind == "fog" and isinstance(task, Explorable) else ()
+    return cast(Explorable[Any], task).landmarks if view.kind == "fog" and _explorable(task) else ()
 
 
 @lru_cache(maxsize=256)

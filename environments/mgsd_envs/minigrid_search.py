@@ -57,31 +57,36 @@ def to_go(state: RoomState, cursor: Cursor) -> int | None:
     Raises:
         SearchError: there are more than :data:`MOST_NODES` situations to look at.
     """
-    distance = _to_go(state, cursor)
-    if distance is None:
-        return None
-    if distance < 0:
+    known = _known_distances(state)
+    if cursor not in known:
+        known[cursor] = _distance(state, cursor, known)
+    distance = known[cursor]
+    if distance is not None and distance < 0:
         raise SearchError(f"no plan among {MOST_NODES:,} situations; the state is too large to be searched")
     return distance
 
 
-@lru_cache(maxsize=65_536)
-def _to_go(state: RoomState, cursor: Cursor) -> int | None:
-    """As :func:`to_go`, but -1 where the state is too large, so that this too is found out once."""
+@lru_cache(maxsize=1024)
+def _known_distances(state: RoomState) -> dict[Cursor, int | None]:
+    """Distances that were found so far; -1 where the state is too large, so that this too is found out once."""
+    return {}
+
+
+def _distance(state: RoomState, cursor: Cursor, known: dict[Cursor, int | None]) -> int | None:
+    """The distance of a cursor, which is -1 where the state is too large; those on its shortest plans become known."""
     here = world(state)
     if here.solved(cursor):
         return 0
     try:
-        plans = shortest_plans(state)
-        if plans is None:
-            return None
-        for made, layer in enumerate(plans.layers):
-            if cursor in layer:
-                return len(plans.layers) - made
-        plans = _plans(here, cursor)
+        plans = shortest_plans(state) if cursor == here.start else _plans(here, cursor)
     except SearchError:
         return -1
-    return None if plans is None else len(plans.layers)
+    if plans is None:
+        return None
+    length = len(plans.layers)
+    for made, layer in enumerate(plans.layers):
+        known.update(dict.fromkeys(layer, length - made))  # type: ignore[arg-type]
+    return length
 
 
 def _plans(here: World, start: Cursor) -> ShortestPlans | None:

@@ -20,6 +20,7 @@ from mgsd_envs.testing.forms import check_false_facts, check_forms
 from mgsd_envs.testing.pictures import check_looks, check_pictures
 from mgsd_envs.testing.prompts import check_prompts
 from mgsd_envs.testing.sampling import check_lengths, check_no_other_levels, draw_states
+from mgsd_envs.testing.stepwise import check_stepwise
 from mgsd_envs.testing.symmetries import check_symmetries
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def check_task(task: Task[Any], *, levels: Iterable[int] | None = None, states: 
             check_pictures(check, state, level)
             check_false_facts(check, state, level)
             check_symmetries(check, state)
+            check_stepwise(check, state, level, share=len(of_level))
         check_lengths(check, level, of_level)
     check_elsewhere(check, drawn)
     check_prompts(check)

@@ -77,6 +77,10 @@ def _check_rules(check: Check) -> None:
     check.that(UNKNOWN_ACTION not in rules, f"rules: {UNKNOWN_ACTION} is every task's own; leave it out")
     for name, line in rules.items():
         check.that(_is_line(line), f"rules: {name} needs one line for people, not {line!r}")
+    fatal = check.task.fatal
+    check.that(isinstance(fatal, frozenset), f"fatal must be a frozenset of rules, not {fatal!r:.100}")
+    unknown = ", ".join(sorted(map(str, fatal - rules.keys())))
+    check.that(not unknown, f"fatal has {unknown}, which rules does not have")
 
 
 def _check_fields(check: Check) -> None:
