@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.prompts import Condition
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.loop_sample import loop_sample
@@ -14,6 +18,7 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.turns import TurnRecord
 from mgsd_envs import Cursor, Episode, Fact, Task, get_task, make_episode
 from mgsd_envs.acting import act
+from mgsd_envs.views import View
 from support.tasks import sampled
 
 Policy = Callable[[Task[Any], Any, Cursor], Sequence[str]]
@@ -146,3 +151,58 @@ def scripted(*turns: Sequence[str]) -> Policy:
 def sees(task: Task[Any], state: Any) -> frozenset[Fact]:
     """One who sees everything as it is."""
     return task.facts(state)
+
+
+def believer(seer: Seer) -> Policy:
+    """One who takes the best step in the state that it sees, or waits at the upper wall where there is none."""
+
+    def policy(task: Task[Any], state: Any, cursor: Cursor) -> list[str]:
+        try:
+            world = task.from_facts(seer(task, task.state_at(state, cursor)))
+            return oracle(task, world, task.resume(world))
+        except (ValueError, AssertionError):
+            return [task.actions[0]]
+
+    return policy
+
+
+def run_of(
+    samples: Sequence[Sample],
+    *,
+    view: str = "full",
+    model: str = "walker",
+    path: str = "",
+    history: int | None = 4,
+    **identity: Any,
+) -> Run:
+    """A finished run of these samples, which is in no folder."""
+    acts = any(sample.loop is not None for sample in samples)
+    loop = {"loop": {**LoopSettings(view=View.parse(view), history=history).to_json(), "protocol": "loop-1"}}
+    record = {
+        "format": 1,
+        "status": "complete",
+        "sessions": [],
+        "identity": {
+            "suite": "walks",
+            "model": model,
+            "digest": "d",
+            "episodes_digest": "e",
+            "repeats": 1 + max(sample.repeat for sample in samples),
+            **(loop if acts else {}),
+            **identity,
+        },
+    }
+    return Run(Path(path or f"runs/{model}-{view}"), record, given=list(samples))
+
+
+def at_once(sample: Sample, condition: str = "direct") -> Sample:
+    """The same episode, its plan said at once: an action that was blocked makes it illegal."""
+    assert sample.loop is not None
+    solved = sample.outcome == "solved" and not sample.loop.blocked
+    return replace(
+        sample,
+        condition=condition,
+        loop=None,
+        outcome="solved" if solved else "illegal" if sample.loop.blocked or sample.illegal else "wrong",
+        prompt_digest=sha256(f"{condition} {sample.episode}".encode()).hexdigest(),
+    )
