@@ -10,12 +10,16 @@ from random import Random
 from typing import Any
 
 from mgsd_bench.analysis.run import Run
+from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.prompts import Condition
 from mgsd_bench.prompts.protocol import LoopSettings
+from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
 from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.runs.turns import TurnRecord
+from mgsd_bench.suites.suite import digest
 from mgsd_envs import Cursor, Episode, Fact, Task, get_task, make_episode
 from mgsd_envs.acting import act
 from mgsd_envs.views import View
@@ -187,6 +191,7 @@ def run_of(
             "model": model,
             "digest": "d",
             "episodes_digest": "e",
+            "conditions": sorted({sample.condition for sample in samples}),
             "repeats": 1 + max(sample.repeat for sample in samples),
             **(loop if acts else {}),
             **identity,
@@ -206,3 +211,14 @@ def at_once(sample: Sample, condition: str = "direct") -> Sample:
         outcome="solved" if solved else "illegal" if sample.loop.blocked or sample.illegal else "wrong",
         prompt_digest=sha256(f"{condition} {sample.episode}".encode()).hexdigest(),
     )
+
+
+def store(folder: Path, run: Run, episodes: Sequence[Episode]) -> Path:
+    """A run as the folder that it would be in."""
+    identity = {**run.identity, "episodes_digest": digest(episodes), "scorer": SCORER_VERSION}
+    with RunFolder.open(folder, identity, episodes) as opened:
+        for sample in run.samples:
+            opened.append(sample)
+        opened.write_metrics(summarise(run.frame).to_json())
+        opened.write_record(status="complete")
+    return folder
