@@ -15,6 +15,7 @@ from typing import Any
 
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError, option
+from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.stored import FINISHED
 from mgsd_bench.suites.suite import digest
 
@@ -87,13 +88,24 @@ def _look(run: Run, conditions: Collection[str]) -> Value:
 
 
 def _prompts(run: Run, conditions: Collection[str]) -> Value:
-    """The set's name and, for each condition and episode, the digest of the text and picture that it was asked with."""
+    """The set's name and, for each condition and episode, the digest of the text and picture that it was asked with.
+
+    Of a closed loop it is that of the first turn, and another view is another condition.
+    """
     frame = run.frame
     found: dict[str, dict[str, str]] = {}
     for condition in sorted(conditions):
         asked = frame[frame["condition"] == condition].drop_duplicates("episode")
-        found[condition] = dict(zip(asked["episode"].astype(str), asked["prompt_digest"], strict=True))
+        shown = condition in CLOSED_LOOP and run.view != "full"
+        found[f"{condition}, {run.view}" if shown else condition] = dict(
+            zip(asked["episode"].astype(str), asked["prompt_digest"], strict=True)
+        )
     return run.identity.get("prompts"), found
+
+
+def _closed_loop(run: Run, conditions: Collection[str]) -> Value:
+    """How the closed loop goes; None where none is compared, or the run has none."""
+    return run.identity.get("loop") if CLOSED_LOOP & set(conditions) else None
 
 
 _ALL = frozenset(Question)
@@ -115,6 +127,7 @@ ASPECTS: dict[str, Aspect] = {
         Aspect("look", "the look of the pictures", _ALL, True, _look),
         Aspect("prompts", "prompt set, texts and pictures", _ALL, True, _prompts),
         Aspect("sampling", "decoding parameters, seed included", _ASKED_ALIKE, True, _identity("sampling")),
+        Aspect("closed-loop", "settings of the closed loop", _ASKED_ALIKE, True, _closed_loop),
         Aspect("image-limits", "limits of the image area", _ASKED_ALIKE, True, _identity("pixels")),
         Aspect(
             "repeats",
@@ -229,7 +242,19 @@ def _wanted(
         return (there, there) if set(conditions) <= set(there) else (sorted(conditions), there)
     if aspect.name == "prompts":
         return _shared_prompts(aspect.read(first, conditions), aspect.read(run, conditions))
+    if aspect.name == "closed-loop" and question == Question.GAP:
+        return _alike_but_for_view(aspect.read(first, conditions), aspect.read(run, conditions))
     return aspect.read(first, conditions), aspect.read(run, conditions)
+
+
+def _alike_but_for_view(wanted: Value, found: Value) -> tuple[Value, Value]:
+    """Both settings without the view, and the limits that go with it; alike where one of the two has no closed loop."""
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        return None, None
+    if wanted.get("view") == found.get("view"):
+        return wanted, found
+    sides = ({key: v for key, v in side.items() if key not in ("view", "limits")} for side in (wanted, found))
+    return tuple(sides)  # type: ignore[return-value]
 
 
 def _shared_prompts(wanted: Value, found: Value) -> tuple[Value, Value]:

@@ -196,7 +196,7 @@ class Scope:
             case "gap":
                 return self.gap.difference if self.gap else None
             case _:
-                found: Estimate | None = getattr(self, metric)
+                found: Estimate | None = getattr(self, metric, None)
                 return found
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.analysis.attribution import SampleDiagnosis, diagnose_sample
+from mgsd_bench.analysis.loop_columns import LOOP, Column, LoopValues
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.runs.sample import Sample
 from mgsd_envs.looks import look_of_id
@@ -15,21 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mgsd_envs import Episode
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the table of samples.
-
-    Attributes:
-        dtype: pandas' type; ``category`` holds texts. A nullable type, or ``float64``, where a value may be missing.
-        unit: what it counts; empty where it counts nothing.
-        meaning: one line.
-    """
-
-    dtype: str
-    unit: str
-    meaning: str
 
 
 COLUMNS: dict[str, Column] = {
@@ -42,7 +27,11 @@ COLUMNS: dict[str, Column] = {
     "episode": Column("category", "", "id of the episode"),
     "condition": Column("category", "", "how the episode was put to the model"),
     "repeat": Column("int64", "", "number of the try, from 0"),
-    "outcome": Column("category", "", "solved, wrong, illegal, no_answer, truncated or error"),
+    "outcome": Column(
+        "category",
+        "",
+        "solved, wrong, illegal, no_answer, truncated or error; acting step by step also fatal, stuck or out_of_steps",
+    ),
     "solved": Column("bool", "", "whether the outcome is solved"),
     "optimal": Column("bool", "", "solved with as few actions as possible"),
     "form": Column(
@@ -93,6 +82,7 @@ def sample_frame(
     model: str = "",
     suite: str = "",
     look: str = "classic",
+    view: str = "full",
 ) -> pd.DataFrame:
     """The table of samples, sorted by condition, episode and repeat; of each question the last sample counts.
 
@@ -103,6 +93,11 @@ def sample_frame(
         model: name of the model.
         suite: name of the suite.
         look: look of the pictures; of an episode that is asked in several, the theme of the first.
+        view: how much of the board is shown to one who acts step by step.
+
+    Returns:
+        The table. Where a sample is of an episode that was acted in step by step it has the columns of
+        :data:`mgsd_bench.analysis.loop_columns.LOOP` too.
     """
     import pandas as pd
 
@@ -111,12 +106,14 @@ def sample_frame(
     values: dict[str, list[Any]] = {name: [] for name in wanted}
     found: list[SampleDiagnosis] = []
     texts: dict[str, str] = {}
+    loops = LoopValues()
     appends = [(values[name].append, read) for name, read in wanted.items()]
     for sample in samples:
         for append, read in appends:
             value = read(sample)
             # a million samples share a few thousand texts; keeping one of each is most of the memory
             append(texts.setdefault(value, value) if type(value) is str else value)
+        loops.append(sample)
         if episodes is not None:
             found.append(diagnose_sample(episodes[sample.episode], sample))
     columns: dict[str, pd.Series[Any]] = {}
@@ -133,6 +130,8 @@ def sample_frame(
     if episodes is not None:
         for name, column in DIAGNOSTICS.items():
             columns[name] = _column([getattr(one, name) for one in found], column)
+    for name, found_values in loops.columns(view).items():
+        columns[name] = _column(found_values, LOOP[name])
     frame = pd.DataFrame(columns)
     key = ["condition", "episode", "repeat"]
     frame = frame.drop_duplicates(key, keep="last")
@@ -178,7 +177,7 @@ _READERS: dict[str, Callable[[Sample], Any]] = {
 
 
 def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Several tables of samples as one, in their order; texts stay categories."""
+    """Several tables of samples as one, in their order; texts stay categories, and what one lacks is missing there."""
     import pandas as pd
     from pandas.api.types import union_categoricals
 
@@ -186,8 +185,10 @@ def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     if len(parts) == 1:
         return parts[0]
     joined = {}
-    for name in parts[0].columns:
-        columns = [part[name] for part in parts]
+    for name in dict.fromkeys(name for part in parts for name in part.columns):
+        columns = [
+            part[name] if name in part else _column([None] * len(part), (LOOP | DIAGNOSTICS)[name]) for part in parts
+        ]
         categorical = isinstance(columns[0].dtype, pd.CategoricalDtype)
         joined[name] = (
             pd.Series(union_categoricals(columns, sort_categories=True, ignore_order=True))

@@ -76,6 +76,13 @@ class Groups:
         by_task = [[s.values for s in self.strata if s.task == task] for task in self.tasks]
         return by_task if self.measure is None else fact_values(by_task, self.measure)
 
+    @property
+    def counts_something(self) -> bool:
+        """Whether there is a value, and of counts whether anything is counted in each task."""
+        return bool(self.strata) and (
+            self.measure is None or all(any(s.values.any() for s in self.at(task).strata) for task in self.tasks)
+        )
+
     def estimate(self) -> Estimate:
         """The macro average of these tasks, or the mean of this task or level, with its interval.
 
@@ -147,7 +154,29 @@ _TIE = 1e-9
 
 def group(frame: pd.DataFrame, metric: Metric) -> Groups:
     """A metric's values in a table of samples."""
-    return group_column(frame[frame["condition"] == metric.condition], metric.column, metric.measure)
+    return group_rows(frame[frame["condition"] == metric.condition], metric)
+
+
+def group_rows(rows: pd.DataFrame, metric: Metric) -> Groups:
+    """A metric's values in rows of one condition, be it another than the metric's own."""
+    if metric.over is not None:
+        return group_rate(rows, metric.column, metric.over)
+    return group_column(rows, metric.column, metric.measure)
+
+
+def group_rate(rows: pd.DataFrame, column: str, over: str) -> Groups:
+    """A count as a share of another one, both added up over repeats and over the episodes of a task.
+
+    It is the recall of as many facts. Where :attr:`Groups.counts_something` is false there is no such share.
+
+    Args:
+        rows: of a table of samples; those in which one of the two is missing are left out.
+        column: the count.
+        over: what it is a share of.
+    """
+    part = rows[["task", "level", "episode", column, over]].dropna(subset=[column, over])
+    counts = part.assign(rate_tp=part[column], rate_fp=0, rate_fn=part[over] - part[column])
+    return group_column(counts, "rate", "recall")
 
 
 def group_column(frame: pd.DataFrame, column: str, measure: Measure | None = None) -> Groups:

@@ -59,6 +59,12 @@ class Run:
         image = self.identity.get("image")
         return str(image if image == "original" else self.identity.get("theme", "classic"))
 
+    @property
+    def view(self) -> str:
+        """How much of the board is shown to one who acts step by step: ``full``, ``fog:R`` or ``window:R``."""
+        loop = self.identity.get("loop")
+        return str(loop.get("view", "full")) if isinstance(loop, dict) else "full"
+
     def in_first_look(self) -> Run:
         """The part that was asked in the suite's first look, for figures of independent episodes.
 
@@ -140,6 +146,7 @@ class Run:
             model=self.model,
             suite=self.identity["suite"],
             look=self.look,
+            view=self.view,
         )
 
 

@@ -49,10 +49,11 @@ def report_command(
 
     from mgsd_bench.analysis.comparable import Question, check
     from mgsd_bench.analysis.diagnose import diagnose
+    from mgsd_bench.analysis.diagnose_loops import diagnose_loops
     from mgsd_bench.analysis.metrics import GATED, HEADLINE, OTHER_NAMES
     from mgsd_bench.analysis.run import load_runs
     from mgsd_bench.analysis.summary import summarise
-    from mgsd_bench.report.figures import all_figures
+    from mgsd_bench.prompts import CLOSED_LOOP
     from mgsd_bench.report.tables import as_terminal, comparison, paper_table, write_tables
     from mgsd_bench.terminal import Terminal
 
@@ -73,16 +74,16 @@ def report_command(
     notes = check(found, Question.MODELS, [asked], options.split(allow)) + found[0].look_notes
     if chosen == "text":
         if figures is not None:
-            _save_figures(all_figures([diagnose([run]) for run in found]), figures)
+            _save_figures(_drawn(found), figures)
         Terminal().print(as_terminal(comparison([(r.model, summarise(r.in_first_look().frame)) for r in found], asked)))
         say("\nsolved, % of all questions asked, with 95 % intervals")
         for note in (*notes, *_unread(found)):
             say(note)
         return
-    diagnoses = [replace(diagnosis, notes=tuple(notes)) for diagnosis in (diagnose([run]) for run in found)]
     if figures is not None:
-        _save_figures(all_figures(diagnoses), figures)
-    results = [diagnosis.results((*shown, "straight", "random")) for diagnosis in diagnoses]
+        _save_figures(_drawn(found), figures)
+    measured = (diagnose_loops([run]) if asked in CLOSED_LOOP else diagnose([run]) for run in found)
+    results = [replace(of_run.results((*shown, "straight", "random")), notes=tuple(notes)) for of_run in measured]
     text = write_tables([paper_table(results, name, levels=not totals) for name in shown], chosen)
     if out:
         options.write("--out", out, text)
@@ -96,6 +97,32 @@ def _unread(runs: list[Run]) -> list[str]:
 
     counted = ((run.model, Unread.of(run.read_samples())) for run in runs)
     return [f"{model}: {spell(unread.line(), command_line)}" for model, unread in counted if unread.many]
+
+
+def _drawn(runs: list[Run]) -> dict[str, Figure]:
+    """The figures of runs by caption: of plans said at once, and of what happens in each turn of a closed loop."""
+    from mgsd_bench.analysis.diagnose import diagnose
+    from mgsd_bench.analysis.diagnose_loops import acts
+    from mgsd_bench.report.figures import all_figures
+
+    at_once = [run for run in runs if "visual" in run.conditions() or not acts(run)]
+    return {**(all_figures([diagnose([run]) for run in at_once]) if at_once else {}), **_turns(runs)[0]}
+
+
+def _turns(runs: list[Run]) -> tuple[dict[str, Figure], dict[str, list[tuple[str, ...]]]]:
+    """Figures and tables, by caption, of the runs that act step by step."""
+    from mgsd_bench.analysis.diagnose_loops import acts, diagnose_loops
+    from mgsd_bench.report.closed_loop import CURVE_CAPTION, curve, html_tables
+    from mgsd_bench.report.tables import run_names
+
+    figures: dict[str, Figure] = {}
+    tables: dict[str, list[tuple[str, ...]]] = {}
+    acting = [(name, run) for name, run in zip(run_names(runs), runs, strict=True) if acts(run)]
+    for number, (name, run) in enumerate(acting, 1):
+        loops = diagnose_loops([run])
+        figures[f"{name}: {CURVE_CAPTION}"] = curve(loops, "turns" if len(acting) == 1 else f"turns-{number}")
+        tables |= html_tables(loops, name)
+    return figures, tables
 
 
 def _save_figures(drawn: dict[str, Figure], folder: Path) -> None:
@@ -139,6 +166,8 @@ def _write_html(runs: list[Run], condition: Condition, allow: list[str], out: Pa
         tables[f"Every look that {name} was asked in."] = look_rows(result)
         if result.axes:
             drawn[f"{name}: {CAPTION}"] = figure(result)
+    of_turns, of_acting = _turns(runs)
+    drawn, tables = {**drawn, **of_turns}, {**tables, **of_acting}
     if figures is not None:
         _save_figures(drawn, figures)
     svgs = {caption: to_svg(figure) for caption, figure in drawn.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from mgsd_bench.cli.settings import with_settings
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings, QuestionSettings, ScoreSettings
 from mgsd_bench.plain import say
+
+if TYPE_CHECKING:
+    from mgsd_bench.records import Stored
 
 app = typer.Typer()
 
@@ -68,12 +71,11 @@ def diagnose_command(
     runs: Annotated[list[Path] | None, typer.Argument(help="Finished runs of one model; or give --model.")] = None,
     allow: options.Allow = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Find out why a model fails: does it fail to see, to plan, or to say?"""
-    import json
-
+    """Find out why a model fails: does it fail to see, to plan, to say, or to act?"""
     from mgsd_bench.analysis.diagnose import diagnose
+    from mgsd_bench.analysis.diagnose_loops import acts, diagnose_loops
     from mgsd_bench.analysis.run import load_runs
-    from mgsd_bench.files import write_whole
+    from mgsd_bench.report.closed_loop import terminal_tables
     from mgsd_bench.report.dead_ends import dead_ends_table
     from mgsd_bench.report.tables import attribution_table, diagnosis_table, facts_table
     from mgsd_bench.terminal import Terminal
@@ -84,21 +86,36 @@ def diagnose_command(
     if settings is not None:
         folder, code = _evaluate(settings, tables=False)
         folders = [folder]
-    result = diagnose(load_runs(folders), options.split(allow))
-    target = folders[0] / "diagnosis.json"
+    found, allowed, console = load_runs(folders), options.split(allow), Terminal()
+    loops = diagnose_loops(found, allowed) if any(map(acts, found)) else None
+    if loops is None or any("visual" in run.conditions() for run in found):
+        result = diagnose(found, allowed)
+        target = _write(result, folders[0] / "diagnosis.json")
+        console.print(diagnosis_table(result))
+        console.print(facts_table(result))
+        if (lost := dead_ends_table(result)) is not None:
+            console.print(lost)
+        console.print(attribution_table(result))
+        console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
+    if loops is not None:
+        target = _write(loops, folders[0] / "closed_loop.json")
+        for table in terminal_tables(loops):
+            console.print(table)
+        console.print(f"diagnosis of the closed loop in {target}", highlight=False, soft_wrap=True)
+    if code:
+        raise typer.Exit(code)
+
+
+def _write(result: Stored, target: Path) -> Path:
+    import json
+
+    from mgsd_bench.files import write_whole
+
     try:
         write_whole(target, json.dumps(result.to_json(), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
-    console = Terminal()
-    console.print(diagnosis_table(result))
-    console.print(facts_table(result))
-    if (lost := dead_ends_table(result)) is not None:
-        console.print(lost)
-    console.print(attribution_table(result))
-    console.print(f"diagnosis in {target}", highlight=False, soft_wrap=True)
-    if code:
-        raise typer.Exit(code)
+    return target
 
 
 def _rescore(settings: ScoreSettings, run: Path) -> None:
@@ -136,6 +153,7 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
     from mgsd_bench.analysis.run import load_run
     from mgsd_bench.analysis.unread import MANY, Unread
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
+    from mgsd_bench.report.closed_loop import acting_table
     from mgsd_bench.report.tables import results_table
     from mgsd_bench.terminal import Terminal
 
@@ -144,6 +162,8 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
     for name, of_condition in summary.conditions.items() if tables else ():
         console.print()
         console.print(results_table(name, of_condition, Path(job.config.model).name))
+        if (acting := acting_table(name, of_condition, Path(job.config.model).name)) is not None:
+            console.print(acting)
     answered = summary.samples - summary.errors
     done = f"{answered} of {summary.samples} questions were answered; run in {job.out}"
     console.print(f"\n{done}", highlight=False, soft_wrap=True)

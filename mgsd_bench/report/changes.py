@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from mgsd_bench.report.tables import plain_table
+from mgsd_bench.report.cells import plain_table
 
 if TYPE_CHECKING:
     from mgsd_bench.analysis.comparison import Comparison

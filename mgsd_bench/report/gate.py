@@ -14,7 +14,8 @@ from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.gating.decision import FloorDecision, MetricDecision, Status
 from mgsd_bench.gating.policy import Verdict
 from mgsd_bench.gating.result import GateDecision, LevelLoss
-from mgsd_bench.report.tables import as_markdown, plain_table
+from mgsd_bench.report.cells import plain_table
+from mgsd_bench.report.tables import as_markdown
 from mgsd_bench.report.text import markdown_text, one_line
 
 SHOWN_LEVELS = 5

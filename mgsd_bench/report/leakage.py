@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from mgsd_bench.report.tables import plain_table
+from mgsd_bench.report.cells import plain_table
 from mgsd_bench.report.text import one_line
 
 if TYPE_CHECKING:

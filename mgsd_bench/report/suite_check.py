@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from mgsd_bench.report.tables import plain_table
+from mgsd_bench.report.cells import plain_table
 from mgsd_bench.report.text import one_line
 from mgsd_bench.suites.check import RANDOM_PLANS, Cost, LevelCheck
 

@@ -15,6 +15,8 @@ from rich.text import Text
 from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.results import Place, scope_of
+from mgsd_bench.prompts import CLOSED_LOOP
+from mgsd_bench.report.cells import brief, macro_note, percent, plain_table, span, stacked, value_and_span
 from mgsd_bench.report.text import as_csv, csv_text, latex_text, markdown_text, one_line
 
 if TYPE_CHECKING:
@@ -22,15 +24,29 @@ if TYPE_CHECKING:
     from mgsd_bench.analysis.overlap import Bounds
     from mgsd_bench.analysis.results import Results
     from mgsd_bench.analysis.run import Run
-    from mgsd_bench.analysis.summary import ConditionSummary, Row, Summary
+    from mgsd_bench.analysis.summary import ConditionSummary, Macro, Row, Summary
     from mgsd_bench.statistics.intervals import Estimate
 
 OTHER_OUTCOMES = {"wrong": "wrong", "illegal": "illegal", "no_answer": "none", "truncated": "cut", "error": "error"}
+LOOP_OUTCOMES = {
+    "fatal": "fatal",
+    "stuck": "stuck",
+    "out_of_steps": "out",
+    "no_answer": "none",
+    "truncated": "cut",
+    "error": "error",
+}
 ATTRIBUTIONS = tuple(cause.value for cause in Attribution)
 LEGEND = (
     "\nacc.: solved, % of all questions asked; 95 %: its Wilson interval (for the macro average and for repeats, "
     "with an effective n); asked: solved by an answer in the form that was asked for; opt.: solved with as few "
     "actions as possible; wrong: ends short of the goal; none: no answer; cut: ran out of tokens"
+)
+LOOP_LEGEND = (
+    "\nSR: solved, % of all episodes; 95 %: its Wilson interval (for the macro average and for repeats, with an "
+    "effective n); strict: solved without a blocked action, as a plan said at once has to be; SPL: solved, weighted by "
+    "path length; fatal: an action ended the episode; stuck: would do the same for ever; out: of steps; none: three "
+    "answers in a row without an action; cut: likewise, out of tokens"
 )
 INTERVALS = "Intervals: 95 %, Wilson score with an effective number of episodes and a t quantile."
 OVERLAP = (
@@ -78,7 +94,7 @@ class PaperTable:
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """The table as text, the intervals in brackets; the first row is the heading, the second has the counts."""
         heading = ("model", *(f"{task} {level or 'all'}" if task else "macro" for task, level in self.columns))
-        rows = [(name, *map(_brief, cells)) for name, cells in zip(self.models, self.cells, strict=True)]
+        rows = [(name, *map(brief, cells)) for name, cells in zip(self.models, self.cells, strict=True)]
         return (heading, ("n", *self.counts), *rows)
 
     def to_markdown(self) -> str:
@@ -103,8 +119,8 @@ class PaperTable:
             r"\midrule",
         ]
         for name, cells in zip(self.models, self.cells, strict=True):
-            lines.append(latex_row([f"{{{latex_text(name)}}}", *(_percent(cell) if cell else "--" for cell in cells)]))
-            spans = (rf"{{\scriptsize {_span(cell, '--')}}}" if cell else "" for cell in cells)
+            lines.append(latex_row([f"{{{latex_text(name)}}}", *(percent(cell) if cell else "--" for cell in cells)]))
+            spans = (rf"{{\scriptsize {span(cell, '--')}}}" if cell else "" for cell in cells)
             lines += [latex_row(["", *spans])] if any(cells) else []
         notes = [rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {latex_text(note)}}} \\" for note in self.notes]
         return "\n".join([*lines, r"\bottomrule", *notes, r"\end{tabular}"]) + "\n"
@@ -172,12 +188,6 @@ def paper_table(
     )
 
 
-def macro_note(tasks: Iterable[str]) -> str:
-    """What a macro average is over."""
-    names = list(map(one_line, tasks))
-    return f"macro: {'equal-weight mean of ' if len(names) > 1 else ''}{', '.join(names)}"
-
-
 def task_names(results: Iterable[Results | Diagnosis]) -> list[str]:
     """The tasks of all results, in the order in which they first occur."""
     return list(dict.fromkeys(task for of_run in results for task in of_run.tasks))
@@ -215,9 +225,13 @@ def results_table(condition: str, summary: ConditionSummary, model: str) -> Tabl
         summary: its figures.
         model: name of the model, for the title.
     """
-    table = plain_table(f"{model} · {condition}", f"{LEGEND}; {macro_note(summary.macro.tasks)}")
+    acts = condition in CLOSED_LOOP
+    table = plain_table(
+        f"{model} · {condition}", f"{LOOP_LEGEND if acts else LEGEND}; {macro_note(summary.macro.tasks)}"
+    )
     table.add_column("task", no_wrap=True)
-    for name in ("level", "n", "acc.", "95 %", "asked", "opt.", *OTHER_OUTCOMES.values()):
+    measures = ("SR", "95 %", "strict", "SPL") if acts else ("acc.", "95 %", "asked", "opt.")
+    for name in ("level", "n", *measures, *(LOOP_OUTCOMES if acts else OTHER_OUTCOMES).values()):
         table.add_column(name, justify="right", no_wrap=True)
     for total in summary.tasks:
         for row in summary.levels:
@@ -226,16 +240,7 @@ def results_table(condition: str, summary: ConditionSummary, model: str) -> Tabl
         table.add_row(total.task, "all", *_cells(total), style="bold")
         table.add_row()
     macro = summary.macro
-    n = str(macro.accuracy.n)
-    table.add_row(
-        "macro",
-        "",
-        n,
-        *_estimate(macro.accuracy),
-        _percent(macro.accuracy_asked),
-        _percent(macro.optimal_accuracy),
-        style="bold",
-    )
+    table.add_row("macro", "", str(macro.accuracy.n), *_measures(macro), style="bold")
     return table
 
 
@@ -252,7 +257,7 @@ def diagnosis_table(diagnosis: Diagnosis) -> Table:
     table = plain_table(f"{diagnosis.model} · diagnosis", note, columns)
 
     def cells(scope: Scope) -> list[str]:
-        return [_stacked(scope.estimate(key), scope.n, signed=key == "gap") for key in keys]
+        return [stacked(scope.estimate(key), scope.n, signed=key == "gap") for key in keys]
 
     return _add_scopes(table, diagnosis, "macro", cells)
 
@@ -269,7 +274,7 @@ def attribution_table(diagnosis: Diagnosis) -> Table:
 
     def cells(scope: Scope) -> list[str]:
         failures = scope.failures
-        return [_stacked(failures[key], scope.n) + _range(scope.attribution_bounds.get(key)) for key in ATTRIBUTIONS]
+        return [stacked(failures[key], scope.n) + _range(scope.attribution_bounds.get(key)) for key in ATTRIBUTIONS]
 
     return _add_scopes(table, diagnosis, "all", cells)
 
@@ -286,10 +291,10 @@ def facts_table(diagnosis: Diagnosis) -> Table:
         label = Text(one_line(name))
         for kind, facts in task.facts.items():
             counts = f"{facts.tp + facts.fn:,}", f"{facts.tp + facts.fp:,}"
-            shares = (_stacked(share, task.n) for share in (facts.missed, facts.invented))
+            shares = (stacked(share, task.n) for share in (facts.missed, facts.invented))
             table.add_row(label, Text(one_line(kind)), *counts, *shares)
             label = Text()
-        shares = (_stacked(share, task.n) for share in (task.faults.misread, task.faults.invented))
+        shares = (stacked(share, task.n) for share in (task.faults.misread, task.faults.invented))
         table.add_row(label, "all", "", "", *shares, style="bold")
         table.add_row()
     return table
@@ -308,7 +313,7 @@ def comparison(summaries: Sequence[tuple[str, Summary]], condition: str) -> list
         of_condition = summary.conditions[condition]
         by_task = {row.task: row.accuracy for row in of_condition.tasks}
         macro = of_condition.macro.accuracy
-        rows.append([name, str(macro.n), *(_brief(by_task[task]) for task in tasks), _brief(macro)])
+        rows.append([name, str(macro.n), *(brief(by_task[task]) for task in tasks), brief(macro)])
     return rows
 
 
@@ -327,23 +332,6 @@ def as_markdown(rows: Sequence[Sequence[str]]) -> str:
     lines = [list(map(markdown_text, row)) for row in rows]
     lines.insert(1, ["---", *["---:"] * (len(rows[0]) - 1)])
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def plain_table(title: str, caption: str, columns: Sequence[str] = ()) -> Table:
-    """A table in the project's look; its title is text, not markup."""
-    table = Table(
-        title=Text(one_line(title)),
-        caption=caption,
-        title_justify="left",
-        caption_justify="left",
-        header_style="bold",
-        box=None,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="right" if i else "left", no_wrap=True)
-    return table
 
 
 def _range(bounds: Bounds | None) -> str:
@@ -376,36 +364,12 @@ def latex_row(cells: Sequence[str]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    shares = [row.outcomes[name] / row.samples for name in OTHER_OUTCOMES]
-    return [
-        str(row.n),
-        *_estimate(row.accuracy),
-        _percent(row.accuracy_asked),
-        _percent(row.optimal_accuracy),
-        *(f"{100 * share:.0f}" if share else "·" for share in shares),
-    ]
+    names = LOOP_OUTCOMES if "fatal" in row.outcomes else OTHER_OUTCOMES
+    shares = [row.outcomes[name] / row.samples for name in names]
+    return [str(row.n), *_measures(row), *(f"{100 * share:.0f}" if share else "·" for share in shares)]
 
 
-def _stacked(cell: Estimate | None, n: int, *, signed: bool = False) -> str:
-    """A figure, its interval below it, and its n where that is not the row's."""
-    if cell is None:
-        return "–"
-    value = f"{100 * cell.value:+.1f}" if signed else _percent(cell)
-    span = f"{round(100 * cell.low):+d} to {round(100 * cell.high):+d}" if signed else _span(cell)
-    return f"{value}\n{span}" + (f"\nn {cell.n}" if cell.n != n else "")
-
-
-def _brief(cell: Estimate | None) -> str:
-    return f"{_percent(cell)} ({_span(cell)})" if cell else "–"
-
-
-def _span(cell: Estimate, dash: str = "–") -> str:
-    return f"{100 * cell.low:.0f}{dash}{100 * cell.high:.0f}"
-
-
-def _estimate(cell: Estimate) -> tuple[str, str]:
-    return _percent(cell), f"{100 * cell.low:.1f}–{100 * cell.high:.1f}"
-
-
-def _percent(cell: Estimate) -> str:
-    return f"{100 * cell.value:.1f}"
+def _measures(row: Row | Macro) -> list[str]:
+    """Solved with its interval, and two figures that are stricter."""
+    others = [row.acting["strict"], row.acting["spl"]] if row.acting else [row.accuracy_asked, row.optimal_accuracy]
+    return [*value_and_span(row.accuracy), *map(percent, others)]

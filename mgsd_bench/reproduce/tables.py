@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, csv_row, macro_note
+from mgsd_bench.report.cells import macro_note
+from mgsd_bench.report.tables import CSV_COLUMNS, INTERVALS, as_markdown, csv_row
 from mgsd_bench.report.text import as_csv, csv_text, latex_text
 from mgsd_bench.reproduce.published_comparison import PublishedComparison
 from mgsd_bench.reproduce.results import TableResult

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from mgsd_bench.analysis.run import Run
+from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.prompts import Condition
 from mgsd_bench.prompts.protocol import LoopSettings
+from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
 from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.runs.turns import TurnRecord
+from mgsd_bench.suites.suite import digest
 from mgsd_envs import Cursor, Episode, Fact, Task, get_task, make_episode
 from mgsd_envs.acting import act
+from mgsd_envs.views import View
 from support.tasks import sampled
 
 Policy = Callable[[Task[Any], Any, Cursor], Sequence[str]]
@@ -146,3 +155,70 @@ def scripted(*turns: Sequence[str]) -> Policy:
 def sees(task: Task[Any], state: Any) -> frozenset[Fact]:
     """One who sees everything as it is."""
     return task.facts(state)
+
+
+def believer(seer: Seer) -> Policy:
+    """One who takes the best step in the state that it sees, or waits at the upper wall where there is none."""
+
+    def policy(task: Task[Any], state: Any, cursor: Cursor) -> list[str]:
+        try:
+            world = task.from_facts(seer(task, task.state_at(state, cursor)))
+            return oracle(task, world, task.resume(world))
+        except (ValueError, AssertionError):
+            return [task.actions[0]]
+
+    return policy
+
+
+def run_of(
+    samples: Sequence[Sample],
+    *,
+    view: str = "full",
+    model: str = "walker",
+    path: str = "",
+    history: int | None = 4,
+    **identity: Any,
+) -> Run:
+    """A finished run of these samples, which is in no folder."""
+    acts = any(sample.loop is not None for sample in samples)
+    loop = {"loop": {**LoopSettings(view=View.parse(view), history=history).to_json(), "protocol": "loop-1"}}
+    record = {
+        "format": 1,
+        "status": "complete",
+        "sessions": [],
+        "identity": {
+            "suite": "walks",
+            "model": model,
+            "digest": "d",
+            "episodes_digest": "e",
+            "conditions": sorted({sample.condition for sample in samples}),
+            "repeats": 1 + max(sample.repeat for sample in samples),
+            **(loop if acts else {}),
+            **identity,
+        },
+    }
+    return Run(Path(path or f"runs/{model}-{view}"), record, given=list(samples))
+
+
+def at_once(sample: Sample, condition: str = "direct") -> Sample:
+    """The same episode, its plan said at once: an action that was blocked makes it illegal."""
+    assert sample.loop is not None
+    solved = sample.outcome == "solved" and not sample.loop.blocked
+    return replace(
+        sample,
+        condition=condition,
+        loop=None,
+        outcome="solved" if solved else "illegal" if sample.loop.blocked or sample.illegal else "wrong",
+        prompt_digest=sha256(f"{condition} {sample.episode}".encode()).hexdigest(),
+    )
+
+
+def store(folder: Path, run: Run, episodes: Sequence[Episode]) -> Path:
+    """A run as the folder that it would be in."""
+    identity = {**run.identity, "episodes_digest": digest(episodes), "scorer": SCORER_VERSION}
+    with RunFolder.open(folder, identity, episodes) as opened:
+        for sample in run.samples:
+            opened.append(sample)
+        opened.write_metrics(summarise(run.frame).to_json())
+        opened.write_record(status="complete")
+    return folder

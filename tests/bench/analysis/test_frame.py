@@ -10,6 +10,7 @@ import pytest
 
 from mgsd_bench.analysis.frame import COLUMNS, DIAGNOSTICS, concatenate, sample_frame
 from mgsd_bench.analysis.groups import group, group_column
+from mgsd_bench.analysis.loop_columns import LOOP
 from mgsd_bench.analysis.metrics import METRICS
 from mgsd_bench.analysis.run import Run, load_run
 from support.gating import make
@@ -25,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_the_documentation_lists_the_columns() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
-    assert rows == [(name, column.dtype, column.unit, column.meaning) for name, column in ALL.items()]
+    assert rows == [(name, column.dtype, column.unit, column.meaning) for name, column in (ALL | LOOP).items()]
 
 
 def test_columns_and_types(run: Run) -> None:
