@@ -171,6 +171,11 @@ def request_key(episode: str, condition: str, repeat: int) -> str:
     return f"{episode}/{condition}/{repeat}"
 
 
+def turn_key(question: str, turn: int) -> str:
+    """What names the request of a turn, and its answer, within a run; turns are counted from 0."""
+    return f"{question}#{turn}"
+
+
 class Backend(AbstractContextManager["Backend"], Protocol):
     """A model that answers requests, in any order.
 
@@ -239,6 +244,18 @@ class EngineError(RuntimeError):
     """The engine died and cannot answer anything any more."""
 
 
+def answered(backend: Backend) -> list[Response]:
+    """One or more of the responses that a backend has promised.
+
+    Raises:
+        EngineError: the engine died, or gives back nothing.
+    """
+    responses = backend.collect()
+    if not responses:
+        raise EngineError("it has lost the requests that it was given")
+    return responses
+
+
 def generate(backend: Backend, requests: Iterable[Request]) -> Iterator[Response]:
     """Yield one response per request, in any order, each as soon as it is there.
 
@@ -259,7 +276,7 @@ def generate(backend: Backend, requests: Iterable[Request]) -> Iterator[Response
                 live += 1
             if not live:
                 return
-            for response in backend.collect():
+            for response in answered(backend):
                 live -= 1
                 yield response
     finally:

@@ -4,8 +4,9 @@ The file is JSONL, one answer a line::
 
     {"episode": "maze/3/0007", "text": "... <answer>RRD</answer>"}
 
-``condition`` (default ``visual``), ``repeat`` (0) and ``finish_reason`` (``stop``) may be given too. A question without
-an answer becomes an error, and stays in the denominator.
+``condition`` (default ``visual``), ``repeat`` (0) and ``finish_reason`` (``stop``) may be given too, and ``turn`` (from
+0) where the condition is one of the closed loop: so a run's ``turns.jsonl`` can be answered from. A question without an
+answer becomes an error, and stays in the denominator.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key
+from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key, turn_key
 from mgsd_bench.backends.shared import Queue
 from mgsd_bench.errors import UserError, option
 from mgsd_envs.files import open_regular, read_lines
@@ -36,25 +37,27 @@ def open_backend(config: BackendConfig) -> RecordedBackend:
     path, digest = Path(config.model), sha256()
     if path.is_char_device() or path.is_block_device():
         raise UserError(f"{option('answers', path)}: is a device, which has no end; give a file")
-    answers: dict[str, tuple[int, Response]] = {}
+    answers: dict[str, tuple[int, str, Response]] = {}
     try:
         with open_regular(path) as stream:
             for number, line in enumerate(read_lines(stream, LONGEST_LINE), 1):
                 digest.update(line)
                 if not line.strip():
                     continue
-                key, response = _answer(path, number, line)
+                question, response = _answer(path, number, line)
+                key = response.key
                 if key in answers:
                     raise UserError(
                         f"{path}:{number}: a second answer to {key}, after line {answers[key][0]}; remove one"
                     )
-                answers[key] = number, response
+                answers[key] = number, question, response
     except OSError as error:
         raise UserError(f"{option('answers', path)}: cannot be read ({error.strerror or error})") from error
     return RecordedBackend(path, answers, digest.hexdigest())
 
 
 def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
+    """The key of the question that a line answers, and the answer."""
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -63,19 +66,20 @@ def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
         raise UserError(f"{path}:{number}: no answer, but JSON that is nested too deeply") from None
     match row:
         case {"episode": str(episode), "text": str(text)}:
-            for name in ("repeat", "prompt_tokens", "completion_tokens"):
+            for name in ("repeat", "turn", "prompt_tokens", "completion_tokens"):
                 if row.get(name) is not None and not (type(row[name]) is int and 0 <= row[name] < _LARGEST):
                     raise UserError(f"{path}:{number}: {name} must be a whole number of at least 0")
-            key = request_key(episode, str(row.get("condition", "visual")), row.get("repeat") or 0)
+            question = request_key(episode, str(row.get("condition", "visual")), row.get("repeat") or 0)
+            key = question if row.get("turn") is None else turn_key(question, row["turn"])
             reason: FinishReason = "length" if row.get("finish_reason") == "length" else "stop"
-            return key, Response(key, text, reason, row.get("prompt_tokens"), row.get("completion_tokens"))
+            return question, Response(key, text, reason, row.get("prompt_tokens"), row.get("completion_tokens"))
     raise UserError(f"{path}:{number}: an answer needs the texts episode and text")
 
 
 class RecordedBackend(Queue):
     """Looks answers up."""
 
-    def __init__(self, path: Path, answers: dict[str, tuple[int, Response]], fingerprint: str) -> None:
+    def __init__(self, path: Path, answers: dict[str, tuple[int, str, Response]], fingerprint: str) -> None:
         super().__init__()
         self._path, self._answers, self._fingerprint = path, answers, fingerprint
 
@@ -89,12 +93,12 @@ class RecordedBackend(Queue):
         Raises:
             UserError: there is one.
         """
-        for key, (number, _) in self._answers.items():
-            if key not in keys:
-                raise UserError(f"{self._path}:{number}: answers {key}, which this suite and condition do not ask")
+        for number, question, _ in self._answers.values():
+            if question not in keys:
+                raise UserError(f"{self._path}:{number}: answers {question}, which this suite and condition do not ask")
 
     def respond(self, request: Request) -> Response:
         """The recorded answer to a request."""
         if request.key in self._answers:
-            return self._answers[request.key][1]
+            return self._answers[request.key][2]
         return Response(request.key, "", "error", error="no answer was recorded")

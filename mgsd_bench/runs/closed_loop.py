@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.answers.reader import parse_answer
-from mgsd_bench.backends import Draw, Moment, Request, Response, Turn
+from mgsd_bench.backends import Draw, Moment, Request, Response, Turn, turn_key
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.prompts import PromptSet
 from mgsd_bench.prompts.protocol import LoopSettings, opening, result_line
@@ -23,7 +23,7 @@ from mgsd_bench.prompts.protocol import said as answered
 from mgsd_bench.runs.conversation import Conversation, Question, request_seed, turn_digest
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
-from mgsd_bench.runs.turns import TURNS, TurnRecord, turn_key
+from mgsd_bench.runs.turns import TURNS, TurnRecord
 from mgsd_envs import get_task
 from mgsd_envs.acting import act
 from mgsd_envs.explorer import explorer_steps
@@ -268,4 +268,4 @@ class _Dialogue:
         """Keep the turn of now and what was answered, as later turns show them."""
         self._past.append((*self._asked, answer))
         if self._history is not None:
-            self._past = self._past[len(self._past) - self._history :] if self._history else []
+            self._past = self._past[-self._history :] if self._history else []

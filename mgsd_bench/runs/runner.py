@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mgsd_bench.backends import Backend, Response
+from mgsd_bench.backends import Backend, Response, answered
 from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs.closed_loop import Loop, closed_loop
 from mgsd_bench.runs.conversation import Conversation, Question, one_shot
@@ -132,7 +132,7 @@ def converse(backend: Backend, conversations: Iterable[Conversation]) -> Iterato
                     yield sample
             if not waiting:
                 return
-            for response in backend.collect():
+            for response in answered(backend):
                 if sample := advance(waiting.pop(response.key), response):
                     yield sample
     finally:

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Self, get_args
 
 from mgsd_bench.answers.reader import Form
-from mgsd_bench.backends import FinishReason, Response, request_key
+from mgsd_bench.backends import FinishReason, Response, request_key, turn_key
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.sample import is_fact, seal_of, sealed
@@ -122,11 +122,6 @@ _CLOSED: dict[str, frozenset[str]] = {
     "finish_reason": frozenset({"stop", "length"}),
     "form": frozenset(get_args(Form)),
 }
-
-
-def turn_key(question: str, turn: int) -> str:
-    """What names the request of a turn, and its answer, within a run."""
-    return f"{question}#{turn}"
 
 
 def read_turns(folder: Path, wanted: Callable[[str], bool] = lambda key: True) -> dict[str, list[TurnRecord]]:
