@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from mgsd_baselines.tiny.build import build_tiny
-from mgsd_bench.backends import BackendConfig, Request, Sampling
+from mgsd_bench.backends import BackendConfig, Request, Sampling, generate, single_turn
 from mgsd_bench.backends.vllm import VllmBackend, open_backend
 
 TEXT = (
@@ -47,7 +47,7 @@ def main() -> None:
             print(f"engine start   {time.perf_counter() - start:7.2f} s")
             sides: dict[str, Callable[[], int]] = {
                 "LLM.chat": lambda: bare(backend, requests),
-                "generate": lambda: sum(r.completion_tokens or 0 for r in backend.generate(requests)),
+                "generate": lambda: sum(r.completion_tokens or 0 for r in generate(backend, requests)),
             }
             seconds: dict[str, list[float]] = {name: [] for name in sides}
             for turn in range(args.rounds + 1):
@@ -66,17 +66,18 @@ def main() -> None:
 def make_request(i: int) -> Request:
     """A request with an image of its own, so that no cache helps."""
     image = np.random.default_rng(i).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    return Request(str(i), f"{TEXT} ({i})", lambda: image, i, "visual", cast(Any, None))
+    return single_turn(str(i), f"{TEXT} ({i})", lambda: image, i, "visual", cast(Any, None))
 
 
 def bare(backend: VllmBackend, requests: list[Request]) -> int:
     """Everything in one call, as the vLLM documentation recommends."""
     chats, params = [], []
     for request in requests:
-        assert request.image is not None
+        (turn,) = request.turns
+        assert turn.image is not None
         content = [
-            {"type": "text", "text": request.text},
-            {"type": "image_pil", "image_pil": Image.fromarray(request.image())},
+            {"type": "text", "text": turn.text},
+            {"type": "image_pil", "image_pil": Image.fromarray(turn.image())},
         ]
         chats.append([{"role": "user", "content": content}])
         params.append(backend.sampling_params(request.seed))

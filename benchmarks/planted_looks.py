@@ -17,9 +17,9 @@ import numpy as np
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.look_arms import Arms
 from mgsd_bench.analysis.robustness import Robustness, measure
-from mgsd_bench.backends import BackendConfig, Request
+from mgsd_bench.backends import BackendConfig, generate, single_turn
 from mgsd_bench.backends.scripted import open_backend
-from mgsd_bench.runs.runner import Question, request_seed, score_response
+from mgsd_bench.runs.conversation import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.statistics.intervals import proportion
 from mgsd_bench.suites.choose import find_suite
@@ -46,10 +46,10 @@ def _answers(model: str, asked: list[Episode], seed: int) -> Iterator[Sample]:
     """Scored answers; no picture is drawn, as scripted models look at none."""
     questions = {question.key: question for question in (Question(episode, "visual", 0) for episode in asked)}
     requests = (
-        Request(key, "", None, request_seed(seed, key), "visual", question.episode)
+        single_turn(key, "", None, request_seed(seed, key), "visual", question.episode)
         for key, question in questions.items()
     )
-    for response in open_backend(BackendConfig(model)).generate(requests):
+    for response in generate(open_backend(BackendConfig(model)), requests):
         yield score_response(questions[response.key], "", response)
 
 

@@ -30,10 +30,10 @@ from mgsd_bench.analysis.diagnose import Cases
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.overlap import ACCOUNTED, Bounds
 from mgsd_bench.answers.plans import write_plan
-from mgsd_bench.backends import Request, Response
+from mgsd_bench.backends import Response, generate, single_turn
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.prompts import Condition
-from mgsd_bench.runs.runner import Question, request_seed, score_response
+from mgsd_bench.runs.conversation import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import Episode, episodes, subsample
@@ -59,12 +59,12 @@ def ask(planted: Faults, asked: list[Episode], seed: int) -> list[Sample]:
     """The cases of one run of a faulty model."""
     questions = {question.key: question for question in (Question(episode, "visual", 0) for episode in asked)}
     requests = (
-        Request(key, "", None, request_seed(seed, key), "visual", question.episode)
+        single_turn(key, "", None, request_seed(seed, key), "visual", question.episode)
         for key, question in questions.items()
     )
     return [
         score_response(questions[response.key], "", response)
-        for response in ScriptedBackend("faulty", planted).generate(requests)
+        for response in generate(ScriptedBackend("faulty", planted), requests)
     ]
 
 

@@ -179,7 +179,31 @@ class _Bound:
                 costs = self.spread(cursor, ends, unlock=unlock, charge=False)
                 cells = [cell for thing, cell in places if here.is_what[thing]]
                 ends = [(pose, costs[pose] + 1 + (carried >= 0)) for cell in cells for pose in self.before(cell)]
-        return self.spread(cursor, ends, unlock=unlock, charge=charge)
+        direct = self.spread(cursor, ends, unlock=unlock, charge=charge)
+        if kind != "next":
+            return direct
+        moved = self.to_move(cursor, unlock=unlock)
+        return [min(pair) for pair in zip(direct, moved, strict=True)]
+
+    def to_move(self, cursor: Cursor, *, unlock: bool) -> _Costs:
+        """Costs to put a thing next to one that is moved first, which is put down before the thing is picked up."""
+        here, carried = self.here, cursor[CARRIED]
+        places = [(thing, cell) for thing, cell in enumerate(cursor[here.first_thing :]) if cell >= 0]
+        what = [pose for thing, cell in places if here.is_what[thing] for pose in self.before(cell)]
+        where = [pose for thing, cell in places if here.is_where[thing] for pose in self.before(cell)]
+
+        def through(ends: list[tuple[int, float]]) -> _Costs:
+            return self.spread(cursor, ends, unlock=unlock, charge=False)
+
+        last = through([(pose, 2.0) for pose in what])  # up and down
+        if carried >= 0 and here.is_where[carried]:
+            return [1 + cost for cost in last]
+        hands = int(carried >= 0)
+        holds_what = carried >= 0 and here.is_what[carried]
+        costs = through([(pose, hands + 2 + (2 if holds_what else last[pose])) for pose in where])
+        onward = through([(pose, 4.0) for pose in where])
+        moved_both = through([(pose, hands + 2 + onward[pose]) for pose in what])
+        return [min(pair) for pair in zip(costs, moved_both, strict=True)]
 
     def doors_to_open(self, cursor: Cursor, colour: str) -> list[tuple[int, float]]:
         """Poses before the doors of a colour, with what it costs to open them from there."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mgsd_envs.exploring import FULL, Explorable, View, believed, check_view, known, seen
 from mgsd_envs.grid import inside
+from mgsd_envs.looks import id_without_look
 from mgsd_envs.perturbations import perturbed
 from mgsd_envs.perturbed_boards import SURROUND
 from mgsd_envs.registry import get_task
@@ -30,7 +31,7 @@ __all__ = ["FOG", "FULL", "VOID", "Explorable", "View", "check_view", "picture",
 
 S = TypeVar("S")
 
-FOG: Colour = (150, 96, 170)
+FOG: Colour = (165, 65, 185)
 """The colour of cells under fog, a purple that no look has."""
 
 VOID: Colour = SURROUND
@@ -70,8 +71,9 @@ def picture(episode: Episode, trail: Sequence[Cursor], view: View, size: int | N
     """The board after a trail in the episode's look, as a view shows it; never a picture from elsewhere.
 
     Fog is :data:`FOG`, with the landmarks shown through it. A window is a board of ``2 * radius + 1`` cells a side
-    around the place of who acts, with :data:`VOID` where there is no board. A perturbation's random stream is that of
-    the first picture throughout.
+    around the place of who acts, with :data:`VOID` where there is no board. A perturbation's random stream is one
+    and the same in all pictures of an episode, so that the board stays where it is; in partial views it follows from
+    the episode's id alone.
 
     Args:
         episode: the episode.
@@ -96,8 +98,8 @@ def picture(episode: Episode, trail: Sequence[Cursor], view: View, size: int | N
         shown = _window(task, now, episode.theme, size, task.place(state, trail[-1]), view.radius)
     if episode.perturbation is None:
         return shown
-    first = believed(task, state, trail[:1], view)  # what is hidden may not decide the random stream
-    return perturbed(shown, level, episode.perturbation, episode.severity, task.key(first))
+    key = id_without_look(episode.id) if view.partial else task.key(state)  # no part of a state that may be hidden
+    return perturbed(shown, level, episode.perturbation, episode.severity, key)
 
 
 def _fogged(

@@ -5,7 +5,7 @@ A backend module is imported only when its backend is used, so vLLM and torch ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mgsd_envs import Episode
+    from mgsd_envs.types import Cursor
+    from mgsd_envs.views import View
 
 FinishReason = Literal["stop", "length", "error"]
 
@@ -44,26 +46,74 @@ class Sampling:
     seed: Natural = 0
 
 
+Draw = Callable[[], "NDArray[np.uint8]"]
+"""Draws a picture, uint8 (height, width, 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side says in a conversation.
+
+    Attributes:
+        role: ``user``, or ``assistant`` for what the model has said before.
+        text: the text; the image comes behind it.
+        image: draws the picture; None for text alone. Drawn when the backend needs it, so that a window of requests,
+            not a whole suite, is held in memory.
+    """
+
+    role: Literal["user", "assistant"]
+    text: str
+    image: Draw | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where an episode in the closed loop stands, for scripted models alone.
+
+    Attributes:
+        trail: the cursors so far, that of now last.
+        view: how much of the board is seen.
+        turn: number of the turn, from 0.
+        chunk: most actions of one answer that are carried out; None for a whole plan.
+        say_state: whether the answer is to state what is seen.
+    """
+
+    trail: Sequence[Cursor]
+    view: View
+    turn: int
+    chunk: int | None
+    say_state: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model: a single user turn of text, with at most one image as its last part.
+    """One question to a model: the turns of a conversation, the last of which waits for its answer.
 
     Attributes:
         key: unique within a run; the response carries it back.
-        text: the whole text of the user turn.
-        image: draws the test image, uint8 (height, width, 3); None for a text-only condition. Drawn when the
-            backend needs it, so that a window of requests, not a whole suite, is held in memory.
+        turns: user and assistant by turns, from a user's to a user's.
         seed: this request's sampling seed, below 2**31.
         condition: which condition of the protocol this is (``visual``, ``symbolic``, ...).
         episode: the episode asked about. Real models must not look at it; scripted ones answer from it.
+        moment: where the episode stands, for the same; None for one-shot conditions.
     """
 
     key: str
-    text: str
-    image: Callable[[], NDArray[np.uint8]] | None
+    turns: tuple[Turn, ...]
     seed: int
     condition: str
     episode: Episode
+    moment: Moment | None = None
+
+    @property
+    def images(self) -> list[Draw]:
+        """What draws the pictures of all turns, in their order."""
+        return [turn.image for turn in self.turns if turn.image is not None]
+
+
+def single_turn(key: str, text: str, image: Draw | None, seed: int, condition: str, episode: Episode) -> Request:
+    """A request of one user turn."""
+    return Request(key, (Turn("user", text, image),), seed, condition, episode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +150,7 @@ class BackendConfig:
         max_pixels: largest such area (paper: 262,144).
         engine_args: the engine's own keyword arguments.
         trust_remote_code: run Python code that comes with the checkpoint.
+        images: the most pictures that one request holds.
     """
 
     model: str
@@ -108,6 +159,7 @@ class BackendConfig:
     max_pixels: int = 262_144
     engine_args: Mapping[str, Any] = field(default_factory=dict)
     trust_remote_code: bool = False
+    images: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
@@ -120,23 +172,41 @@ def request_key(episode: str, condition: str, repeat: int) -> str:
 
 
 class Backend(AbstractContextManager["Backend"], Protocol):
-    """A model that answers requests.
+    """A model that answers requests, in any order.
 
-    Used as a context manager: engines start in the constructor and are shut down on leaving.
+    Used as a context manager: engines start in the constructor and are shut down on leaving. :func:`generate` and the
+    runner hand requests over with :meth:`submit` and wait for some of the answers with :meth:`collect`.
     """
+
+    @property
+    def capacity(self) -> int:
+        """How many requests it wants to hold at once to be busy."""
+        ...
 
     def describe(self) -> dict[str, Any]:
         """Facts for ``run.json``: engine and its version, model identity, hardware."""
         ...
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Yield one response per request, in any order, each as soon as it is there.
-
-        A request that fails yields a response with ``error``; it never raises.
+    def submit(self, request: Request) -> None:
+        """Take a request, without waiting for its answer; one that cannot be asked gets a response with ``error``.
 
         Raises:
-            EngineError: the engine itself died; responses not yet yielded are lost and may be asked for again.
+            EngineError: the engine itself died.
         """
+        ...
+
+    def collect(self) -> list[Response]:
+        """Wait until some requests are answered, and give back one response for each of those.
+
+        To be called while there are requests that were submitted and not answered.
+
+        Raises:
+            EngineError: the engine itself died; what was submitted is lost, and may be asked for again.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Give up everything that was submitted and not collected; the backend is ready for new requests."""
         ...
 
 
@@ -167,6 +237,34 @@ class Bounded(Protocol):
 
 class EngineError(RuntimeError):
     """The engine died and cannot answer anything any more."""
+
+
+def generate(backend: Backend, requests: Iterable[Request]) -> Iterator[Response]:
+    """Yield one response per request, in any order, each as soon as it is there.
+
+    Requests are drawn from the iterable only as the backend has room for them. Closing the iterator early gives up what
+    is still on its way.
+
+    Raises:
+        EngineError: the engine itself died; responses not yet yielded are lost and may be asked for again.
+    """
+    todo, live, more = iter(requests), 0, True
+    try:
+        while True:
+            while more and live < backend.capacity:
+                if (request := next(todo, None)) is None:
+                    more = False
+                    break
+                backend.submit(request)
+                live += 1
+            if not live:
+                return
+            for response in backend.collect():
+                live -= 1
+                yield response
+    finally:
+        if live:
+            backend.abort()
 
 
 _MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "hf", "scripted", "recorded")}

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,7 +30,7 @@ from io import BytesIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
-from mgsd_bench.backends import BackendConfig, FinishReason
+from mgsd_bench.backends import BackendConfig, FinishReason, Turn
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.plain import plain
 
@@ -153,6 +153,15 @@ def user_turn(text: str, image: NDArray[np.uint8] | None) -> list[dict[str, Any]
             "content": [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}],
         }
     ]
+
+
+def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """The messages of a conversation."""
+    found: list[dict[str, Any]] = []
+    for turn in turns:
+        (message,) = user_turn(turn.text, None if turn.image is None else turn.image())
+        found.append({**message, "role": turn.role})
+    return found
 
 
 def template(kind: Kind, config: BackendConfig, extra: Mapping[str, Any]) -> tuple[Template, dict[str, str]]:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
 
-from mgsd_bench.backends import BackendConfig, EngineError, FinishReason, Request, Response, Sampling
+from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response, Sampling
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.decoding import GumbelDecoder
 from mgsd_bench.backends.shared import (
@@ -94,8 +93,8 @@ def open_backend(config: BackendConfig) -> TransformersBackend:
     return backend
 
 
-class TransformersBackend:
-    """A model with its processor, ready to be asked. ``generate`` may be called again and again, one call at a time.
+class TransformersBackend(Backend):
+    """A model with its processor, ready to be asked.
 
     The model may be one in training: between two answers it is as it was, with each module's training or evaluation
     mode, its generation settings, gradients and the random state.
@@ -139,6 +138,7 @@ class TransformersBackend:
         images = getattr(processor, "image_processor", None)
         self._image_settings = {} if pixels is None else pixel_limits(images, *pixels) or {}
         self._ends = _end_tokens(self._model, self._tokenizer)
+        self._waiting: list[Request] = []
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +161,7 @@ class TransformersBackend:
         if getattr(self._processor, "image_processor", None) is None:
             raise UserError(f"{option('model', name)}: its processor takes no images; is torchvision installed?")
         try:
-            self._inputs([self._chat(question)], [question.image() if question.image else None])
+            self._inputs([self._chat(question)], [[draw() for draw in question.images]])
         except Exception as error:
             raise UserError(f"{option('model', name)}: takes no image prompts: {one_line(error)}") from error
 
@@ -192,17 +192,27 @@ class TransformersBackend:
             "hardware": hardware,
         }
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Yield one response per request, in their order, a batch at a time.
+    @property
+    def capacity(self) -> int:
+        """A batch."""
+        return self._batch_size
 
-        Requests are drawn from the iterable batch by batch.
+    def submit(self, request: Request) -> None:
+        """Put a request behind those that wait for a batch."""
+        self._waiting.append(request)
+
+    def collect(self) -> list[Response]:
+        """Answer the next batch, in its order.
 
         Raises:
             EngineError: the accelerator failed in a way that no later request survives.
         """
-        todo = iter(requests)
-        while batch := list(islice(todo, self._batch_size)):
-            yield from self._answer(batch)
+        batch, self._waiting = self._waiting[: self._batch_size], self._waiting[self._batch_size :]
+        return self._answer(batch)
+
+    def abort(self) -> None:
+        """Forget what waits for a batch."""
+        self._waiting = []
 
     def _answer(self, batch: list[Request]) -> list[Response]:
         """Answers to a batch; where it fails, to each half of it, down to the request that is at fault."""
@@ -224,7 +234,7 @@ class TransformersBackend:
 
     def _ask(self, batch: Sequence[Request], begin: float) -> list[Response]:
         texts = [self._chat(request) for request in batch]
-        images = [None if request.image is None else request.image() for request in batch]
+        images = [[draw() for draw in request.images] for request in batch]
         inputs = self._inputs(texts, images)
         lengths = inputs["attention_mask"].sum(1).tolist()
         fitting = [i for i, length in enumerate(lengths) if length < self._max_model_len]
@@ -251,17 +261,20 @@ class TransformersBackend:
         return responses
 
     def _chat(self, request: Request) -> str:
-        content: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
-        if request.image is not None:
-            content.append({"type": "image"})
-        chat = [{"role": "user", "content": content}]
+        chat: list[dict[str, Any]] = [
+            {
+                "role": turn.role,
+                "content": [{"type": "text", "text": turn.text}, *([{"type": "image"}] if turn.image else [])],
+            }
+            for turn in request.turns
+        ]
         return str(self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
-    def _inputs(self, texts: list[str], images: Sequence[Any]) -> Any:
-        """Model inputs, left-padded."""
+    def _inputs(self, texts: list[str], images: Sequence[Sequence[Any]]) -> Any:
+        """Model inputs, left-padded, of texts and the pictures of each, uint8 (height, width, 3)."""
         from PIL import Image
 
-        pictures = [Image.fromarray(image) for image in images if image is not None]
+        pictures = [Image.fromarray(image) for of_text in images for image in of_text]
         about_images = {"images": pictures, "images_kwargs": self._image_settings} if pictures else {}
         return self._processor(text=texts, padding=True, padding_side="left", return_tensors="pt", **about_images)
 

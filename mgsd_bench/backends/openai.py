@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from hashlib import sha256
@@ -29,6 +29,7 @@ from mgsd_bench.backends.chat_api import (
     Kind,
     Template,
     drop_rejected_parameter,
+    messages,
     shown,
     template,
     user_turn,
@@ -77,7 +78,7 @@ def open_backend(config: BackendConfig) -> OpenAIBackend:
 
 
 class OpenAIBackend(Backend):
-    """Servers that are ready to be asked. ``generate`` may be called again and again, one call at a time."""
+    """Servers that are ready to be asked."""
 
     def __init__(self, config: BackendConfig, settings: ChatSettings) -> None:
         from mgsd_bench.backends.chat_servers import Servers
@@ -87,6 +88,10 @@ class OpenAIBackend(Backend):
         self._template: Template = {}
         self._omitted: dict[str, str] = {}
         self._facts: list[dict[str, Any]] = []
+        self._live: set[Future[Response]] = set()
+        self._done: SimpleQueue[Future[Response]] = SimpleQueue()
+        self._refused: list[Response] = []
+        self._death: EngineError | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="mgsd-chat", daemon=True)
         self._thread.start()
@@ -154,44 +159,51 @@ class OpenAIBackend(Backend):
             "dropped": {server.url: server.dropped for server in self._servers.all if server.dropped},
         }
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Yield one response per request, each as soon as it is there.
+    @property
+    def capacity(self) -> int:
+        """What the servers that are left have room for."""
+        return self._servers.concurrency * max(1, len(self._servers.alive))
 
-        Requests are drawn from the iterable only as servers have room for them. Closing the iterator early gives up
-        what is still on its way.
+    def submit(self, request: Request) -> None:
+        """Send a request on its way; one whose picture cannot be drawn is answered by the reason."""
+        try:
+            content = _body(self._template, messages(request.turns), request.seed)
+        except Exception as error:
+            self._refused.append(Response(request.key, "", "error", error=_line(error)))
+            return
+        future = asyncio.run_coroutine_threadsafe(self._answer(request.key, content), self._loop)
+        self._live.add(future)
+        future.add_done_callback(self._done.put)
+
+    def collect(self) -> list[Response]:
+        """Wait for an answer, and give back all that are there.
 
         Raises:
-            EngineError: no server is left; answers that had come were yielded.
+            EngineError: no server is left; answers that had come were given back.
         """
-        todo, more = iter(requests), True
-        live: set[Future[Response]] = set()
-        done: SimpleQueue[Future[Response]] = SimpleQueue()
-        try:
-            while more or live:
-                while more and len(live) < self._window():
-                    if (request := next(todo, None)) is None:
-                        more = False
-                        break
-                    try:
-                        content = self._content(request)
-                    except Exception as error:
-                        yield Response(request.key, "", "error", error=_line(error))
-                        continue
-                    future = asyncio.run_coroutine_threadsafe(self._answer(request.key, content), self._loop)
-                    live.add(future)
-                    future.add_done_callback(done.put)
-                if live:
-                    ended = done.get()
-                    live.remove(ended)
-                    if isinstance(ended.exception(), EngineError):
-                        while not done.empty():
-                            live.remove(late := done.get())
-                            if late.exception() is None:
-                                yield late.result()
-                    yield ended.result()
-        finally:
-            for future in live:
-                future.cancel()
+        if self._death:
+            raise self._death
+        ended, self._refused = self._refused, []
+        while self._live and (not ended or not self._done.empty()):
+            future = self._done.get()
+            if future not in self._live:
+                continue  # given up before
+            self._live.remove(future)
+            if isinstance(error := future.exception(), EngineError):
+                self._death = error
+            else:
+                ended.append(future.result())
+            if self._death and self._done.empty():
+                break
+        if self._death and not ended:
+            raise self._death
+        return ended
+
+    def abort(self) -> None:
+        """Give up what is on its way."""
+        live, self._live, self._refused = self._live, set(), []
+        for future in live:
+            future.cancel()
 
     def close(self) -> None:
         """End all connections, whatever is on its way; a second call does nothing."""
@@ -219,15 +231,8 @@ class OpenAIBackend(Backend):
         await asyncio.gather(*others, return_exceptions=True)
         await self._servers.close()
 
-    def _window(self) -> int:
-        return self._servers.concurrency * max(1, len(self._servers.alive))
-
     def _kinds(self) -> set[str]:
         return {facts["kind"] for facts in self._facts if "kind" in facts}
-
-    def _content(self, request: Request) -> bytes:
-        messages = user_turn(request.text, None if request.image is None else request.image())
-        return _body(self._template, messages, request.seed)
 
     async def _answer(self, key: str, content: bytes) -> Response:
         begin = perf_counter()
@@ -311,9 +316,9 @@ class OpenAIBackend(Backend):
         return await self._servers.ask(_body(fields, user_turn(PROBE, picture), 0), server)
 
 
-def _body(fields: Template, messages: list[dict[str, Any]], seed: int) -> bytes:
+def _body(fields: Template, chat: list[dict[str, Any]], seed: int) -> bytes:
     own = {"seed": seed} if "seed" in fields else {}
-    return json.dumps({**fields, **own, "messages": messages}).encode()
+    return json.dumps({**fields, **own, "messages": chat}).encode()
 
 
 def _hold(tokens: list[int | None]) -> bool | None:

@@ -11,12 +11,13 @@ an answer becomes an error, and stays in the denominator.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Set
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key
+from mgsd_bench.backends.shared import Queue
 from mgsd_bench.errors import UserError, option
 from mgsd_envs.files import open_regular, read_lines
 
@@ -71,17 +72,12 @@ def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
     raise UserError(f"{path}:{number}: an answer needs the texts episode and text")
 
 
-class RecordedBackend:
+class RecordedBackend(Queue):
     """Looks answers up."""
 
     def __init__(self, path: Path, answers: dict[str, tuple[int, Response]], fingerprint: str) -> None:
+        super().__init__()
         self._path, self._answers, self._fingerprint = path, answers, fingerprint
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
 
     def describe(self) -> dict[str, Any]:
         """The file and its SHA-256."""
@@ -97,10 +93,8 @@ class RecordedBackend:
             if key not in keys:
                 raise UserError(f"{self._path}:{number}: answers {key}, which this suite and condition do not ask")
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Yield the recorded answer to each request."""
-        for request in requests:
-            if request.key in self._answers:
-                yield self._answers[request.key][1]
-            else:
-                yield Response(request.key, "", "error", error="no answer was recorded")
+    def respond(self, request: Request) -> Response:
+        """The recorded answer to a request."""
+        if request.key in self._answers:
+            return self._answers[request.key][1]
+        return Response(request.key, "", "error", error="no answer was recorded")

@@ -9,24 +9,44 @@
 ``noisy-planning:Q``    sees everything, spoils its plan with probability Q so that it fails
 ``faulty:P,Q,F``        both, and leaves its answer without an end with probability F
 ``blind-to:AXIS,P``     misreads each fact with probability P a step of severity where AXIS perturbs the picture
+``explorer``            in the closed loop alone: takes what it has not seen for free, and plans anew in every turn
+``forgetful:K``         the same, but knows only what it saw in the last K turns
+``noisy-step:Q``        in the closed loop alone: takes a step that leads no nearer with probability Q
 ======================  =============================================================================
+
+In the closed loop all of them act step by step (:mod:`mgsd_bench.backends.scripted_acting`).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import BackendConfig, Request, Response
+from mgsd_bench.backends.scripted_acting import acting
+from mgsd_bench.backends.shared import Queue
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.prompts import WITH_IMAGE
 from mgsd_envs import Episode, Plan, get_task, random_plan
 from mgsd_envs.faults import misread, random_state, spoil
 
-NAMES = ("oracle", "random", "straight", "noisy-perception", "noisy-planning", "faulty", "blind-to")
+NAMES = (
+    "oracle",
+    "random",
+    "straight",
+    "noisy-perception",
+    "noisy-planning",
+    "faulty",
+    "blind-to",
+    "explorer",
+    "forgetful",
+    "noisy-step",
+)
+ACTING = ("explorer", "forgetful", "noisy-step")
+"""Models that only know how to act step by step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +76,17 @@ class Faults:
 _FAULTS_AT: dict[str, Callable[..., Faults]] = {
     "noisy-perception": lambda rate: Faults(perception=rate),
     "noisy-planning": lambda rate: Faults(planning=rate),
+    "noisy-step": lambda rate: Faults(planning=rate),
     "faulty": Faults,
 }
-_EXAMPLES = {"noisy-perception": "0.1", "noisy-planning": "0.1", "faulty": "0.1,0.2,0.05", "blind-to": "blur,0.1"}
+_EXAMPLES = {
+    "noisy-perception": "0.1",
+    "noisy-planning": "0.1",
+    "faulty": "0.1,0.2,0.05",
+    "blind-to": "blur,0.1",
+    "noisy-step": "0.1",
+    "forgetful": "2",
+}
 
 
 def open_backend(config: BackendConfig) -> ScriptedBackend:
@@ -73,6 +101,10 @@ def open_backend(config: BackendConfig) -> ScriptedBackend:
         raise UserError(f"{option('model', config.model)}: unknown scripted model; choose from {known}")
     if name == "blind-to":
         return ScriptedBackend(config.model, _blind_to(config.model, *text.partition(",")))
+    if name == "forgetful":
+        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) < 10**8):
+            raise UserError(f"{option('model', config.model)}: needs a number of turns, for example forgetful:2")
+        return ScriptedBackend(config.model, Faults(), memory=int(text[:9]))
     if name not in _FAULTS_AT:
         if colon:
             raise UserError(f"{option('model', config.model)}: {name} takes no rate; write {option('model', name)}")
@@ -100,26 +132,26 @@ def _blind_to(model: str, axis: str, _: str, rate: str) -> Faults:
     )
 
 
-class ScriptedBackend:
+class ScriptedBackend(Queue):
     """Answers from the episode itself."""
 
-    def __init__(self, name: str, faults: Faults) -> None:
-        self._name, self._faults = name, faults
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
+    def __init__(self, name: str, faults: Faults, memory: int | None = None) -> None:
+        super().__init__()
+        self._name, self._faults, self._memory = name, faults, memory
 
     def describe(self) -> dict[str, Any]:
         """Name of the model."""
         return {"engine": "scripted", "model": self._name}
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Answer each request at once, in the form that the condition asks for."""
-        for request in requests:
-            yield Response(request.key, self._answer(request), "stop")
+    def respond(self, request: Request) -> Response:
+        """Answer at once, in the form that the condition asks for."""
+        kind = self._name.partition(":")[0]
+        if request.moment is not None:
+            kind = "explorer" if kind == "forgetful" else kind
+            return Response(request.key, acting(kind, self._faults, self._memory, request, request.moment), "stop")
+        if kind in ACTING:
+            return Response(request.key, "", "error", error=f"{kind} acts step by step; ask it under act")
+        return Response(request.key, self._answer(request), "stop")
 
     def _answer(self, request: Request) -> str:
         episode, rng = request.episode, random.Random(request.seed)

@@ -1,12 +1,13 @@
-"""What the backends that load a checkpoint themselves, ``vllm`` and ``hf``, have in common."""
+"""What backends have in common: those that load a checkpoint themselves, and those that answer without a model."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from textwrap import shorten
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from mgsd_bench.backends import BackendConfig, Request
+from mgsd_bench.backends import Backend, BackendConfig, Request, Response, single_turn
 from mgsd_bench.errors import UserError, option
 
 PROMPT_TOKENS = 8192
@@ -50,10 +51,45 @@ def image_question() -> Request:
     """A question about an image, to see whether a checkpoint can be asked one."""
     from numpy import uint8, zeros
 
-    return Request("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
+    return single_turn("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
 
 
 def one_line(error: BaseException, text: str | None = None) -> str:
     """What an error says, or a text in its place, in one line of at most 300 characters."""
     line = shorten(str(error) if text is None else text, 300, placeholder=" ...")
     return line if " " in line else f"{type(error).__name__}: {line}"  # a bare word, as of KeyError, says little
+
+
+class Queue(Backend):
+    """A backend without a model: it answers at once, in order, whatever it is handed."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Request] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    @property
+    def capacity(self) -> int:
+        """Enough to make turns between answering and scoring rare."""
+        return 64
+
+    @abstractmethod
+    def respond(self, request: Request) -> Response:
+        """The answer to one request."""
+
+    def submit(self, request: Request) -> None:
+        """Take a request."""
+        self._waiting.append(request)
+
+    def collect(self) -> list[Response]:
+        """The answers to all requests that were taken."""
+        waiting, self._waiting = self._waiting, []
+        return [self.respond(request) for request in waiting]
+
+    def abort(self) -> None:
+        """Forget what was taken."""
+        self._waiting = []

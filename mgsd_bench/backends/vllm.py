@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -22,7 +21,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import IO, Any
 
-from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response
+from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response, Turn
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.shared import PROMPT_TOKENS, code_refusal, image_question, pixel_limits, refuse_run_settings
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
@@ -81,7 +80,7 @@ def open_backend(config: BackendConfig) -> VllmBackend:
 
 
 class VllmBackend(Backend):
-    """A running engine. ``generate`` may be called again and again, one call at a time.
+    """A running engine.
 
     Attributes:
         llm: the ``vllm.LLM``.
@@ -92,7 +91,13 @@ class VllmBackend(Backend):
         self._engine = Engine(llm)
         self._config = config
         self._log = log
-        self._window = min(2 * self._engine.config.scheduler_config.max_num_seqs, MAX_WINDOW)
+        self._live: dict[str, tuple[Request, float]] = {}
+        self._refused: list[Response] = []
+
+    @property
+    def capacity(self) -> int:
+        """Twice what the engine runs side by side, so that a finished request's place is taken at once."""
+        return min(2 * int(self._engine.config.scheduler_config.max_num_seqs), MAX_WINDOW)
 
     def check(self) -> None:
         """Put one question about an image without waiting for an answer, and close the engine if that fails.
@@ -101,7 +106,7 @@ class VllmBackend(Backend):
             UserError: the checkpoint has no chat template, say, or its processor takes no images.
         """
         try:
-            self._engine.abort([self._submit(image_question())])
+            self._engine.abort([self._enqueue(image_question())])
         except Exception as error:
             self.close()
             raise UserError(
@@ -137,40 +142,44 @@ class VllmBackend(Backend):
             "hardware": hardware,
         }
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Response]:
-        """Yield one response per request, each as soon as it ends.
-
-        Requests are drawn from the iterable only as the window has room for them. Closing the iterator early
-        aborts what is still running and leaves the engine ready for the next call.
+    def submit(self, request: Request) -> None:
+        """Queue a request in the engine; one that the engine refuses is answered by the refusal.
 
         Raises:
-            EngineError: the engine died; what was in the window is lost.
+            EngineError: the engine died.
         """
-        todo = iter(requests)
-        live: dict[str, tuple[Request, float]] = {}
-        more = True
+        start = perf_counter()
         try:
-            while more or live:
-                while more and len(live) < self._window:
-                    if (request := next(todo, None)) is None:
-                        more = False
-                        break
-                    start = perf_counter()
-                    try:
-                        live[self._submit(request)] = request, start
-                    except Exception as error:
-                        self._recover(request, error)
-                        yield Response(request.key, "", "error", error=reason_of(root_of(error)))
-                outputs = self._step() if live else []
-                end = perf_counter()
-                for output in outputs:
-                    if output.finished and output.request_id in live:
-                        request, start = live.pop(output.request_id)
-                        yield _response(request, output, end - start)
-        finally:
-            if live:
-                with suppress(Exception):  # the engine may be what failed
-                    self._engine.abort(list(live))
+            self._live[self._enqueue(request)] = request, start
+        except Exception as error:
+            self._recover(request, error)
+            self._refused.append(Response(request.key, "", "error", error=reason_of(root_of(error))))
+
+    def collect(self) -> list[Response]:
+        """Run the engine until a request ends, and give back the answers to all that have ended.
+
+        Raises:
+            EngineError: the engine died.
+        """
+        ended = list(self._refused)
+        self._refused.clear()
+        while self._live and not ended:
+            outputs = self._step()
+            end = perf_counter()
+            for output in outputs:
+                if output.finished and output.request_id in self._live:
+                    request, start = self._live.pop(output.request_id)
+                    ended.append(_response(request, output, end - start))
+        return ended
+
+    def abort(self) -> None:
+        """Take back what is still in the engine, and leave it ready for the next request."""
+        live = list(self._live)
+        self._live.clear()
+        self._refused.clear()
+        if live:
+            with suppress(Exception):  # the engine may be what failed
+                self._engine.abort(live)
 
     def close(self) -> None:
         """Shut the engine down and give its memory back; a second call does nothing."""
@@ -206,16 +215,10 @@ class VllmBackend(Backend):
             skip_special_tokens=True,
         )
 
-    def _submit(self, request: Request) -> str:
+    def _enqueue(self, request: Request) -> str:
         """Queue a request and return the id that its outputs carry."""
-        content: list[dict[str, Any]] = [{"type": "text", "text": request.text}]
-        if request.image is not None:
-            from PIL import Image
-
-            content.append({"type": "image_pil", "image_pil": Image.fromarray(request.image())})
-        (name,) = self.llm.enqueue_chat(
-            [{"role": "user", "content": content}], self.sampling_params(request.seed), use_tqdm=False
-        )
+        chat = [_message(turn) for turn in request.turns]
+        (name,) = self.llm.enqueue_chat(chat, self.sampling_params(request.seed), use_tqdm=False)
         return output_id(str(name))
 
     def _step(self) -> list[Any]:
@@ -230,7 +233,7 @@ class VllmBackend(Backend):
         try:
             if isinstance(error, engine_died):
                 raise error
-            if request.image is not None:
+            if request.images:
                 # Where a prompt is refused after its image was processed, vLLM notes the image as sent to the
                 # engine, which never got it, and the next request with the same image would fail as well.
                 self.llm.reset_mm_cache()
@@ -258,7 +261,7 @@ def _engine_arguments(config: BackendConfig) -> dict[str, Any]:
         "seed": config.sampling.seed,
         "trust_remote_code": config.trust_remote_code,
         "generation_config": "vllm",  # no decoding parameters from the checkpoint
-        "limit_mm_per_prompt": {"image": 1, "video": 0, "audio": 0},
+        "limit_mm_per_prompt": {"image": config.images, "video": 0, "audio": 0},
         "load_format": "safetensors",  # no pickles, which may hold code
         "interleave_mm_strings": True,  # keeps the image behind the text under plain-string templates too
     }
@@ -304,6 +307,16 @@ def _refusal(config: BackendConfig, what: str, code: Exit, error: Exception, log
         if key in about:
             return UserError(f"{option(f'engine.{key}', value)}: {reason}")
     return UserError(f"{option('model', config.model)}: {what}: {reason}", code)
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    """A turn as vLLM takes it, the image behind the text."""
+    content: list[dict[str, Any]] = [{"type": "text", "text": turn.text}]
+    if turn.image is not None:
+        from PIL import Image
+
+        content.append({"type": "image_pil", "image_pil": Image.fromarray(turn.image())})
+    return {"role": turn.role, "content": content}
 
 
 def _response(request: Request, output: Any, seconds: float) -> Response:

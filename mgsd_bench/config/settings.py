@@ -27,6 +27,7 @@ class Panel(StrEnum):
 
     GATE = "What is gated"
     ASKED = "What is asked"
+    LOOP = "Closed loop (conditions act...)"
     ENGINE = "Model and engine"
     SAMPLING = "Sampling"
     OUTPUT = "Output"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,11 +14,14 @@ from mgsd_bench.analysis.unread import EARLY, Unread
 from mgsd_bench.backends import BackendConfig, Bounded, EngineError, Metered, Sampling, check_settings, open_backend
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import EvaluationSettings
-from mgsd_bench.prompts import CONDITIONS, Condition, PromptSet, load_prompts
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, Condition, load_prompts
+from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs import provenance
+from mgsd_bench.runs.closed_loop import Loop, step_limits
+from mgsd_bench.runs.conversation import Question
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.progress import RunProgress
-from mgsd_bench.runs.runner import Question, questions, run_questions
+from mgsd_bench.runs.runner import Asking, questions, run_questions
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.suites.choose import choose_suite
@@ -42,6 +45,7 @@ class Evaluation:
         backend: name of the backend.
         config: what the backend gets.
         out: the run folder.
+        loop: how the closed loop goes, for its conditions.
     """
 
     suite: Suite
@@ -52,6 +56,12 @@ class Evaluation:
     backend: str
     config: BackendConfig
     out: Path
+    loop: LoopSettings = field(default_factory=LoopSettings)
+
+    @property
+    def acts(self) -> bool:
+        """Whether some of it is asked in the closed loop."""
+        return not CLOSED_LOOP.isdisjoint(self.conditions)
 
     @classmethod
     def from_settings(
@@ -71,7 +81,10 @@ class Evaluation:
         if settings.min_pixels > settings.max_pixels:
             most = option("max_pixels", settings.max_pixels)
             raise UserError(f"{option('min_pixels', settings.min_pixels)}: must not exceed {most}")
-        engine_args = settings.engine_args()
+        conditions = cast(list[Condition], list(dict.fromkeys(settings.conditions)))
+        if "act-blind" in conditions and settings.feedback == "none":
+            raise UserError(f"{option('feedback', 'none')}: act-blind has nothing else to go by; leave it out")
+        loop, engine_args = settings.loop(), settings.engine_args()
         suite = choose_suite(settings, on_note)
         config = BackendConfig(
             model=settings.model,
@@ -86,16 +99,18 @@ class Evaluation:
             max_pixels=settings.max_pixels,
             engine_args=engine_args,
             trust_remote_code=settings.trust_remote_code,
+            images=_most_images(conditions, loop),
         )
         return cls(
             suite=suite,
             limit=settings.limit,
-            conditions=cast(list[Condition], list(dict.fromkeys(settings.conditions))),
+            conditions=conditions,
             repeats=settings.repeats,
             prompts=settings.prompts,
             backend=settings.backend,
             config=config,
             out=settings.out or Path("runs") / f"{suite.name}-{model_slug(settings.model)}",
+            loop=loop,
         )
 
 
@@ -117,14 +132,28 @@ class Blocks:
     enough: Callable[[list[Sample]], bool] = lambda samples: False
 
 
+def _most_images(conditions: Sequence[Condition], loop: LoopSettings) -> int:
+    """The most pictures that one request holds: those of the turns that are shown and, with all of them, of no more."""
+    if not {"act", "act-stale"} & set(conditions):
+        return 1
+    return MOST_IMAGES if loop.history is None else min(MOST_IMAGES, 1 + loop.history)
+
+
+MOST_IMAGES = 256
+"""Pictures that a request may hold at most where all turns are shown; a longer episode fails, and says so."""
+
+
 def asked_episodes(job: Evaluation) -> list[Episode]:
     """The episodes that a job asks about.
 
     Raises:
         UserError: the suite cannot be made.
     """
-    asked = episodes(job.suite)
-    return asked if job.limit is None else subsample(asked, job.limit)
+    return _limited(job, episodes(job.suite))
+
+
+def _limited(job: Evaluation, of_suite: list[Episode]) -> list[Episode]:
+    return of_suite if job.limit is None else subsample(of_suite, job.limit)
 
 
 def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[Summary, Exit]:
@@ -148,10 +177,14 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
             f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
         )
     check_settings(job.backend, job.config)
-    asked = asked_episodes(job)
-    prompts = load_prompts(job.prompts, asked, job.conditions)
+    of_suite = episodes(job.suite)
+    asked = _limited(job, of_suite)
+    prompts = load_prompts(job.prompts, asked, job.conditions, say_state=job.loop.say_state)
     to_ask = questions(asked, job.conditions, job.repeats)
-    with RunFolder.open(job.out, _identity(job, asked, prompts), asked) as run:
+    limits = step_limits(of_suite, job.loop.view) if job.acts else {}
+    greedy = job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded")
+    asking = Asking(prompts, job.config.sampling.seed, Loop(job.loop, limits, greedy))
+    with RunFolder.open(job.out, _identity(job, asked, asking), asked) as run:
         run.write_record(prompts=prompts.by_question())
         stages, stopped = _stages(to_ask, blocks), False
         while stages and not stopped and all(question.key in run.samples for question in stages[0]):
@@ -161,7 +194,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
             if run.samples:
                 there = f"{len(run.samples)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
-            stopped = _ask(job, run, stages, to_ask, blocks, prompts, console)
+            stopped = _ask(job, run, stages, to_ask, blocks, asking, console)
         summary = summary_of(run)
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
@@ -200,7 +233,7 @@ def _ask(
     stages: list[list[Question]],
     to_ask: list[Question],
     blocks: Blocks | None,
-    prompts: PromptSet,
+    asking: Asking,
     console: Console,
 ) -> bool:
     """Ask stage by stage what of all questions is left; whether it stopped before the last."""
@@ -228,7 +261,7 @@ def _ask(
                         _say_if_unread(run, console)
 
                     for i, stage in enumerate(stages, 1):
-                        run_questions(run, backend, stage, prompts, job.config.sampling.seed, told)
+                        run_questions(run, backend, stage, asking, told)
                         stopped = _stops(run, stages[i:], blocks)
                         if stopped:
                             break
@@ -267,11 +300,11 @@ def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -
             )
 
 
-def _identity(job: Evaluation, asked: list[Episode], prompts: PromptSet) -> dict[str, Any]:
+def _identity(job: Evaluation, asked: list[Episode], asking: Asking) -> dict[str, Any]:
     """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
     return {
         "suite": job.suite.name,
-        "digest": digest(asked, prompts.canonical()),
+        "digest": digest(asked, asking.prompts.canonical()),
         "episodes_digest": digest(asked),
         "tasks": list(dict.fromkeys(part.task for part in job.suite.parts)),
         "levels": sorted({part.level for part in job.suite.parts}),
@@ -287,6 +320,7 @@ def _identity(job: Evaluation, asked: list[Episode], prompts: PromptSet) -> dict
         "sampling": asdict(job.config.sampling),
         "pixels": [job.config.min_pixels, job.config.max_pixels],
         "scorer": SCORER_VERSION,
+        **({"loop": asking.loop.to_json()} if job.acts else {}),
     }
 
 

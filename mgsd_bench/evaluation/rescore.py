@@ -12,8 +12,8 @@ from mgsd_bench.errors import UserError, option
 from mgsd_bench.evaluation.evaluate import summary_of
 from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.runs import provenance
+from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.folder import RunFolder
-from mgsd_bench.runs.runner import Question, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_envs import Episode

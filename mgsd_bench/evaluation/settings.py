@@ -9,15 +9,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mgsd_bench.config.fields import Amount, Count, Natural, OneOf, Repeats, Share
+from mgsd_bench.config.fields import Amount, Check, Count, Natural, OneOf, Repeats, Share
 from mgsd_bench.config.layers import Layers
 from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.settings import ASKED, SuiteSettings
 
-ENGINE, SAMPLING, OUTPUT = Panel.ENGINE, Panel.SAMPLING, Panel.OUTPUT
+if TYPE_CHECKING:
+    from mgsd_bench.prompts.protocol import LoopSettings
+
+ENGINE, SAMPLING, OUTPUT, LOOP = Panel.ENGINE, Panel.SAMPLING, Panel.OUTPUT, Panel.LOOP
 
 
 def _conditions() -> tuple[str, ...]:
@@ -55,8 +58,69 @@ OneShotConditions = Annotated[
 ]
 
 
+def _view_problem(text: str) -> str | None:
+    from mgsd_envs.views import View
+
+    try:
+        View.parse(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _number_or(word: str, least: int) -> Check:
+    """A whole number, or a word for no bound."""
+
+    def problem(text: str) -> str | None:
+        right = text == word or (text.isascii() and text.isdigit() and least <= int(text[:9]) and len(text) < 9)
+        return None if right else f"must be a whole number of {least} or more, or {word}"
+
+    return Check(problem)
+
+
 @dataclass(frozen=True, kw_only=True)
-class QuestionSettings(SuiteSettings):
+class LoopOptions:
+    """How the closed loop goes; see docs/closed-loop.md."""
+
+    view: Annotated[
+        Annotated[str, Check(_view_problem)], Setting("full, fog:R or window:R, R cells around.", LOOP, "VIEW")
+    ] = "full"
+    history: Annotated[
+        Annotated[str, _number_or("all", 0)], Setting("Past turns that a turn shows: a number, or all.", LOOP, "N")
+    ] = "4"
+    feedback: Annotated[
+        Annotated[str, OneOf(("result", "none"))],
+        Setting("What is said of the last action: result or none.", LOOP),
+    ] = "result"
+    remember: Annotated[
+        Annotated[str, OneOf(("answers", "all"))],
+        Setting("What past turns show of an answer: answers (the actions) or all.", LOOP),
+    ] = "answers"
+    chunk: Annotated[
+        Annotated[str, _number_or("plan", 1)],
+        Setting("Actions of an answer that are done: a number, or plan.", LOOP, "N"),
+    ] = "1"
+    say_state: Annotated[bool, Setting("Each answer is to state what it sees, too.", LOOP)] = False
+    no_stop_stuck: Annotated[bool, Setting("Let a greedy model go on that repeats itself.", LOOP)] = False
+
+    def loop(self) -> "LoopSettings":
+        """These settings as the runner takes them."""
+        from mgsd_bench.prompts.protocol import LoopSettings
+        from mgsd_envs.views import View
+
+        return LoopSettings(
+            view=View.parse(self.view),
+            history=None if self.history == "all" else int(self.history),
+            feedback=self.feedback == "result",
+            remember="all" if self.remember == "all" else "answers",
+            chunk=None if self.chunk == "plan" else int(self.chunk),
+            say_state=self.say_state,
+            stop_stuck=not self.no_stop_stuck,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionSettings(LoopOptions, SuiteSettings):
     """What is asked about the episodes, and where the run is kept."""
 
     conditions: Conditions = ("visual",)

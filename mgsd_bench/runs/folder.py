@@ -5,10 +5,11 @@
     runs/<name>/run.json        what was run, with what, on what, and how it ended
                 episodes.jsonl  the episodes, one line each
                 samples.jsonl   one line a sample, appended as each answer arrives
+                turns.jsonl     one line a turn of the closed loop, appended as each turn ends
                 metrics.json    made from samples.jsonl alone
 
-A run can be killed at any moment. Opening its folder again keeps the finished samples, gives failed ones another try
-and drops a half-written last line.
+A run can be killed at any moment. Opening its folder again keeps the finished samples and the turns of unfinished ones,
+gives failed ones another try and drops a half-written last line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -24,8 +25,10 @@ from typing import Any, Self
 
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, remove_leftovers, write_whole
+from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
+from mgsd_bench.runs.turns import TURNS, TurnRecord, read_turns
 from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs import Episode
 from mgsd_envs.files import LONGEST_LINE, open_regular
@@ -37,13 +40,27 @@ class RunFolder:
     """A run folder open for writing, by one process at a time.
 
     Use :meth:`open`, and as a context manager.
+
+    Attributes:
+        path: the folder.
+        record: the content of ``run.json``.
+        samples: finished samples by key.
+        turns: what was had before of episodes in the closed loop that are not finished, by the question's key.
     """
 
-    def __init__(self, path: Path, record: dict[str, Any], stream: FileIO, samples: dict[str, Sample]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        record: dict[str, Any],
+        streams: dict[str, FileIO],
+        samples: dict[str, Sample],
+        turns: dict[str, list[TurnRecord]],
+    ) -> None:
         self.path = path
         self.record = record
         self.samples = samples
-        self._stream = stream
+        self.turns = turns
+        self._streams = streams
 
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any], episodes: Sequence[Episode]) -> Self:
@@ -60,30 +77,34 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             _record_of(path, identity)
-            if (path / SAMPLES).exists():
-                open_regular(path / SAMPLES).close()
-            stream = FileIO(path / SAMPLES, "a+", opener=_in_its_place)
+            streams = {SAMPLES: _appending(path / SAMPLES)}
         except OSError as error:
             raise _write_error(path, error) from error
         try:
-            _lock(stream, path)
+            _lock(streams[SAMPLES], path)
             found = _record_of(path, identity)  # once more: by now another process may have begun a run, and ended
-            _drop_half_line(stream)
+            if CLOSED_LOOP & set(identity["conditions"]):
+                streams[TURNS] = _appending(path / TURNS)
+            for stream in streams.values():
+                _drop_half_line(stream)
             for name in (RECORD, EPISODES, METRICS):
                 remove_leftovers(path / name)
             kept = {sample.key: sample for sample in read_samples(path)}
-            _check_asked(path, kept.values(), identity, {episode.id for episode in episodes})
+            asked = {episode.id for episode in episodes}
+            _check_asked(path / SAMPLES, kept.values(), identity, asked)
             answered_before = {key: sample for key, sample in kept.items() if sample.outcome != "error"}
+            turns = read_turns(path, lambda key: key not in answered_before)
+            _check_asked(path / TURNS, (of_one[0] for of_one in turns.values()), identity, asked)
             new = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
-            run = cls(path, found or new, stream, answered_before)
+            run = cls(path, found or new, streams, answered_before, turns)
             run.write_record(status="running")
             if found is None or not (path / EPISODES).exists():
                 run._write(EPISODES, "".join(_episode_line(episode) for episode in episodes))
         except OSError as error:
-            _close(stream)
+            _close(streams)
             raise _write_error(path, error) from error
         except BaseException:
-            _close(stream)
+            _close(streams)
             raise
         return run
 
@@ -91,7 +112,7 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _close(self._stream)
+        _close(self._streams)
 
     def append(self, sample: Sample) -> None:
         """Store a sample; it is with the operating system when this returns, on the disk before record or metrics are.
@@ -99,13 +120,24 @@ class RunFolder:
         Raises:
             UserError: the disk is full or the file cannot be written.
         """
+        self._append(SAMPLES, sample.to_line())
+        self.samples[sample.key] = sample
+
+    def append_turn(self, turn: TurnRecord) -> None:
+        """Store a turn, as :meth:`append` does a sample.
+
+        Raises:
+            UserError: the disk is full or the file cannot be written.
+        """
+        self._append(TURNS, turn.to_line())
+
+    def _append(self, name: str, content: bytes) -> None:
         try:
-            line = memoryview(sample.to_line())
+            line = memoryview(content)
             while line:  # without a buffer, which would try to write again on closing, a write may be cut short
-                line = line[self._stream.write(line) :]
+                line = line[self._streams[name].write(line) :]
         except OSError as error:
             raise _write_error(self.path, error) from error
-        self.samples[sample.key] = sample
 
     def write_record(self, **changes: Any) -> None:
         """Update ``run.json``."""
@@ -118,7 +150,8 @@ class RunFolder:
 
     def _write(self, name: str, text: str) -> None:
         try:
-            os.fsync(self._stream)  # so that no file says more than is there after a loss of power
+            for stream in self._streams.values():
+                os.fsync(stream)  # so that no file says more than is there after a loss of power
             write_whole(self.path / name, text)
         except OSError as error:
             raise _write_error(self.path, error) from error
@@ -131,23 +164,24 @@ def _record_of(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         UserError: the folder holds another run, or something else.
         OSError: it cannot be read.
     """
-    samples = path / SAMPLES
-    answered = samples.exists() and samples.stat().st_size > 0
+    ours = {path / SAMPLES, path / TURNS}
+    answered = any(file.exists() and file.stat().st_size > 0 for file in ours)
     if (path / RECORD).exists():
         found = read_record(path)
         if not answered:
             return None
         _check_same(path, found["identity"], identity)
         return found
-    if answered or any(entry != samples and entry.name[0] != "." for entry in path.iterdir()):
+    if answered or any(entry not in ours and entry.name[0] != "." for entry in path.iterdir()):
         raise UserError(f"{option('out', path)}: the folder holds something that is not a run; name another folder")
     return None
 
 
-def _close(stream: FileIO) -> None:
-    """Close a file, of which what had to be written was, or has failed before."""
-    with suppress(OSError):
-        stream.close()
+def _close(streams: Mapping[str, FileIO]) -> None:
+    """Close files, of which what had to be written was, or has failed before."""
+    for stream in streams.values():
+        with suppress(OSError):
+            stream.close()
 
 
 def _episode_line(episode: Episode) -> str:
@@ -168,20 +202,26 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         )
 
 
-def _check_asked(path: Path, kept: Iterable[Sample], identity: dict[str, Any], asked: Set[str]) -> None:
+def _check_asked(path: Path, kept: Iterable[Sample | TurnRecord], identity: dict[str, Any], asked: Set[str]) -> None:
     """Refuse answers to questions that the run does not ask: they would count without being seen."""
     conditions, repeats = identity["conditions"], identity["repeats"]
-    for sample in kept:
-        if sample.episode not in asked or sample.condition not in conditions or sample.repeat >= repeats:
+    for one in kept:
+        if one.episode not in asked or one.condition not in conditions or one.repeat >= repeats:
             raise UserError(
-                f"{path / SAMPLES}: answers {sample.key}, which this run does not ask; delete the line and run the "
-                "command again"
+                f"{path}: answers {one.key}, which this run does not ask; delete the line and run the command again"
             )
 
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _appending(path: Path) -> FileIO:
+    """A file that can be read and added to."""
+    if path.exists():
+        open_regular(path).close()
+    return FileIO(path, "a+", opener=_in_its_place)
 
 
 def _in_its_place(path: str, flags: int) -> int:

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mgsd_bench.backends import Backend, Request, Response, request_key
-from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
+from mgsd_bench.backends import Backend, Response
+from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition, PromptSet
+from mgsd_bench.runs.closed_loop import Loop, closed_loop
+from mgsd_bench.runs.conversation import Conversation, Question, one_shot
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.runs.scoring import score
 from mgsd_envs.looks import id_without_look, is_turned
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mgsd_envs import Episode
 
 IMAGE_SIZE = 256
 """Side of the test image in pixels, as in the paper."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One thing to ask: an episode under a condition, for the n-th time."""
-
-    episode: Episode
-    condition: Condition
-    repeat: int
-
-    @property
-    def key(self) -> str:
-        """What names the question, and its sample, within the run."""
-        return request_key(self.episode.id, self.condition, self.repeat)
-
-
 def questions(episodes: list[Episode], conditions: list[Condition], repeats: int) -> list[Question]:
-    """Everything that a run asks. Questions that share their instructions are neighbours, for the prefix cache."""
+    """Everything that a run asks. Questions that share their instructions are neighbours, for the prefix cache.
+
+    In the closed loop those with the longest plans come first, so that no long episode is left over at the end.
+    """
+    by_length = sorted(episodes, key=lambda episode: -episode.shortest)
     return [
         Question(episode, condition, repeat)
         for condition in conditions
-        for episode in episodes
+        for episode in (by_length if condition in CLOSED_LOOP else episodes)
         if is_asked(episode.id, condition)
         for repeat in range(repeats)
     ]
@@ -55,115 +41,100 @@ def is_asked(episode: str, condition: str) -> bool:
     return condition in WITH_IMAGE or id_without_look(episode) == episode or is_turned(episode)
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How questions are put.
+
+    Attributes:
+        prompts: the prompt set, with the texts of the questions' conditions.
+        seed: of the run's sampling.
+        loop: how the closed loop goes; only for its conditions.
+        image_size: side of the pictures in pixels; that of each episode if None.
+    """
+
+    prompts: PromptSet
+    seed: int
+    loop: Loop = field(default_factory=Loop)
+    image_size: int | None = None
+
+    def conversation(self, question: Question, run: RunFolder | None = None) -> Conversation:
+        """The conversation about a question; turns that a run has stored are not asked again, new ones are stored."""
+        if question.condition not in CLOSED_LOOP:
+            return one_shot(question, self.prompts, self.seed, self.image_size)
+        if run is None:
+            return closed_loop(question, self.prompts, self.seed, self.loop, image_size=self.image_size)
+        past = run.turns.pop(question.key, ())
+        return closed_loop(question, self.prompts, self.seed, self.loop, past, run.append_turn, self.image_size)
+
+
 def run_questions(
-    run: RunFolder,
-    backend: Backend,
-    to_ask: list[Question],
-    prompts: PromptSet,
-    seed: int,
-    on_sample: Callable[[Sample], None],
+    run: RunFolder, backend: Backend, to_ask: list[Question], asking: Asking, on_sample: Callable[[Sample], None]
 ) -> None:
     """Ask everything that the run has no answer to yet, and store each sample the moment its answer is there.
 
     Args:
-        run: where samples are stored, and what has been answered before.
+        run: where samples and turns are stored, and what has been answered before.
         backend: the model.
         to_ask: the questions; those with a sample in ``run`` are left out.
-        prompts: the prompt set, with the texts of the questions' conditions.
-        seed: of the run's sampling.
+        asking: how they are put.
         on_sample: told each new sample once it is stored.
 
     Raises:
         EngineError: the engine died; what it had answered is stored.
-        UserError: the run folder cannot be written, or an original picture cannot be read, any more.
+        UserError: the run folder cannot be written, or an original picture cannot be read, any more, or a stored turn
+            is not one of this run.
     """
-    unanswered = [question for question in to_ask if question.key not in run.samples]
-    for sample in ask(backend, unanswered, prompts, seed):
+    unanswered = (question for question in to_ask if question.key not in run.samples)
+    for sample in converse(backend, (asking.conversation(question, run) for question in unanswered)):
         run.append(sample)
         on_sample(sample)
 
 
-def ask(
-    backend: Backend, to_ask: Iterable[Question], prompts: PromptSet, seed: int, image_size: int | None = None
-) -> Iterator[Sample]:
-    """Ask questions, and yield the scored sample of each as its answer comes, in any order.
-
-    Args:
-        backend: the model.
-        to_ask: the questions, no two with the same key.
-        prompts: the prompt set, with the texts of the questions' conditions.
-        seed: of the run's sampling.
-        image_size: side of the pictures in pixels; that of each episode if None.
+def ask(backend: Backend, to_ask: Iterable[Question], asking: Asking) -> Iterator[Sample]:
+    """Ask questions, no two of them the same, and yield the scored sample of each as it is done, in any order.
 
     Raises:
         EngineError: the engine died.
         UserError: an original picture cannot be read.
     """
-    asked = {question.key: question for question in to_ask}
-    digests: dict[str, str] = {}
-
-    def requests() -> Iterator[Request]:
-        for question in asked.values():
-            text = prompts.render(question.episode, question.condition)
-            with_image = question.condition in WITH_IMAGE
-            image, pixels = _test_image(question.episode, image_size) if with_image else (None, b"")
-            digests[question.key] = sha256(text.encode() + b"\0" + pixels).hexdigest()
-            yield Request(
-                key=question.key,
-                text=text,
-                image=image,
-                seed=request_seed(seed, question.key),
-                condition=question.condition,
-                episode=question.episode,
-            )
-
-    for response in backend.generate(requests()):
-        yield score_response(asked[response.key], digests.pop(response.key), response)
+    return converse(backend, map(asking.conversation, to_ask))
 
 
-def _test_image(episode: Episode, size: int | None) -> tuple[Callable[[], NDArray[np.uint8]], bytes]:
-    """What draws an episode's test image, and the bytes that tell it from others."""
-    if episode.original is None:
-        picture = episode.draw(size)
-        return picture.rgb, picture.content()
+def converse(backend: Backend, conversations: Iterable[Conversation]) -> Iterator[Sample]:
+    """Hold conversations, as many at a time as the backend has room for, and yield the sample that each ends with.
+
+    None waits for another: an answer goes to its conversation at once, and what that asks next joins what is running.
+
+    Raises:
+        EngineError: the engine died.
+        UserError: of a conversation.
+    """
+    todo, more = iter(conversations), True
+    waiting: dict[str, Conversation] = {}
+
+    def advance(conversation: Conversation, response: Response | None) -> Sample | None:
+        try:
+            # a generator that has not begun is sent None
+            request = conversation.send(response)  # type: ignore[arg-type]
+        except StopIteration as end:
+            sample: Sample = end.value
+            return sample
+        waiting[request.key] = conversation
+        backend.submit(request)
+        return None
+
     try:
-        pixels = episode.shown(size)
-    except ValueError as error:
-        raise UserError(f"{error}; put the file back and run the same command again") from error
-    return lambda: pixels, pixels.tobytes()
-
-
-def request_seed(seed: int, key: str) -> int:
-    """The sampling seed of one question: a hash of the run's seed and the question's key, below 2**31."""
-    return int.from_bytes(sha256(f"{seed}/{key}".encode()).digest()[:4], "big") >> 1
-
-
-def score_response(question: Question, prompt_digest: str, response: Response) -> Sample:
-    """The sample that a response to a question makes."""
-    episode = question.episode
-    scored = score(episode, question.condition, response)
-    return Sample(
-        episode=episode.id,
-        task=episode.task,
-        level=episode.level,
-        condition=question.condition,
-        repeat=question.repeat,
-        prompt_digest=prompt_digest,
-        text=response.text,
-        finish_reason=response.finish_reason,
-        prompt_tokens=response.prompt_tokens,
-        completion_tokens=response.completion_tokens,
-        plan=None if scored.plan is None else list(scored.plan),
-        form=scored.form,
-        facts=sorted((list(fact) for fact in scored.facts), key=str),
-        outcome=scored.outcome.value,
-        optimal=scored.optimal,
-        illegal=scored.illegal,
-        steps=scored.steps,
-        dead_end=scored.dead_end,
-        shortest=episode.shortest,
-        straight=episode.straight,
-        detour=episode.detour,
-        error=response.error,
-        seconds=None if response.seconds is None else round(response.seconds, 4),
-    )
+        while True:
+            while more and len(waiting) < backend.capacity:
+                if (conversation := next(todo, None)) is None:
+                    more = False
+                elif sample := advance(conversation, None):
+                    yield sample
+            if not waiting:
+                return
+            for response in backend.collect():
+                if sample := advance(waiting.pop(response.key), response):
+                    yield sample
+    finally:
+        if waiting:
+            backend.abort()

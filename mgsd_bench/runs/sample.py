@@ -97,7 +97,7 @@ class Sample:
                 raise ValueError(f"{name} is {str(number)[:40]}")
         if not all(type(action) is str for action in row["plan"] or ()):
             raise ValueError("plan holds something else than names of actions")
-        if not all(map(_is_fact, row["facts"])):
+        if not all(map(is_fact, row["facts"])):
             raise ValueError("facts holds something else than facts")
         if values[-1] is not None:
             values[-1] = LoopScore.from_row(values[-1])
@@ -161,7 +161,7 @@ _SEAL = b',"crc":"'
 """It stands in no other place of a line: within a JSON text its quotes would have backslashes."""
 
 
-def _is_fact(fact: Any) -> bool:
+def is_fact(fact: Any) -> bool:
     """Whether it is a name alone, with one value, or with a row, a column and values."""
     match fact:
         case [str()] | [str(), str() | int()]:

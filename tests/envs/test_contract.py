@@ -75,6 +75,8 @@ DECLARATIONS = [
     ({"rules": {"off grid": "a step off the grid"}}, "rules .* not all names"),
     ({"rules": {"off_grid": ""}}, "off_grid needs one line"),
     ({"rules": {**KeyDoor.rules, "unknown_action": "no action"}}, "every task's own"),
+    ({"fatal": {"wall"}}, "fatal must be a frozenset"),
+    ({"fatal": frozenset({"moon"})}, "fatal has moon"),
     ({"fields": KeyDoor.fields[1:]}, "must tell the fact 'size'"),
     ({"fields": (*KeyDoor.fields, Field("box", "cell", "box", ("wall",)))}, "one name or alias"),
     ({"fields": (*KeyDoor.fields, Field("box", "cell", "key"))}, "two tell the same facts"),
@@ -350,6 +352,56 @@ def test_symmetries(changes: dict[str, Any], said: str) -> None:
 
 def test_an_orbit_key_without_a_transform() -> None:
     refuses(mutant(orbit_key=lambda self, state: self.key(state)), "has orbit_key, but no transform")
+
+
+def _far(self: Any, left: int | None, state: Room, cursor: Any) -> int | None:
+    return left + 1 if left == 2 else left
+
+
+STEPWISE = [
+    (after("to_go", lambda self, left, *_: left and left + 1), "to_go says .* at the start"),
+    (after("to_go", _far), "to_go says .* by what it says one action on|at the start"),
+    (after("to_go", lambda self, left, state, cursor: left or 1), "which is a success|by what it says"),
+    (fails("to_go"), "to_go raised KeyError: 'oops'"),
+    ({"landmarks": ("goal",)}, "has one of optimistic and landmarks"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), STEPWISE, ids=[said for _, said in STEPWISE])
+def test_stepwise(changes: dict[str, Any], said: str) -> None:
+    refuses(mutant(**changes), said)
+
+
+def _believes(change: Callable[..., Any]) -> dict[str, Any]:
+    """A lake whose explorers believe in something else, given what they should, the state and what they saw."""
+    good = FrozenLake.optimistic
+    return {
+        "optimistic": lambda self, state, cursor, seen, known: change(
+            good(self, state, cursor, seen, known), state, seen
+        )
+    }
+
+
+EXPLORING = [
+    ({"landmarks": ("moon",)}, "landmarks .* must be a tuple of names"),
+    ({"landmarks": ["goal"]}, "landmarks .* must be a tuple of names"),
+    (_believes(lambda lake, state, seen: replace(lake, holes=frozenset())), "changes a state of which every cell"),
+    (
+        _believes(lambda lake, state, seen: lake if len(seen) == 16 else replace(lake, holes=frozenset())),
+        "is wrong after",
+    ),
+    (_believes(lambda lake, state, seen: replace(lake, holes=state.holes)), "depends on cells that were not seen"),
+    (_believes(lambda lake, state, seen: replace(lake, goal=state.goal)), "window:1: it depends on cells that"),
+    (
+        _believes(lambda lake, state, seen: lake if len(seen) == 16 else 1 / 0),
+        "optimistic, .* raised ZeroDivisionError",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), EXPLORING, ids=[said for _, said in EXPLORING])
+def test_exploring(changes: dict[str, Any], said: str) -> None:
+    refuses(mutant(FrozenLake, **changes), said)
 
 
 PROMPTS = [

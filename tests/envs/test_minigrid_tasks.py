@@ -106,6 +106,20 @@ class TestPlans:
                 compared += plain is not None
         assert compared > 12
 
+    def test_the_other_thing_may_be_moved_first(self) -> None:
+        task = get_task("minigrid-putnext")
+        facts = {
+            *(("size", 9), ("height", 9), ("agent", 1, 1), ("facing", "right")),
+            *(("object", 1, 2, "blue ball"), ("object", 1, 7, "red key")),
+            ("mission", "put the red key next to the blue ball"),
+        }
+        state = task.from_facts(facts)
+        plan = task.solve(state)
+        assert plan is not None
+        assert plan[0] == "pickup"  # the ball, and with it to the key: to fetch the key takes 17 actions
+        assert rollout(task, state, plan) == ("solved", 12, None)
+        assert task.to_go(state, task.start(state)) == 12
+
     @every_family
     def test_episodes_are_solved_by_their_plan_and_by_none_shorter_than_the_straight_one(self, name: str) -> None:
         task = get_task(name)

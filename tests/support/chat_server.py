@@ -21,7 +21,7 @@ from typing import Any, Self, cast
 import numpy as np
 from PIL import Image
 
-from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
+from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, generate, open_backend, single_turn
 from mgsd_bench.backends.openai import OpenAIBackend
 
 KEY = "sk-a-secret-that-nobody-may-see"
@@ -252,10 +252,10 @@ def ask(name: str, text: str = TEXT, image: int | None = 0) -> Request:
     def draw() -> Any:
         return np.random.default_rng(image).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
-    return Request(name, text, None if image is None else draw, 7, "visual", cast(Any, None))
+    return single_turn(name, text, None if image is None else draw, 7, "visual", cast(Any, None))
 
 
 def answers(backend: OpenAIBackend, *requests: Request) -> dict[str, Response]:
-    got = list(backend.generate(requests))
+    got = list(generate(backend, requests))
     assert len({response.key for response in got}) == len(got)
     return {response.key: response for response in got}

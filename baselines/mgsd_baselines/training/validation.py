@@ -21,7 +21,7 @@ from mgsd_bench.backends import Sampling
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition, PromptSet, load_prompts
-from mgsd_bench.runs.runner import IMAGE_SIZE, ask, questions
+from mgsd_bench.runs.runner import IMAGE_SIZE, Asking, ask, questions
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,7 +86,7 @@ class Validator:
         if len(share) * parts < len(whole):
             share.append(whole[0])
         backend = TransformersBackend(model, processor, sampling, batch_size=self.batch_size, lockstep=lockstep)
-        return list(ask(backend, share, self.prompts, self.seed, self.image_size))
+        return list(ask(backend, share, Asking(self.prompts, self.seed, image_size=self.image_size)))
 
     def summary(self, samples: Iterable[Sample]) -> dict[str, float]:
         """Flat metrics of the answers to all questions.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from mgsd_envs.testing.contract import Check
 
-_MOST_CURSORS = 600  # a level
-_FEWEST_CURSORS = 25
+_MOST_CURSORS = 120  # a level
+_FEWEST_CURSORS = 8
 _VIEWS = (View("fog", 1), View("fog", 2), View("window", 1))
 _VARIANTS = 5
 
@@ -44,7 +44,10 @@ def check_stepwise(check: Check, state: Any, level: int, share: int) -> None:
 
 
 def _check_to_go(check: Check, state: Any, share: int) -> None:
-    """What is said at situations drawn at random. Each distance is one more than the least behind one action, and 0 at success: no other numbers are so."""
+    """The distances of situations drawn at random.
+
+    Each is one more than the least behind one action, and 0 at success: no other numbers are so everywhere.
+    """
     task = check.task
     start = task.start(state)
     try:

@@ -16,9 +16,9 @@ from mgsd_baselines.recipe import DataSpec, Grpo, Lora, Stage, Validation
 from mgsd_baselines.training import grpo
 from mgsd_baselines.training.trainers import TrainerParts, grpo_trainer
 from mgsd_baselines.training.validation import Validated, make_validator
-from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
+from mgsd_bench.backends import BackendConfig, Response, Sampling, generate, open_backend, single_turn
 from mgsd_bench.prompts import load_prompts
-from mgsd_bench.runs.runner import Question, score_response
+from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.scoring import score
 
 pytestmark = pytest.mark.train
@@ -45,9 +45,9 @@ def with_settings(**settings: Any) -> Stage:
 
 
 def scripted(name: str) -> list[Response]:
-    requests = [Request(e.id, "", None, i, "visual", e) for i, e in enumerate(EPISODES)]
+    requests = [single_turn(e.id, "", None, i, "visual", e) for i, e in enumerate(EPISODES)]
     with open_backend("scripted", BackendConfig(name, Sampling())) as backend:
-        by_key = {response.key: response for response in backend.generate(requests)}
+        by_key = {response.key: response for response in generate(backend, requests)}
     return [by_key[episode.id] for episode in EPISODES]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -18,7 +18,7 @@ from mgsd_baselines.data.dataset import val_episodes
 from mgsd_baselines.data.examples import make_example
 from mgsd_baselines.recipe import DataSpec, Validation
 from mgsd_baselines.training.validation import Validated, Validator, make_validator
-from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, open_backend
+from mgsd_bench.backends import BackendConfig, Request, Response, Sampling, generate, open_backend
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import load_prompts
@@ -54,15 +54,15 @@ def validator(**changes: Any) -> Validator:
 def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model's answers replaced by right ones, but for level 4 and for one bad request."""
 
-    def generate(_: Any, requests: Iterable[Request]) -> Iterator[Response]:
+    def answer(_: Any, batch: list[Request]) -> Iterator[Response]:
         with open_backend("scripted", BackendConfig("oracle", Sampling())) as scripted:
-            for request in requests:
+            for request in batch:
                 if request.episode.level == 4:
                     yield Response(request.key, "Well.", "stop", 1, 3)
                 else:
-                    yield from scripted.generate([request])
+                    yield from generate(scripted, [request])
 
-    monkeypatch.setattr(TransformersBackend, "generate", generate)
+    monkeypatch.setattr(TransformersBackend, "_answer", answer)
 
 
 def test_episodes_are_of_the_val_split_and_another_stream() -> None:

@@ -23,11 +23,12 @@ from mgsd_bench.analysis.attribution import (
 from mgsd_bench.analysis.diagnosis import Diagnosis
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.run import Run, load_run
-from mgsd_bench.backends import BackendConfig, Request, Response
+from mgsd_bench.backends import BackendConfig, Response, single_turn
+from mgsd_bench.backends import generate as answered
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.records import to_json
-from mgsd_bench.runs.runner import Question, request_seed, score_response
+from mgsd_bench.runs.conversation import Question, request_seed, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes, subsample
@@ -127,8 +128,8 @@ def test_planning_well_never_solves_less_than_was_solved(faults: Faults) -> None
     gained = 0.0
     for seed in range(20):
         questions = {question.key: question for question in (Question(each, "visual", 0) for each in asked)}
-        requests = (Request(k, "", None, request_seed(seed, k), "visual", q.episode) for k, q in questions.items())
-        answers = ScriptedBackend("faulty", faults).generate(requests)
+        requests = (single_turn(k, "", None, request_seed(seed, k), "visual", q.episode) for k, q in questions.items())
+        answers = answered(ScriptedBackend("faulty", faults), requests)
         frame = sample_frame([score_response(questions[answer.key], "", answer) for answer in answers], by_id)
         assert (frame["if_planned_well"] >= frame["solved"]).all()
         gained += float((frame["if_planned_well"] - frame["solved"]).sum())

@@ -13,7 +13,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling, open_backend
+from mgsd_bench.backends import (
+    BackendConfig,
+    EngineError,
+    Request,
+    Response,
+    Sampling,
+    generate,
+    open_backend,
+    single_turn,
+)
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
@@ -52,11 +61,11 @@ def ask(key: str, text: str = QUESTION, image: int | None = 0, size: int = 256, 
     def draw() -> Any:
         return np.random.default_rng(image).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
-    return Request(key, text, None if image is None else draw, seed, "visual", cast(Any, None))
+    return single_turn(key, text, None if image is None else draw, seed, "visual", cast(Any, None))
 
 
 def answers(backend: TransformersBackend, *requests: Request) -> dict[str, Response]:
-    got = list(backend.generate(requests))
+    got = list(generate(backend, requests))
     assert len({response.key for response in got}) == len(got)
     return {response.key: response for response in got}
 
@@ -84,8 +93,8 @@ def test_greedy_is_the_plain_loop(backend: TransformersBackend) -> None:
     model, processor = backend._model, backend._processor
     for i in range(2):
         request = ask(str(i), image=i)
-        assert request.image is not None
-        picture = {"type": "image", "image": Image.fromarray(request.image())}
+        (draw,) = request.images
+        picture = {"type": "image", "image": Image.fromarray(draw())}
         chat = [{"role": "user", "content": [{"type": "text", "text": QUESTION}, picture]}]
         inputs = processor.apply_chat_template(
             chat, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
@@ -108,7 +117,7 @@ def test_greedy_is_the_plain_loop(backend: TransformersBackend) -> None:
 
 def test_keys_come_back_in_order(backend: TransformersBackend) -> None:
     names = [str(i) for i in range(2 * BATCH + 1)]
-    got = list(backend.generate(ask(name, image=i) for i, name in enumerate(names)))
+    got = list(generate(backend, (ask(name, image=i) for i, name in enumerate(names))))
     assert [response.key for response in got] == names
     assert all(response.seconds and response.seconds > 0 for response in got)
 
@@ -122,7 +131,7 @@ def test_batches_are_drawn_as_needed(backend: TransformersBackend) -> None:
             drawn += 1
             yield ask(str(i), image=i)
 
-    stream = backend.generate(requests())
+    stream = generate(backend, requests())
     next(stream)
     assert drawn == BATCH
     cast(Any, stream).close()
@@ -151,13 +160,15 @@ def test_sampling_follows_the_models_distribution(around: Callable[..., Transfor
 
     count = 600
     backend = around(Sampling(temperature=0.7, max_tokens=1), batch_size=count)
-    inputs = backend._inputs([backend._chat(ask("", image=None))], [None])
+    inputs = backend._inputs([backend._chat(ask("", image=None))], [[]])
     with torch.no_grad():
         chances = (backend._model(**inputs).logits[0, -1] / 0.7).softmax(-1).tolist()
     expected: Counter[str] = Counter()  # several tokens are no text by themselves
     for token, chance in enumerate(chances):
         expected[backend._tokenizer.decode([token], skip_special_tokens=True).rstrip("\ufffd")] += chance
-    got = Counter(response.text for response in backend.generate(ask(str(i), image=None, seed=i) for i in range(count)))
+    got = Counter(
+        response.text for response in generate(backend, (ask(str(i), image=None, seed=i) for i in range(count)))
+    )
     for text, chance in expected.most_common(5):
         assert abs(got[text] / count - chance) < 4 * (chance * (1 - chance) / count) ** 0.5
 
@@ -188,7 +199,7 @@ def test_a_refused_request_fails_alone(backend: TransformersBackend) -> None:
     got = answers(
         backend,
         ask("before"),
-        Request("no image", "?", broken, 0, "visual", cast(Any, None)),
+        single_turn("no image", "?", broken, 0, "visual", cast(Any, None)),
         ask("text too long", "x" * 2000, image=1),
         ask("after"),
         ask("a picture's token in the text", "<|image_pad|>", image=None),
@@ -215,7 +226,7 @@ def test_a_dead_accelerator_is_an_engine_error(backend: TransformersBackend, mon
     with monkeypatch.context() as patch:
         patch.setattr(backend, "_ask", fail)
         with pytest.raises(EngineError, match="illegal memory access"):
-            list(backend.generate([ask("lost")]))
+            list(generate(backend, [ask("lost")]))
     assert answers(backend, ask("next"))["next"].error is None
 
 
@@ -251,7 +262,7 @@ def test_answers_end_with_the_context_window(around: Callable[..., TransformersB
 
 def test_an_end_token_stops_an_answer(around: Callable[..., TransformersBackend]) -> None:
     backend = around()
-    (row,) = backend._decode(backend._inputs([backend._chat(ask("", image=None))], [None]), MAX_TOKENS, [0])
+    (row,) = backend._decode(backend._inputs([backend._chat(ask("", image=None))], [[]]), MAX_TOKENS, [0])
     backend._ends = frozenset({row[2]})
     first = row.index(row[2]) + 1
     got = answers(backend, ask("stopped", image=None))["stopped"]
@@ -304,7 +315,7 @@ def test_close_to_the_other_dtypes(tiny: Path) -> None:
     with open_backend("hf", BackendConfig(str(tiny), Sampling(max_tokens=2), engine_args=arguments)) as backend:
         facts = backend.describe()
         assert (facts["dtype"], facts["attention"], facts["batch_size"]) == ("bfloat16", "eager", 2)
-        assert all(response.error is None for response in backend.generate([ask("a"), ask("b")]))
+        assert all(response.error is None for response in generate(backend, [ask("a"), ask("b")]))
 
 
 @pytest.mark.parametrize(

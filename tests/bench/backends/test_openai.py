@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from mgsd_bench.backends import EngineError, Request, Response
+from mgsd_bench.backends import EngineError, Request, Response, generate, single_turn
 from mgsd_bench.backends.openai import OpenAIBackend
 from support.chat_server import (
     FAULTS,
@@ -79,7 +79,7 @@ def test_requests_are_drawn_as_needed_and_bounded_in_flight(backend: OpenAIBacke
             drawn += 1
             yield ask(str(i))
 
-    stream = backend.generate(requests())
+    stream = generate(backend, requests())
     next(stream)
     assert drawn == 4
     assert sum(1 for _ in stream) == 19
@@ -87,7 +87,7 @@ def test_requests_are_drawn_as_needed_and_bounded_in_flight(backend: OpenAIBacke
 
 
 def test_closing_the_stream_leaves_the_backend_ready(backend: OpenAIBackend, server: ChatServer) -> None:
-    stream = backend.generate(ask(str(i)) for i in range(20))
+    stream = generate(backend, (ask(str(i)) for i in range(20)))
     next(stream)
     cast(Any, stream).close()
     assert answers(backend, ask("next"))["next"].error is None
@@ -99,8 +99,8 @@ def test_what_is_sent(backend: OpenAIBackend, server: ChatServer) -> None:
     request = ask("with", image=5)
     answers(backend, request, ask("without", "only text", image=None))
     with_image, without = sorted(server.bodies[-2:], key=lambda body: len(json.dumps(body)), reverse=True)
-    assert request.image is not None
-    assert question(with_image["messages"]) == (TEXT, pixels_digest(request.image()))
+    (draw,) = request.images
+    assert question(with_image["messages"]) == (TEXT, pixels_digest(draw()))
     assert without["messages"] == [{"role": "user", "content": "only text"}]
     assert without["seed"] == 7
     assert server.keys == {f"Bearer {KEY}"}
@@ -121,7 +121,7 @@ def test_a_refused_request_fails_alone(backend: OpenAIBackend, server: ChatServe
         backend,
         ask("before"),
         ask("long", "too long"),
-        Request("no image", "?", broken, 0, "visual", cast(Any, None)),
+        single_turn("no image", "?", broken, 0, "visual", cast(Any, None)),
         ask("rude", "rude"),
         ask("after"),
     )
@@ -190,5 +190,5 @@ def test_a_server_that_answers_nothing_is_dropped() -> None:
         opened(server, retries=1, concurrency=1) as backend,
         pytest.raises(EngineError, match=r"20 tries in a row failed: HTTP 503: down"),
     ):
-        got.extend(backend.generate(ask(str(i)) for i in range(15)))
+        got.extend(generate(backend, (ask(str(i)) for i in range(15))))
     assert [response.error for response in got] == ["HTTP 503: down"] * 10

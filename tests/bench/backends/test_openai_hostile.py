@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgsd_bench.backends import BackendConfig, EngineError, open_backend
+from mgsd_bench.backends import BackendConfig, EngineError, generate, open_backend
 from mgsd_bench.backends.openai import OpenAIBackend
 from mgsd_bench.errors import UserError
 from support.chat_server import KEY, ask
@@ -95,7 +95,7 @@ def test_a_key_quoted_anywhere_leaves_the_backend_by_no_way(attack: Attack) -> N
             config = BackendConfig("fake", engine_args={**QUICK, "base_url": [server.url], "concurrency": 4})
             with cast(OpenAIBackend, open_backend("openai", config)) as backend:
                 given_out.append(backend.describe())
-                given_out += [repr(each) for each in backend.generate(ask(str(i), image=None) for i in range(2))]
+                given_out += [repr(each) for each in generate(backend, (ask(str(i), image=None) for i in range(2)))]
                 given_out.append(backend.usage())
     except (UserError, EngineError) as error:
         given_out += traceback.format_exception(error)

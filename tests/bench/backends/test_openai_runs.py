@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from mgsd_bench.analysis.run import load_run
-from mgsd_bench.backends import BackendConfig, Response
+from mgsd_bench.backends import BackendConfig, Request, Response
 from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
@@ -44,14 +44,13 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str,
     """The answers of a scripted model by question; its run, which nothing disturbed, is in ``tmp_path/clean``."""
     known: dict[tuple[str, bytes], str] = {}
 
-    def learn(self: ScriptedBackend, requests: Any) -> Iterator[Response]:
-        for request in requests:
-            text = self._answer(request)
-            known[request.text, pixels_digest(request.image()) if request.image else b""] = text
-            yield Response(request.key, text, "stop")
+    def learn(self: ScriptedBackend, request: Request) -> Response:
+        (turn,), text = request.turns, self._answer(request)
+        known[turn.text, pixels_digest(turn.image()) if turn.image else b""] = text
+        return Response(request.key, text, "stop")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ScriptedBackend, "generate", learn)
+        patch.setattr(ScriptedBackend, "respond", learn)
         assert run(job(tmp_path / "clean", backend="scripted"))[1] == Exit.OK
     return lambda body: known.get(question(body["messages"]), "OK")
 

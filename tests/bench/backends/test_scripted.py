@@ -9,7 +9,7 @@ from rich.console import Console
 from scipy.stats import binomtest
 
 from mgsd_bench.analysis.run import load_run
-from mgsd_bench.backends import BackendConfig, Request, open_backend
+from mgsd_bench.backends import BackendConfig, generate, open_backend, single_turn
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.runs.sample import Sample
@@ -117,20 +117,20 @@ def test_unknown_backend() -> None:
 )
 def test_backend_contract(model: str) -> None:
     """Streaming, one response a request, in a context manager, the same again for the same seeds."""
-    asked = episodes(find_suite("smoke"))[:5]
+    asked = episodes(find_suite("smoke"))[:5] * 20
     pulled: list[str] = []
 
     def requests() -> object:
         for i, episode in enumerate(asked):
             pulled.append(episode.id)
-            yield Request(str(i), "text", None, i, "visual", episode)
+            yield single_turn(str(i), "text", None, i, "visual", episode)
 
     with open_backend("scripted", BackendConfig(model)) as backend:
-        stream = backend.generate(requests())  # type: ignore[arg-type]
+        stream = generate(backend, requests())  # type: ignore[arg-type]
         first = next(stream)
         assert len(pulled) < len(asked)
         responses = [first, *stream]
-        assert [r.key for r in responses] == ["0", "1", "2", "3", "4"]
+        assert [r.key for r in responses] == [str(i) for i in range(100)]
         assert all(r.error is None and r.finish_reason == "stop" for r in responses)
-        assert list(backend.generate(requests())) == responses  # type: ignore[arg-type]
+        assert list(generate(backend, requests())) == responses  # type: ignore[arg-type]
         assert backend.describe()["model"] == model

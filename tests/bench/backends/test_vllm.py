@@ -12,7 +12,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from mgsd_bench.backends import BackendConfig, EngineError, Request, Response, Sampling, open_backend
+from mgsd_bench.backends import (
+    BackendConfig,
+    EngineError,
+    Request,
+    Response,
+    Sampling,
+    generate,
+    open_backend,
+    single_turn,
+)
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.backends.vllm import VllmBackend
 from mgsd_bench.errors import Exit, UserError
@@ -36,11 +45,11 @@ def ask(key: str, text: str = "Where is the elf?", image: int | None = 0, size: 
     def draw() -> Any:
         return np.random.default_rng(image).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
-    return Request(key, text, None if image is None else draw, 7, "visual", cast(Any, None))
+    return single_turn(key, text, None if image is None else draw, 7, "visual", cast(Any, None))
 
 
 def answers(backend: VllmBackend, *requests: Request) -> dict[str, Response]:
-    got = list(backend.generate(requests))
+    got = list(generate(backend, requests))
     assert len({response.key for response in got}) == len(got)
     return {response.key: response for response in got}
 
@@ -77,7 +86,7 @@ def test_answers_stream_and_requests_are_drawn_as_needed(backend: VllmBackend) -
             drawn += 1
             yield ask(str(i), image=i)
 
-    stream = backend.generate(requests())
+    stream = generate(backend, requests())
     next(stream)
     assert drawn == WINDOW
     assert sum(1 for _ in stream) == 5 * WINDOW - 1
@@ -85,7 +94,7 @@ def test_answers_stream_and_requests_are_drawn_as_needed(backend: VllmBackend) -
 
 
 def test_closing_the_stream_leaves_the_engine_ready(backend: VllmBackend) -> None:
-    stream = backend.generate(ask(str(i), image=i) for i in range(3 * WINDOW))
+    stream = generate(backend, (ask(str(i), image=i) for i in range(3 * WINDOW)))
     next(stream)
     cast(Any, stream).close()
     assert not backend.llm.llm_engine.has_unfinished_requests()
@@ -120,7 +129,7 @@ def test_greedy_answers_are_those_of_transformers(shared_engine: SharedEngine, t
     asked = [ask(str(i), "Where? " * (1 + i), image=i if i % 3 else None) for i in range(8)]
     limits = {"batch_size": 4, "max_model_len": MAX_MODEL_LEN}
     with open_backend("hf", BackendConfig(str(tiny), sampling, engine_args=limits)) as hf:
-        expected = {response.key: replace(response, seconds=None) for response in hf.generate(asked)}
+        expected = {response.key: replace(response, seconds=None) for response in generate(hf, asked)}
     found = answers(shared_engine.sampling(sampling), *asked)
     assert {key: replace(response, seconds=None) for key, response in found.items()} == expected
 
@@ -139,7 +148,7 @@ def test_a_refused_request_fails_alone(backend: VllmBackend) -> None:
         ask("before"),
         ask("text too long", "x" * 2000, image=1),
         ask("too long with its image", "x" * 990, image=2),
-        Request("no image", "?", broken, 0, "visual", cast(Any, None)),
+        single_turn("no image", "?", broken, 0, "visual", cast(Any, None)),
         ask("same image", image=2),
     )
     assert {key for key, response in got.items() if response.error} == {
@@ -159,7 +168,7 @@ def test_a_failing_engine_is_an_engine_error(backend: VllmBackend, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(backend.llm.llm_engine, "step", fail)
         with pytest.raises(EngineError, match="illegal memory access"):
-            list(backend.generate([ask("lost")]))
+            list(generate(backend, [ask("lost")]))
     assert answers(backend, ask("next"))["next"].error is None
 
 

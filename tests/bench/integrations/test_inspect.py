@@ -33,7 +33,7 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.prompts import ONE_SHOT, WITH_IMAGE, Condition, OneShot, in_order, load_prompts
 from mgsd_bench.records import to_json
-from mgsd_bench.runs.runner import Question, score_response
+from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes, subsample

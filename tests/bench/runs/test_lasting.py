@@ -88,7 +88,7 @@ def test_answers_are_on_the_disk_before_metrics_are(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(folders, "write_whole", lambda path, text: order.append(path.name))
     (tmp_path / "run").mkdir()
     with (tmp_path / "run" / "samples.jsonl").open("a+b", buffering=0) as stream:
-        RunFolder(tmp_path / "run", {}, stream, {}).write_metrics({})
+        RunFolder(tmp_path / "run", {}, {"samples.jsonl": stream}, {}, {}).write_metrics({})
     assert order == ["disk", "metrics.json"]
 
 

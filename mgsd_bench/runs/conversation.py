@@ -1,0 +1,118 @@
+"""Conversations: what is asked next, and what comes of it at last.
+
+A condition makes a conversation of an episode. It yields requests, is sent the response to each, and returns the
+sample. A conversation knows no backend, and the runner knows no condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from mgsd_bench.backends import Draw, Request, Response, Turn, request_key
+from mgsd_bench.errors import UserError
+from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
+from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.scoring import score
+
+if TYPE_CHECKING:
+    from mgsd_envs import Episode
+
+Conversation = Generator[Request, Response, Sample]
+"""Yields what to ask next, is sent what came back, and returns the sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to ask: an episode under a condition, for the n-th time."""
+
+    episode: Episode
+    condition: Condition
+    repeat: int
+
+    @property
+    def key(self) -> str:
+        """What names the question, and its sample, within the run."""
+        return request_key(self.episode.id, self.condition, self.repeat)
+
+
+def one_shot(question: Question, prompts: PromptSet, seed: int, image_size: int | None = None) -> Conversation:
+    """Ask once, and score the answer.
+
+    Args:
+        question: what to ask.
+        prompts: the prompt set, with the text of the question's condition.
+        seed: of the run's sampling.
+        image_size: side of the picture in pixels; that of the episode if None.
+
+    Raises:
+        UserError: an original picture cannot be read.
+    """
+    episode = question.episode
+    text = prompts.render(episode, question.condition)
+    draw, content = _test_image(episode, image_size) if question.condition in WITH_IMAGE else (None, b"")
+    digest = turn_digest(text, content)
+    del content
+    response = yield Request(
+        key=question.key,
+        turns=(Turn("user", text, draw),),
+        seed=request_seed(seed, question.key),
+        condition=question.condition,
+        episode=episode,
+    )
+    return score_response(question, digest, response)
+
+
+def _test_image(episode: Episode, size: int | None) -> tuple[Draw, bytes]:
+    """What draws an episode's test image, and the bytes that tell it from others."""
+    if episode.original is None:
+        picture = episode.draw(size)
+        return picture.rgb, picture.content()
+    try:
+        pixels = episode.shown(size)
+    except ValueError as error:
+        raise UserError(f"{error}; put the file back and run the same command again") from error
+    return lambda: pixels, pixels.tobytes()
+
+
+def turn_digest(text: str, content: bytes) -> str:
+    """SHA-256 of a turn: its text, and the bytes that tell its picture from others."""
+    return sha256(text.encode() + b"\0" + content).hexdigest()
+
+
+def request_seed(seed: int, key: str) -> int:
+    """The sampling seed of one request: a hash of the run's seed and the request's key, below 2**31."""
+    return int.from_bytes(sha256(f"{seed}/{key}".encode()).digest()[:4], "big") >> 1
+
+
+def score_response(question: Question, prompt_digest: str, response: Response) -> Sample:
+    """The sample that a response to a one-shot question makes."""
+    episode = question.episode
+    scored = score(episode, question.condition, response)
+    return Sample(
+        episode=episode.id,
+        task=episode.task,
+        level=episode.level,
+        condition=question.condition,
+        repeat=question.repeat,
+        prompt_digest=prompt_digest,
+        text=response.text,
+        finish_reason=response.finish_reason,
+        prompt_tokens=response.prompt_tokens,
+        completion_tokens=response.completion_tokens,
+        plan=None if scored.plan is None else list(scored.plan),
+        form=scored.form,
+        facts=sorted((list(fact) for fact in scored.facts), key=str),
+        outcome=scored.outcome.value,
+        optimal=scored.optimal,
+        illegal=scored.illegal,
+        steps=scored.steps,
+        dead_end=scored.dead_end,
+        shortest=episode.shortest,
+        straight=episode.straight,
+        detour=episode.detour,
+        error=response.error,
+        seconds=None if response.seconds is None else round(response.seconds, 4),
+    )
