@@ -12,12 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mgsd_bench.analysis.closed_loop import LoopDiagnosis
     from mgsd_bench.analysis.comparison import Comparison
     from mgsd_bench.analysis.diagnosis import Diagnosis
     from mgsd_bench.analysis.robustness import Robustness
     from mgsd_bench.analysis.run import Run, load_run, load_runs
     from mgsd_bench.answers.reader import Answer, parse_answer
-    from mgsd_bench.api import compare, diagnose, evaluate, gate
+    from mgsd_bench.api import compare, diagnose, diagnose_loops, evaluate, gate
     from mgsd_bench.errors import UserError
     from mgsd_bench.gating.result import GateDecision
     from mgsd_bench.suites.suite import Suite
@@ -30,11 +31,13 @@ _HOMES = {
     "Diagnosis": "analysis.diagnosis",
     "Robustness": "analysis.robustness",
     "GateDecision": "gating.result",
+    "LoopDiagnosis": "analysis.closed_loop",
     "Run": "analysis.run",
     "Suite": "suites.suite",
     "UserError": "errors",
     "compare": "api",
     "diagnose": "api",
+    "diagnose_loops": "api",
     "evaluate": "api",
     "gate": "api",
     "load_run": "analysis.run",
@@ -47,6 +50,7 @@ __all__ = [
     "Comparison",
     "Diagnosis",
     "GateDecision",
+    "LoopDiagnosis",
     "Robustness",
     "Run",
     "Suite",
@@ -54,6 +58,7 @@ __all__ = [
     "__version__",
     "compare",
     "diagnose",
+    "diagnose_loops",
     "evaluate",
     "gate",
     "load_run",

@@ -11,6 +11,7 @@ from mgsd_bench.analysis.run import Run, load_run
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mgsd_bench.analysis.closed_loop import LoopDiagnosis
     from mgsd_bench.analysis.comparison import Comparison
     from mgsd_bench.analysis.diagnosis import Diagnosis
     from mgsd_bench.analysis.robustness import Robustness
@@ -78,6 +79,23 @@ def diagnose(runs: RunLike | Sequence[RunLike], *, allow: Iterable[str] = ()) ->
 
     several = [runs] if isinstance(runs, Run | str | Path) else runs
     return diagnose([_run(run) for run in several], allow)
+
+
+def diagnose_loops(runs: RunLike | Sequence[RunLike], *, allow: Iterable[str] = ()) -> LoopDiagnosis:
+    """How a model acts step by step: see :func:`mgsd_bench.analysis.diagnose_loops.diagnose_loops`.
+
+    Args:
+        runs: one run or several of one model, or their folders; they may differ in the view.
+        allow: aspects in which the runs may differ; docs/comparability.md.
+
+    Example::
+
+        mb.diagnose_loops("runs/acted").arm("act").macro.solved
+    """
+    from mgsd_bench.analysis.diagnose_loops import diagnose_loops
+
+    several = [runs] if isinstance(runs, Run | str | Path) else runs
+    return diagnose_loops([_run(run) for run in several], allow)
 
 
 def compare(a: RunLike, b: RunLike, *, condition: str = "visual", allow: Iterable[str] = ()) -> Comparison:

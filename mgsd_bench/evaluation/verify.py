@@ -125,7 +125,8 @@ def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
                 raise ValueError("half written")
             sample = read_sample(line, seal_of(line))
             episode = episodes.get(sample.episode)
-            again = score_again(episode, sample) if episode and part.scorer == SCORER_VERSION else None
+            whole = episode is not None and sample.loop is None and part.scorer == SCORER_VERSION
+            again = score_again(episode, sample) if episode is not None and whole else None
             fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             found.faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")

@@ -29,9 +29,6 @@ HOW = ("progress", "unreadable", "blocked", "useful", "revisit", "loop", "repeat
 """What is shown of how a model acts, by names of :data:`mgsd_bench.analysis.metrics.ACTING`."""
 BUDGETS = ("within_1", "within_1_5", "within_2", "within_3")
 
-HOW_NOTE = "%, below it the 95 % interval; rates by counts, episodes as clusters. " + " ".join(
-    f"{ACTING[name].title}: {ACTING[name].about}" for name in HOW
-)
 GAPS_NOTE = (
     "In points, after minus before on the same episodes, with the 95 % interval of Bonett and Price. p: two-sided, "
     "mid-p of McNemar (of several tasks the sign-flip test with their weights); Holm: adjusted over the differences "
@@ -68,12 +65,12 @@ def acting_table(condition: str, summary: ConditionSummary, model: str) -> Table
         return None
     scopes = {**{row.task: (row.n, row.acting or {}) for row in summary.tasks}}
     scopes["macro"] = summary.macro.accuracy.n, summary.macro.acting
-    table = plain_table(f"{model} · {condition} · how it acts", f"\n{HOW_NOTE}", ("", *map(one_line, scopes)))
-    for name in (*BUDGETS, *HOW):
-        cells = [figures.get(name) for _, figures in scopes.values()]
-        if any(cells):
-            counts = (n for n, _ in scopes.values())
-            table.add_row(ACTING[name].title, *(stacked(cell, n) for cell, n in zip(cells, counts, strict=True)))
+    shown = [name for name in (*BUDGETS, *HOW) if any(name in figures for _, figures in scopes.values())]
+    about = " ".join(f"{ACTING[name].title}: {ACTING[name].about}" for name in shown if name in HOW)
+    note = f"\n%, below it the 95 % interval; rates by counts, episodes as clusters. {about}"
+    table = plain_table(f"{model} · {condition} · how it acts", note, ("", *map(one_line, scopes)))
+    for name in shown:
+        table.add_row(ACTING[name].title, *(stacked(figures.get(name), n) for n, figures in scopes.values()))
     return table
 
 

@@ -19,6 +19,10 @@ _SOLVES = {
     "symbolic": "solves {} from the state as text",
     "perceive": "reads {} of the pictures without a mistake",
     "direct": "solves {} from the picture, without stating the state first",
+    "act": "solves {} acting step by step",
+    "act-symbolic": "solves {} acting step by step, with the state as text each turn",
+    "act-stale": "solves {} acting step by step, with the first picture again each turn",
+    "act-blind": "solves {} acting step by step, with no picture after the first",
 }
 _FAILURES = {
     "perception": "are perception",
@@ -31,6 +35,9 @@ _FAILURES = {
     "no_answer": "hold nothing that can be read",
     "truncated": "are cut off",
     "error": "are requests that failed",
+    "fatal": "are actions that end the episode",
+    "stuck": "would do the same for ever",
+    "out_of_steps": "run out of steps",
 }
 CAUSES = {
     Attribution.SOLVED: "the plan works",

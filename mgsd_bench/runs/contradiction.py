@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN
+from mgsd_bench.runs.loop_contradiction import loop_contradiction
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, get_task, rollout
@@ -27,6 +28,8 @@ def contradiction(sample: Sample, episode: Episode | None) -> str | None:
             return f"{name} is not that of the episode"
     if (sample.error is None) != (sample.outcome != Outcome.ERROR):
         return "outcome and error do not agree"
+    if sample.loop is not None:
+        return loop_contradiction(sample, episode)
     if sample.outcome == Outcome.ERROR:
         return None if not sample.plan and not sample.facts else "a failed request has no plan and no facts"
     task = get_task(episode.task)

@@ -123,7 +123,7 @@ def test_commands_on_a_run_in_which_a_model_acts(tmp_path: Path) -> None:
     run = store(tmp_path / "run", run_of(_samples()), EPISODES)
     said = call("diagnose", run)
     assert "closed_loop.json" in said
-    assert "feedback gain" in said
+    assert "what it needs" in said
     stored = json.loads((run / "closed_loop.json").read_text())
     assert LoopDiagnosis.from_json(stored).to_json() == stored
     assert not (run / "diagnosis.json").exists()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from mgsd_bench.analysis.comparison import Comparison, ComparisonRow
 from mgsd_bench.analysis.verdict import Pair, RunVerdict, Verdict
+from mgsd_bench.prompts import CONDITIONS
 from mgsd_bench.report.verdict import as_html, sentences
+from mgsd_bench.runs.scoring import Outcome
 from mgsd_bench.statistics.intervals import Estimate
 from support.diagnoses import diagnosis
 
@@ -97,3 +101,12 @@ def test_names_are_text_and_the_tables_say_what_the_verdict_says() -> None:
     words = re.findall(r'<span title="([^"]+)">', page)
     assert words
     assert all(re.match(r"solved \d+ %, perception \d+ %", line) for line in words)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome != Outcome.SOLVED])
+def test_there_are_words_for_every_condition_and_outcome(condition: str, outcome: Outcome) -> None:
+    run = replace(GOOD, conditions=(condition,), causes={outcome.value: Estimate(1.0, 0.9, 1.0, 156)}, diagnosis=None)
+    said, *_ = sentences(Verdict(condition, (run,), (0,), (), ()), ["model"])
+    assert said.startswith("model ")
+    assert "of its 156 failures 100" in said

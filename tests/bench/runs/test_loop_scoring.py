@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgsd_bench.prompts.protocol import LoopSettings
+from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_score import CAUSES, FAULTY, LoopScore
 from mgsd_bench.runs.loop_scoring import ending_of, score_loop
@@ -318,3 +319,34 @@ def test_outcomes_of_answers_at_once_are_none_of_closed_loops(outcome: str) -> N
     sample = replace(walked(episode_of("frozenlake", **LAKE), oracle), outcome=outcome)
     with pytest.raises(ValueError, match=outcome):
         read_sample(sample.to_line(), True)
+
+
+@given(samples())
+def test_a_sample_is_what_its_actions_come_to(sample: Sample) -> None:
+    episode = episode_of(sample.task, sample.level)
+    assert contradiction(sample, episode) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"outcome": "stuck"}, "an episode that ended as stuck"),
+        ({"optimal": False}, "optimal is not that of the actions"),
+        ({"steps": 5}, "steps is not that of the actions"),
+        ({"plan": ["up"] * 6}, "turn 0: 'up' is blocked, not 'done'"),
+        ({"plan": ["down"] * 5}, "plan does not hold the actions that are counted"),
+        ({"illegal": "hole"}, "illegal is not that of the actions"),
+        ({"dead_end": 1}, "dead_end is not that of the actions"),
+        ({"shortest": 7}, "shortest is not that of the episode"),
+        ({"loop": {"distinct": 6}}, "loop.distinct is not that of the actions"),
+        ({"loop": {"looped": True}}, "loop.looped is not that of the actions"),
+        ({"loop": {"progress": 0.5}}, "loop.progress is not that of the actions"),
+    ],
+)
+def test_a_sample_that_its_actions_do_not_come_to_is_found_out(changes: dict[str, Any], words: str) -> None:
+    episode = episode_of("frozenlake", **LAKE)
+    sample = walked(episode, oracle)
+    assert sample.loop is not None
+    loop = replace(sample.loop, **changes.get("loop", {}))
+    damaged = replace(sample, **{**changes, "loop": loop})
+    assert words in (contradiction(damaged, episode) or "")
