@@ -12,8 +12,8 @@ from mgsd_bench.backends import BackendConfig
 from mgsd_bench.backends.recorded import open_backend
 from mgsd_bench.runs.stored import read_samples
 from mgsd_envs.files import well_formed
-from support.commands import mgsd
-from support.gating import make
+from support.commands import error, mgsd
+from support.gating import edit, make
 from support.hostile_files import POLICY
 from support.text_payloads import planted
 
@@ -74,3 +74,36 @@ def test_what_is_well_formed_stays() -> None:
     for text in ("", "a", "\u00e9\U0001f600", "\\ud800"):
         assert well_formed(text) == text
     assert well_formed("\u00e9\udcff") == "\u00e9\\udcff"
+
+
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path) -> None:
+    for words in (["eval", "--backend", "scripted"], ["noise"], ["diagnose"], ["gate", "--baseline", "tiny-mgsd"]):
+        assert "--model a b: holds a NUL character" in error(*words, "--model", "a\0b", cwd=tmp_path)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_arguments_of_an_engine_that_are_nested_deeply_are_taken_as_text(tmp_path: Path) -> None:
+    said = error("eval", "--backend", "openai", "--model", "x", "-M", f"timeout={'[' * 2000}", cwd=tmp_path)
+    assert said.startswith("mgsd-bench: -M timeout=[[[")
+
+
+@pytest.fixture
+def looks(tmp_path: Path) -> Path:
+    """A run in two looks."""
+    (tmp_path / "looks.yaml").write_text(
+        "{name: looks, about: x, parts: [{task: frozenlake, levels: [3], count: 3}], looks: [classic, classic+blur-1]}"
+    )
+    words = ("eval", "--backend", "scripted", "--model", "oracle", "--suite", "looks.yaml", "--out", "run")
+    mgsd(*words, cwd=tmp_path)
+    return tmp_path / "run"
+
+
+def test_no_cell_of_looks_is_a_formula(looks: Path) -> None:
+    edit(looks, theme="=1")
+    assert "\n'=1+blur-1,blur,1," in mgsd("robustness", str(looks), "--format", "csv")
+
+
+@pytest.mark.parametrize("theme", ["=1+1", "a+blur-9", "+", "a+blur-\u0663"])
+def test_what_is_no_look_is_one_line(looks: Path, theme: str) -> None:
+    edit(looks, theme=theme)
+    assert f"the look {ascii(theme)[:3]}" in error("robustness", str(looks))
