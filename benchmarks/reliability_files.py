@@ -57,7 +57,9 @@ def run(attacks: Sequence[FileAttack]) -> list[FileOutcome]:
         these = [attack for attack in attacks if (attack.kind in ENGINES) == engines]
         if not these:
             continue
-        with Forker(*(ENGINE_MODULES if engines else ())) as forker, TemporaryDirectory() as folder:
+        # a bar of an engine's library has control characters; the library asks once, as it is imported
+        quiet = Forker(*(ENGINE_MODULES if engines else ()), TQDM_DISABLE="1")
+        with quiet as forker, TemporaryDirectory() as folder:
             for each in outcomes(forker, these, Path(folder), TINY):
                 done.append(each)
                 if each.problems:

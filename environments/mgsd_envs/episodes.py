@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgsd_envs import grid
+from mgsd_envs.files import well_formed
 from mgsd_envs.looks import Look, id_in_look, id_without_look
 from mgsd_envs.orbits import split_key
 from mgsd_envs.originals import MOST_PIXELS, Original
@@ -245,7 +246,9 @@ def episode_from_json(data: dict[str, Any]) -> Episode:
         raise ValueError(f"pixels {str(pixels)[:20]} is no side of a picture from 4 a cell to {MOST_PIXELS}")
     look = Look.parse(data["theme"])
     return replace(
-        make_episode(task, data["level"], data["id"], state, look.theme, original, data.get("source"), split_by),
+        make_episode(
+            task, data["level"], well_formed(data["id"]), state, look.theme, original, data.get("source"), split_by
+        ),
         perturbation=look.perturbation,
         severity=look.severity,
         pixels=pixels,

@@ -66,6 +66,14 @@ def read_text(path: Path, most: int = LARGEST) -> str:
     return read_bytes(path, most).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def well_formed(text: str) -> str:
+    """Text in which a lone surrogate, which neither UTF-8 nor a table of texts can hold, stands as ``\\ud800``.
+
+    JSON can hold them, and so can names of files that are not UTF-8.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def read_lines(stream: BinaryIO, most: int = LONGEST_LINE) -> Iterator[bytes]:
     """The lines of a stream, as they are.
 

@@ -82,11 +82,16 @@ class Arms:
             facts: whether states were asked for.
 
         Raises:
-            UserError: an arm lacks episodes that the first has.
+            UserError: an arm lacks episodes that the first has, or a look is none.
         """
         ids = frame["episode"].astype(str).map(id_without_look)
         rows = frame.assign(episode=ids)
         looks = [first, *(str(look) for look in frame["look"].unique() if look != first)]
+        for look in looks:
+            try:
+                Look.parse(look)
+            except ValueError as error:
+                raise UserError(f"the look {look!r:.80}: {error}") from error
         arms = {look: Arm(look, rows[rows["look"] == look], facts) for look in looks}
         for look, arm in arms.items():
             try:

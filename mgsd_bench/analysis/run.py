@@ -13,6 +13,7 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import read_record, read_samples
 from mgsd_bench.suites.suite import digest
 from mgsd_bench.suites.suite_folder import read_episodes
+from mgsd_envs.files import well_formed
 from mgsd_envs.looks import id_without_look
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Run:
         return sample_frame(
             self.read_samples(texts=False),
             episodes,
-            run=str(self.path),
+            run=well_formed(str(self.path)),
             model=self.model,
             suite=self.identity["suite"],
             look=self.look,
@@ -157,7 +158,12 @@ def load_run(path: str | Path) -> Run:
         UserError: there is no run, or its record is damaged.
     """
     folder = Path(path)
-    return Run(folder, read_record(folder))
+    record = read_record(folder)
+    return Run(folder, {**record, "identity": {key: _readable(value) for key, value in record["identity"].items()}})
+
+
+def _readable(value: Any) -> Any:
+    return well_formed(value) if isinstance(value, str) else value
 
 
 def load_runs(paths: Iterable[str | Path]) -> list[Run]:

@@ -20,7 +20,7 @@ from typing import Any
 from mgsd_bench.backends import BackendConfig, FinishReason, Request, Response, request_key, turn_key
 from mgsd_bench.backends.shared import Queue
 from mgsd_bench.errors import UserError, option
-from mgsd_envs.files import open_regular, read_lines
+from mgsd_envs.files import open_regular, read_lines, well_formed
 
 LONGEST_LINE = 2**22
 """The most bytes of a line, as of a server's reply."""
@@ -69,7 +69,7 @@ def _answer(path: Path, number: int, line: bytes) -> tuple[str, Response]:
             for name in ("repeat", "turn", "prompt_tokens", "completion_tokens"):
                 if row.get(name) is not None and not (type(row[name]) is int and 0 <= row[name] < _LARGEST):
                     raise UserError(f"{path}:{number}: {name} must be a whole number of at least 0")
-            question = request_key(episode, str(row.get("condition", "visual")), row.get("repeat") or 0)
+            question = request_key(well_formed(episode), str(row.get("condition", "visual")), row.get("repeat") or 0)
             key = question if row.get("turn") is None else turn_key(question, row["turn"])
             reason: FinishReason = "length" if row.get("finish_reason") == "length" else "stop"
             return question, Response(key, text, reason, row.get("prompt_tokens"), row.get("completion_tokens"))

@@ -96,7 +96,7 @@ def key_values(pairs: list[str]) -> dict[str, Any]:
             raise UserError(f"-M {pair}: write KEY=VALUE, for example -M max_num_seqs=64")
         try:
             found[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[key] = value  # a bare word is a text
     return found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -38,6 +38,9 @@ def validate(model: type[T], layers: Layers) -> T:
     from pydantic import ValidationError
 
     values, adapter = layers.values, _adapter(cast(Any, model))
+    for place, text in _texts(values):
+        if "\0" in text:
+            raise layers.error(place, "holds a NUL character, which no name and no text here can; remove it")
     while True:
         try:
             # as JSON, in which a list becomes a tuple although types are strict
@@ -54,6 +57,19 @@ def validate(model: type[T], layers: Layers) -> T:
             for part in outer:
                 inner = inner[part]
             del inner[last]
+
+
+def _texts(values: Any) -> Iterator[tuple[Key, str]]:
+    """Every text, with its place: keys at their own."""
+    pending: list[tuple[Key, Any]] = [((), values)]
+    while pending:
+        place, value = pending.pop()
+        if isinstance(value, str):
+            yield place, value
+        elif isinstance(value, Mapping):
+            pending += (((*place, key), inner) for key, item in value.items() for inner in (key, item))
+        elif isinstance(value, list | tuple):
+            pending += (((*place, number), item) for number, item in enumerate(value))
 
 
 def json_schema(model: Any) -> dict[str, Any]:

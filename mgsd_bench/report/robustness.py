@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mgsd_bench.report import plotting
 from mgsd_bench.report.plotting import GREY, INK, style
 from mgsd_bench.report.tables import as_markdown, latex_row
-from mgsd_bench.report.text import as_csv, latex_text, one_line
+from mgsd_bench.report.text import as_csv, csv_text, latex_text, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,11 +125,17 @@ def sentences(result: Robustness) -> list[str]:
     return said
 
 
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str):
+        return csv_text(value)
+    return f"{value:.6f}" if isinstance(value, float) else value
+
+
 def write(result: Robustness, output_format: str) -> str:
     """Both tables as ``md`` or ``tex``, or every look as ``csv``."""
     if output_format == "csv":
         frame = result.to_pandas()
-        rows = [[f"{v:.6f}" if isinstance(v, float) else v for v in row] for row in frame.itertuples(index=False)]
+        rows = [[_csv_cell(value) for value in row] for row in frame.itertuples(index=False)]
         return as_csv([list(frame.columns), *rows])
     tables = [rows for rows in (axis_rows(result), look_rows(result)) if len(rows) > 1]
     if output_format == "md":

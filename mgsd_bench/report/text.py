@@ -16,6 +16,9 @@ _LATEX = {
 }
 
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
 def one_line(text: str) -> str:
     """Text without control characters and line breaks, so that it is safe in a terminal and in a table."""
     return " ".join(plain(text).split()) or "?"
@@ -38,9 +41,12 @@ def latex_text(text: str) -> str:
 
 
 def csv_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe before it."""
+    """Text that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe before it.
+
+    Where texts are East Asian, the full-width signs begin one, too.
+    """
     clean = one_line(text) if text else ""
-    return f"'{clean}" if clean.startswith(("=", "+", "-", "@")) else clean
+    return f"'{clean}" if clean.startswith(_FORMULA) else clean
 
 
 def as_csv(rows: Iterable[Iterable[object]]) -> str:

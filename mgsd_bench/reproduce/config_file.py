@@ -50,6 +50,7 @@ Pixels = Annotated[
     Check(lambda value: None if value[0] <= value[1] else ""),
     Says("{found} needs to be the smallest and the largest area, in this order"),
 ]
+Title = Annotated[str, Check(lambda value: None if len(value) <= 200 else ""), Says("a text of at most 200 characters")]
 Paragraphs = Annotated[str | tuple[str, ...], Says("a text, nor a list of texts")]
 
 
@@ -72,7 +73,7 @@ class RowSettings:
 class RowEntry(RowSettings):
     """A row as files describe it; the fields are those of :class:`RowConfig`."""
 
-    label: str | None = None
+    label: Title | None = None
     model: str | None = None
     text_of: str | None = None
     finished: str | None = None
@@ -89,7 +90,7 @@ class TableEntry:
         settings: what goes before the rows' own settings.
     """
 
-    title: str | None = None
+    title: Title | None = None
     about: Paragraphs = ()
     suite: Annotated[str, Check(_no_suite)] | None = None
     external: Annotated[str, OneOf(EXTERNAL)] | None = None
@@ -113,7 +114,7 @@ class ReportFile:
         tables: tables by name.
     """
 
-    title: str | None = None
+    title: Title | None = None
     about: Paragraphs = ()
     defaults: RowSettings = RowSettings()
     models: Mapping[str, RowEntry] = field(default_factory=dict)

@@ -154,7 +154,7 @@ def measured_csv(tables: Sequence[TableResult]) -> str:
                     if cell := row.results.estimate(metric, *place):
                         spread = "" if cell.spread is None else f"{cell.spread:.6f}"
                         figures = csv_row(row.results.model, row.results.suite, metric, place, cell)
-                        rows.append((table.table.name, *figures, len(row.runs), spread))
+                        rows.append((csv_text(table.table.name), *figures, len(row.runs), spread))
     return as_csv(rows)
 
 

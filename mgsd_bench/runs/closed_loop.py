@@ -27,7 +27,7 @@ from mgsd_bench.runs.turns import TURNS, TurnRecord
 from mgsd_envs import get_task
 from mgsd_envs.acting import act
 from mgsd_envs.explorer import explorer_steps
-from mgsd_envs.views import FULL, Explorable, View, picture, tell
+from mgsd_envs.views import FULL, View, check_view, picture, tell
 
 if TYPE_CHECKING:
     from mgsd_envs import Episode
@@ -73,10 +73,10 @@ def step_limits(episodes: Iterable[Episode], view: View) -> dict[tuple[str, int]
     longest: dict[tuple[str, int], int] = {}
     for episode in episodes:
         task = get_task(episode.task)
-        if view != FULL and not isinstance(task, Explorable):
-            raise UserError(
-                f"{option('view', view)}: {episode.task} can only be seen whole; use {option('view', 'full')}"
-            )
+        try:
+            check_view(task, view, episode.perturbation)
+        except ValueError as error:
+            raise UserError(f"{option('view', view)}: {error}") from error
         steps = episode.shortest if view == FULL else explorer_steps(task, episode.state, view)
         place = episode.task, episode.level
         longest[place] = max(steps, longest.get(place, 0))

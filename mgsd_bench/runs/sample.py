@@ -13,6 +13,7 @@ from mgsd_bench.backends import request_key
 from mgsd_bench.prompts import WITH_PLAN
 from mgsd_bench.runs.loop_score import LoopScore
 from mgsd_envs import Fact
+from mgsd_envs.files import well_formed
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ class Sample:
             raise ValueError("plan holds something else than names of actions")
         if not all(map(is_fact, row["facts"])):
             raise ValueError("facts holds something else than facts")
+        for place in _NAMES:
+            if (found := values[place]) is not None and not found.isascii():
+                values[place] = well_formed(found)
+        if not all(map(str.isascii, values[_PLAN] or ())):
+            values[_PLAN] = [well_formed(action) for action in values[_PLAN]]
         if values[-1] is not None:
             values[-1] = LoopScore.from_row(values[-1])
         return cls(*values)
@@ -141,6 +147,11 @@ _TAKEN: dict[str, set[type]] = {
 }
 _TYPES = tuple(_TAKEN[str(field.type)] for field in fields(Sample))
 _NUMBERS = tuple(field.name for field in fields(Sample) if str(field.type).startswith("int"))
+_NAMES = tuple(
+    place for place, field in enumerate(fields(Sample)) if str(field.type).startswith("str") and field.name != "text"
+)
+"""Where the texts stand that end up in tables; the answer itself stays as it is."""
+_PLAN = FIELDS.index("plan")
 _KNOWN: set[tuple[type, ...]] = set()
 """Types of the fields of rows that were found right: few rows differ in them."""
 

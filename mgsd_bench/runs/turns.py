@@ -15,7 +15,7 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.sample import is_fact, seal_of, sealed
 from mgsd_envs.acting import Effect
-from mgsd_envs.files import open_regular, read_lines
+from mgsd_envs.files import open_regular, read_lines, well_formed
 
 TURNS = "turns.jsonl"
 
@@ -83,7 +83,9 @@ class TurnRecord:
             raise ValueError("actions holds something else than names of actions")
         if not all(map(is_fact, row["facts"])):
             raise ValueError("facts holds something else than facts")
-        return cls(*values)
+        return cls(
+            *(value if value is row["text"] or type(value) is not str else well_formed(value) for value in values)
+        )
 
     @property
     def key(self) -> str:

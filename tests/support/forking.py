@@ -215,6 +215,10 @@ def _warm_up() -> None:
     import anyio._backends._asyncio  # noqa: F401
     import PIL.PngImagePlugin  # noqa: F401
 
+    if sys.argv[1:]:
+        from mgsd_bench.backends.torchvision_compat import patch_torchvision
+
+        patch_torchvision()  # as the engines' backends do before they import anything
     for module in sys.argv[1:]:
         importlib.import_module(module)
     with TemporaryDirectory() as folder:

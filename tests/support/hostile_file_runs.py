@@ -53,7 +53,7 @@ def outcome(forker: Forker, attack: FileAttack, box: Box) -> FileOutcome:
     before = snapshot(box.outside)
     shown = box.folder.parent / f"{box.folder.name}-shown.txt"
     if attack.environment is None:
-        ended = forker.run(words, shown, LIMIT, folder=box.folder, TQDM_DISABLE="1")  # its bars are control characters
+        ended = forker.run(words, shown, LIMIT, folder=box.folder)
     else:
         ended = _alone(words, shown, box.folder, attack.environment(box))
     problems = list(_problems(attack, ended))

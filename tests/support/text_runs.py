@@ -196,6 +196,8 @@ def _message(ended: Ended) -> Iterator[str]:
 
 def page(browser: Any, path: Path, opened: Any, wanted: dict[str, int]) -> Iterator[str]:
     """What is wrong with a page: what it became is what the page of a plain text became."""
+    from selenium.common.exceptions import WebDriverException
+
     try:
         with opened(browser, path) as driven:
             for code in (
@@ -220,3 +222,5 @@ def page(browser: Any, path: Path, opened: Any, wanted: dict[str, int]) -> Itera
                 yield f"other elements: {', '.join(sorted(differing))}"
     except AssertionError as error:
         yield f"it asked for something, or complained: {str(error)[:300]}"
+    except WebDriverException as error:
+        yield f"it is no report: {str(error.msg)[:300]}"

@@ -7,7 +7,7 @@ const COLUMNS = [
 /** A cell of CSV; a text that a spreadsheet would take for a formula gets an apostrophe before it. */
 function cell(found) {
   if (found === null || found === undefined) return "";
-  const text = typeof found === "string" && /^[=+\-@\t\r]/.test(found) ? `'${found}` : String(found);
+  const text = typeof found === "string" && /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(found) ? `'${found}` : String(found);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -218,6 +218,6 @@ class TestCommand:
 
 
 @pytest.mark.parametrize("model", ["blind-to", "blind-to:fog,0.1", "blind-to:blur", "blind-to:blur,2"])
-def test_what_nobody_can_be_blind_to(model: str) -> None:
-    words = ("--model", model, "--backend", "scripted", "--suite", "smoke", "--out", "never")
+def test_what_nobody_can_be_blind_to(model: str, tmp_path: Path) -> None:
+    words = ("--model", model, "--backend", "scripted", "--suite", "smoke", "--out", str(tmp_path / "run"))
     assert f"--model {model}: needs one of noise, shot" in mgsd("eval", *words, code=2)

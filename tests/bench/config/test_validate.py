@@ -133,6 +133,20 @@ def test_a_mistake_is_one_line(text: str, says: str, tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path}/some.yaml: {says}"
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{inner: {size: 3}, folder: "a\\0b"}', "folder"),
+        ('{inner: {size: 3}, names: [maze, "\\0"]}', "names"),
+        ('{inner: {size: 3, parts: {left: 1, "\\0": 2}}}', "inner.parts.\0"),
+    ],
+)
+def test_a_text_that_no_file_can_be_called_is_one_line(text: str, place: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        validate(Settings, layers(text, tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}/some.yaml: {place}: holds a NUL character")
+
+
 def test_a_long_value_is_cut(tmp_path: Path) -> None:
     given = layers(f"inner: {list(range(100))}", tmp_path)
     with pytest.raises(UserError, match=r"inner: \[0, 1, 2, .* \.\.\. where a mapping belongs"):

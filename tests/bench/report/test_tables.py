@@ -104,6 +104,7 @@ def test_names_that_occur_twice_are_told_apart() -> None:
         ("a--b", "a--b", "a-{}-b", "a--b"),
         ("=1+1", "=1+1", "=1+1", "'=1+1"),
         ("@cmd", "@cmd", "@cmd", "'@cmd"),
+        ("\uff1d1+1", "\uff1d1+1", "\uff1d1+1", "'\uff1d1+1"),
         ("\t=1\n2\x1b[31m\0", r"=1 2 \[31m", "=1 2 [31m", "'=1 2 [31m"),
     ],
 )  # fmt: skip

@@ -288,6 +288,8 @@ def test_the_difference_has_the_interval_of_the_measured_figure() -> None:
         ("defaults.pixels=[2, 1]", "the smallest and the largest area"),
         ("defaults.colour=red", "defaults.colour: no such key"),
         ("color=red", "color: no such key"),
+        (f"title={'x' * 201}", "is not a text of at most 200 characters"),
+        (f"models.oracle.label={'x' * 201}", "is not a text of at most 200 characters"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(config: Path, change: str, said: str) -> None:

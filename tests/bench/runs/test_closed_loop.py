@@ -197,7 +197,7 @@ def test_limits_are_those_of_the_whole_level(tmp_path: Path) -> None:
 
 def test_partial_views_of_a_task_that_has_none_are_refused() -> None:
     suite = find_suite("sokoban-v1")
-    with pytest.raises(UserError, match="sokoban can only be seen whole"):
+    with pytest.raises(UserError, match="sokoban has no view fog:1"):
         step_limits(episodes(suite)[:1], View.parse("fog:1"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -18,7 +19,11 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.sample import FIELDS, Sample
 from mgsd_bench.runs.stored import read_record, read_samples
+from support.commands import mgsd
 from support.stored import line, rewrite
+
+FIRST_RELEASE = Path(__file__).parent / "release-0.1"
+"""A run folder as release 0.1 wrote it, ``faulty:0.1,0.2,0.1`` on one episode a level of ``smoke``."""
 
 SAMPLE: dict[str, Any] = {
     "episode": "frozenlake-3-0000",
@@ -187,6 +192,23 @@ def test_lines_of_the_first_release_are_read(run: Path) -> None:
     rows = [{name: kept for name, kept in row.items() if name not in ("crc", "form")} for row in rows]
     path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
     assert [*read_samples(run)] == before
+
+
+def test_a_run_of_the_first_release_is_read_and_its_figures_are_those_that_it_had(tmp_path: Path) -> None:
+    shown = mgsd("report", str(FIRST_RELEASE), "--format", "csv")
+    macro = next(row for row in csv.DictReader(shown.splitlines()) if row["scope"] == "macro")
+    assert (macro["value"], macro["low"], macro["high"]) == ("0.333333", "0.098507", "0.695853")  # of its metrics.json
+    assert mgsd("verify", str(FIRST_RELEASE)).endswith("24 samples, 24 without a checksum: holds\n")
+
+
+def test_a_run_of_the_first_release_that_was_changed_is_refused(tmp_path: Path) -> None:
+    run = Path(shutil.copytree(FIRST_RELEASE, tmp_path / "run"))
+    path = run / "samples.jsonl"
+    text = path.read_text()
+    assert '"outcome":"illegal"' in text
+    path.write_text(text.replace('"outcome":"illegal"', '"outcome":"wrong"', 1))
+    with pytest.raises(UserError, match="outcome is not that of the plan"):
+        [*read_samples(run)]
 
 
 @pytest.mark.parametrize("same", [True, False])
