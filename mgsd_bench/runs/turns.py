@@ -83,9 +83,9 @@ class TurnRecord:
             raise ValueError("actions holds something else than names of actions")
         if not all(map(is_fact, row["facts"])):
             raise ValueError("facts holds something else than facts")
-        return cls(
-            *(value if value is row["text"] or type(value) is not str else well_formed(value) for value in values)
-        )
+        named = {"episode": well_formed(row["episode"]), "actions": [well_formed(action) for action in row["actions"]]}
+        found: dict[str, Any] = {**dict(zip(FIELDS, values, strict=True)), **named}
+        return cls(**found)
 
     @property
     def key(self) -> str:
