@@ -10,6 +10,7 @@ from rich.text import Text
 from mgsd_bench.analysis.metrics import ACTING
 from mgsd_bench.report import plotting
 from mgsd_bench.report.cells import macro_note, percent, plain_table, points, span, stacked
+from mgsd_bench.report.figures import FEWEST
 from mgsd_bench.report.plotting import style
 from mgsd_bench.report.tables import as_markdown
 from mgsd_bench.report.text import markdown_text, one_line
@@ -49,7 +50,8 @@ CURVE = ("useful", "harmful", "blocked", "fatal", "unreadable")
 
 CURVE_CAPTION = (
     "What happens in each turn of the episodes that have not ended before: shares of all steps and unreadable turns, "
-    "with 95 % bands, episodes as clusters. Above each panel the episodes at its first and at its last turn."
+    "with 95 % bands, episodes as clusters. Above each panel the episodes at its first and at its last turn; turns of "
+    f"fewer than {FEWEST} episodes are left out."
 )
 
 
@@ -197,17 +199,18 @@ def curve(diagnosis: LoopDiagnosis, label: str = "turns") -> Figure:
     """
     from matplotlib.ticker import MaxNLocator
 
-    arms = [arm for arm in diagnosis.arms if arm.curve]
+    drawn = [(arm, [shares for shares in arm.curve if shares.n >= FEWEST]) for arm in diagnosis.arms]
+    arms = [(arm, turns) for arm, turns in drawn if turns]
     columns = min(3, max(1, len(arms)))
     rows = -(-max(1, len(arms)) // columns)
     figure, panels = plotting.new(label, rows, columns, 0.7 + 1.8 * rows, sharey=True)
     flat = [ax for of_row in panels for ax in of_row]
     for ax in flat[len(arms) :]:
         ax.set_axis_off()
-    for i, (ax, arm) in enumerate(zip(flat, arms, strict=False)):
+    for i, (ax, (arm, turns)) in enumerate(zip(flat, arms, strict=False)):
         for look, kind in enumerate(CURVE):
-            plotting.line(ax, [(shares.turn, shares.shares.get(kind)) for shares in arm.curve], look, kind)
-        ax.set_title(f"{arm.name}\nn = {arm.curve[0].n} at first, {arm.curve[-1].n} at last")
+            plotting.line(ax, [(shares.turn, shares.shares.get(kind)) for shares in turns], look, kind)
+        ax.set_title(f"{arm.name}\nn = {turns[0].n} at first, {turns[-1].n} at last")
         ax.set_xlabel("turn")
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         plotting.percent_axis(ax, "steps (%)", first=i % columns == 0)

@@ -21,7 +21,7 @@ from mgsd_bench.analysis.metrics import ACTING
 from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.report.closed_loop import acting_table, curve, html_tables, tables, terminal_tables, to_markdown
-from mgsd_bench.report.figures import to_svg
+from mgsd_bench.report.figures import FEWEST, to_svg
 from mgsd_bench.report.tables import results_table
 from mgsd_bench.runs.sample import Sample
 from support.gating import call
@@ -101,7 +101,9 @@ def test_the_curve_is_drawn(diagnosis: LoopDiagnosis) -> None:
     panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
     assert [ax.get_title(loc="left").split("\n")[0] for ax in panels] == [arm.name for arm in diagnosis.arms]
     (useful,) = [line for line in panels[1].get_lines() if line.get_label() == "useful"]
-    assert list(useful.get_ydata()) == [100.0] * len(diagnosis.arms[1].curve)  # type: ignore[arg-type]
+    enough = [shares for shares in diagnosis.arms[1].curve if shares.n >= FEWEST]
+    assert list(useful.get_ydata()) == [100.0] * len(enough)  # type: ignore[arg-type]
+    assert len(enough) < len(diagnosis.arms[1].curve)
     assert to_svg(figure) == to_svg(curve(diagnosis))
 
 

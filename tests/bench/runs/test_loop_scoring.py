@@ -350,3 +350,26 @@ def test_a_sample_that_its_actions_do_not_come_to_is_found_out(changes: dict[str
     loop = replace(sample.loop, **changes.get("loop", {}))
     damaged = replace(sample, **{**changes, "loop": loop})
     assert words in (contradiction(damaged, episode) or "")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("unhibfx- sp", max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(samples(), st.dictionaries(st.sampled_from([field.name for field in fields(LoopScore)]), JSON, min_size=1))
+def test_counts_of_anybody_are_read_or_refused_in_one_line(sample: Sample, changes: dict[str, Any]) -> None:
+    assert sample.loop is not None
+    row = {**sample.loop.to_row(), **changes}
+    refused = ""
+    try:
+        found = LoopScore.from_row(row)
+    except ValueError as error:
+        refused = str(error)
+    else:
+        assert found.to_row() == {name: row[name] for name in found.to_row()}
+    assert refused == "" or refused.startswith("loop.")
+    assert len(refused.splitlines()) < 2
+    assert len(refused) < 200
