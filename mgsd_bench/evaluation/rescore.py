@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.analysis.summary import Summary
+from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import FinishReason, Response
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.evaluation.evaluate import summary_of
-from mgsd_bench.prompts import CONDITIONS
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
+from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs import provenance
 from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.folder import RunFolder
+from mgsd_bench.runs.loop_sample import loop_sample
+from mgsd_bench.runs.loop_scoring import ending_of
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
-from mgsd_envs import Episode
+from mgsd_bench.runs.stored import RECORD
+from mgsd_bench.runs.turns import TurnRecord, read_turns
+from mgsd_envs import Episode, get_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,13 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
     if out.resolve() == run.path.resolve():
         raise UserError(f"{option('out', out)}: is the run itself, which stays as it is; name another folder")
     episodes = run.episodes
-    pairs = [(old, score_again(episodes[old.episode], old)) for old in run.samples]
+    transcripts = Transcripts.of(run.path, run.identity)
+    pairs = [(old, score_again(episodes[old.episode], old, transcripts)) for old in run.samples]
     with RunFolder.open(out, {**run.identity, "scorer": SCORER_VERSION}, list(episodes.values())) as folder:
         for old, new in pairs:
             if old.key not in folder.samples:
+                for turn in transcripts.turns.get(old.key, ())[len(folder.turns.get(old.key, ())) :]:
+                    folder.append_turn(turn)
                 folder.append(new)
         summary = summary_of(folder)
         folder.write_metrics(summary.to_json())
@@ -78,8 +89,82 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
     )
 
 
-def score_again(episode: Episode, old: Sample) -> Sample:
-    """A sample with its text read and its plan simulated anew."""
+@dataclass(frozen=True, slots=True)
+class Transcripts:
+    """What was said and done in the closed loop, read anew.
+
+    Attributes:
+        settings: those that were asked with.
+        turns: the turns by the key of their question, with forms and facts as they are read today. What was done stays
+            done, also where its text is read otherwise today: later turns followed from it.
+        otherwise: by key the first turn in whose text other actions are read today.
+    """
+
+    settings: LoopSettings
+    turns: Mapping[str, Sequence[TurnRecord]]
+    otherwise: Mapping[str, int]
+
+    @classmethod
+    def of(cls, folder: Path, identity: Mapping[str, Any], wanted: Callable[[str], bool] = lambda key: True) -> Self:
+        """The transcripts of a run; none where nothing was asked in the closed loop.
+
+        Args:
+            folder: the run folder.
+            identity: what its record says of what was asked.
+            wanted: of which questions, by their keys.
+
+        Raises:
+            UserError: the turns or the settings cannot be read.
+        """
+        if CLOSED_LOOP.isdisjoint(identity["conditions"]):
+            return cls(LoopSettings(), {}, {})
+        try:
+            settings = LoopSettings.from_json(identity.get("loop") or {})
+        except ValueError as error:
+            raise UserError(
+                f"{folder / RECORD}: identity.loop: {error}; move the folder away and start anew"
+            ) from error
+        turns: dict[str, list[TurnRecord]] = {}
+        otherwise: dict[str, int] = {}
+        for key, of_question in read_turns(folder, wanted).items():
+            anew = [_read_anew(turn, say_state=settings.say_state) for turn in of_question]
+            turns[key] = [new or old for new, old in zip(anew, of_question, strict=True)]
+            if None in anew:
+                otherwise[key] = anew.index(None)
+        return cls(settings, turns, otherwise)
+
+
+def _read_anew(turn: TurnRecord, *, say_state: bool) -> TurnRecord | None:
+    """A turn with form and facts as they are read today; None where other actions are."""
+    answer = parse_answer(turn.text, get_task(turn.episode.partition("/")[0]), whole=turn.finish_reason != "length")
+    if list(answer.plan or ())[: max(1, len(turn.actions))] != turn.actions:
+        return None
+    facts = sorted((list(fact) for fact in answer.facts), key=str) if say_state else []
+    return replace(turn, form=answer.form, facts=facts)
+
+
+def score_again(episode: Episode, old: Sample, transcripts: Transcripts | None = None) -> Sample:
+    """A sample with its text, or those of its turns, read anew, and its plan simulated anew.
+
+    Raises:
+        ValueError: its turns are missing, or cannot be what it comes to.
+    """
+    if old.condition in CLOSED_LOOP:
+        if transcripts is None:
+            raise ValueError("its turns are missing")
+        condition = next(c for c in CONDITIONS if c == old.condition)
+        turns, ending = transcripts.turns.get(old.key, ()), ending_of(old.outcome)
+        again = loop_sample(
+            episode,
+            condition,
+            old.repeat,
+            transcripts.settings,
+            turns,
+            ending,
+            prompt_digest=old.prompt_digest,
+            error=old.error,
+        )
+        return replace(again, seconds=old.seconds)
     question = Question(episode, next(c for c in CONDITIONS if c == old.condition), old.repeat)
     reason: FinishReason = "error" if old.outcome == "error" else "length" if old.finish_reason == "length" else "stop"
     response = Response(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import UserError
-from mgsd_bench.evaluation.rescore import score_again
+from mgsd_bench.evaluation.rescore import Transcripts, score_again
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.runner import is_asked
 from mgsd_bench.runs.sample import Sample, seal_of
@@ -72,7 +72,7 @@ def verify(folder: Path, block: int = BLOCK) -> Verification:
     episodes, faults = read_episodes(folder), []
     if digest(episodes.values()) != record["identity"]["episodes_digest"]:
         faults.append(f"{EPISODES}: not the episodes of run.json")
-    blocks = list(_checked(folder, record["identity"]["scorer"], block, episodes))
+    blocks = list(_checked(folder, record["identity"], block, episodes))
     faults += [fault for block in blocks for fault in block.faults]
     samples = [sample for block in blocks for sample in block.samples]
     faults += _questions(record, episodes, samples)
@@ -87,14 +87,14 @@ class _Part:
     """A block of lines: where it begins, by line and by byte, and the most lines that it has."""
 
     folder: Path
-    scorer: int
+    identity: Mapping[str, Any]
     number: int
     byte: int
     size: int
 
 
-def _checked(folder: Path, scorer: int, size: int, episodes: dict[str, Episode]) -> Iterable[_Block]:
-    parts = [_Part(folder, scorer, number, byte, size) for number, byte in _starts(folder / SAMPLES, size)]
+def _checked(folder: Path, identity: Mapping[str, Any], size: int, episodes: dict[str, Episode]) -> Iterable[_Block]:
+    parts = [_Part(folder, identity, number, byte, size) for number, byte in _starts(folder / SAMPLES, size)]
     if len(parts) == 1:
         return [_check(parts[0], episodes)]
     with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1), get_context("spawn")) as pool:
@@ -119,18 +119,31 @@ def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
         stream.seek(part.byte)
         lines = list(islice(read_lines(stream), part.size))
     found = _Block(len(lines), sum(seal_of(line) is not None for line in lines), [], [])
+    read: dict[int, Sample] = {}
     for number, line in enumerate(lines, part.number):
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("half written")
-            sample = read_sample(line, seal_of(line))
-            episode = episodes.get(sample.episode)
-            whole = episode is not None and sample.loop is None and part.scorer == SCORER_VERSION
-            again = score_again(episode, sample) if episode is not None and whole else None
-            fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
+            read[number] = read_sample(line, seal_of(line))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             found.faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
-            continue
+    today = part.identity["scorer"] == SCORER_VERSION
+    try:
+        acted = {sample.key for sample in read.values() if today and sample.loop is not None}
+        transcripts = Transcripts.of(part.folder, part.identity, acted.__contains__) if acted else None
+    except UserError as error:
+        found.faults.append(error.message)
+        transcripts = None
+    for number, sample in read.items():
+        episode = episodes.get(sample.episode)
+        try:
+            scored = episode is not None and today and (sample.loop is None or transcripts is not None)
+            again = score_again(episode, sample, transcripts) if episode is not None and scored else None
+            fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
+            if fault is None and transcripts is not None and sample.key in transcripts.otherwise:
+                fault = f"turn {transcripts.otherwise[sample.key]} holds other actions than its text"
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            fault = f"{type(error).__name__}: {error}"
         if fault is not None:
             found.faults.append(f"{SAMPLES}:{number}: {sample.key}: {fault}")
         found.samples.append(replace(sample, text=""))
@@ -141,7 +154,7 @@ def _otherwise(sample: Sample, again: Sample | None) -> str | None:
     """The first field that today's scorer gives another value; None if there is none, or another scorer gave them."""
     if again is None:
         return None
-    for name in ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps", "dead_end"):
+    for name in ("plan", "form", "facts", "outcome", "optimal", "illegal", "steps", "dead_end", "loop"):
         old, new = (getattr(one, name) for one in (sample, again))
         if sorted(old, key=str) != sorted(new, key=str) if name == "facts" else old != new:
             return f"{name} is otherwise today"

@@ -7,9 +7,9 @@ Nothing here tells a cell, a legal move, a distance, or how many steps are left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mgsd_bench.prompts import PROTOCOLS, WITH_IMAGE, Condition, PromptSet
 from mgsd_envs import get_task
@@ -48,6 +48,34 @@ class LoopSettings:
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values, the view as text."""
         return {**asdict(self), "view": str(self.view)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`, for data of any origin; other keys are left alone.
+
+        Raises:
+            ValueError: a setting is missing, or none that there is.
+        """
+        match data:
+            case {
+                "view": str(view),
+                "history": int() | None as history,
+                "feedback": bool(feedback),
+                "remember": "answers" | "all" as remember,
+                "chunk": int() | None as chunk,
+                "say_state": bool(say_state),
+                "stop_stuck": bool(stop_stuck),
+            } if (history or 0) >= 0 and chunk != 0 and (chunk or 1) > 0:
+                return cls(
+                    view=View.parse(view),
+                    history=history,
+                    feedback=feedback,
+                    remember=remember,
+                    chunk=chunk,
+                    say_state=say_state,
+                    stop_stuck=stop_stuck,
+                )
+        raise ValueError("these are not the settings of a closed loop")
 
 
 def opening(prompts: PromptSet, episode: Episode, condition: Condition, loop: LoopSettings, steps: int) -> str:

@@ -17,12 +17,15 @@ from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.config.settings import make_settings
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
+from mgsd_bench.evaluation.rescore import rescore
 from mgsd_bench.evaluation.settings import EvaluationSettings
+from mgsd_bench.evaluation.verify import verify
 from mgsd_bench.prompts import load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings, opening
 from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Question
 from mgsd_bench.runs.runner import converse
+from mgsd_bench.runs.sample import sealed
 from mgsd_bench.runs.turns import read_turns
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes
@@ -138,8 +141,6 @@ def test_a_stored_turn_of_another_prompt_is_refused(tmp_path: Path, monkeypatch:
     ],
 )
 def test_damaged_turns_are_one_line(tmp_path: Path, change: Any, match: str) -> None:
-    from mgsd_bench.runs.sample import sealed
-
     evaluate(job(tmp_path), QUIET)
     path = tmp_path / "turns.jsonl"
     first, *others = path.read_bytes().splitlines(keepends=True)
@@ -297,3 +298,58 @@ def test_three_unreadable_answers_end_an_episode() -> None:
 def test_blind_without_feedback_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="act-blind has nothing else to go by"):
         job(tmp_path, conditions=("act-blind",), feedback="none")
+
+
+def test_transcripts_are_scored_anew_and_verified(tmp_path: Path) -> None:
+    evaluate(job(tmp_path / "run", conditions=CONDITIONS, say_state=True), QUIET)
+    assert verify(tmp_path / "run").faults == ()
+    found = rescore(load_run(tmp_path / "run"), tmp_path / "again")
+    assert (found.outcomes, found.found, found.lost, found.replanned, found.restated) == (0, 0, 0, 0, 0)
+    assert metrics(tmp_path / "again") == metrics(tmp_path / "run")
+    for name in ("samples.jsonl", "turns.jsonl"):
+        assert lines(tmp_path / "again" / name) == lines(tmp_path / "run" / name)
+    assert verify(tmp_path / "again").faults == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "found"),
+    [
+        ("text", "<answer>D</answer>", "turn 0 holds other actions than its text"),
+        ("text", "Well.", "turn 0 holds other actions than its text"),
+        ("actions", ["down"], "turn 0"),
+        ("effects", ["blocked"], "turn 0: 'right' is done, not 'blocked'"),
+    ],
+)
+@pytest.mark.parametrize("seal", [False, True])
+def test_a_transcript_that_was_changed_does_not_hold(
+    tmp_path: Path, field: str, value: Any, found: str, seal: bool
+) -> None:
+    """Not by its checksum and, where that was made to fit, not by what follows from it."""
+    evaluate(job(tmp_path, "oracle", conditions=("act",), say_state=True), QUIET)
+    path = tmp_path / "turns.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    row = next(row for row in rows if row["turn"] == 0 and row["actions"] == ["right"] and row["episode"][0] == "m")
+    at = rows.index(row)
+    row[field] = value
+    if seal:
+        del row["crc"]
+    made = [json.dumps(each, separators=(",", ":")).encode() + b"\n" for each in rows]
+    if seal:
+        made[at] = sealed(made[at].rstrip())
+    path.write_bytes(b"".join(made))
+    (fault,) = verify(tmp_path).faults
+    if seal:
+        assert row["episode"] in fault
+        assert found in fault
+    else:
+        assert f"turns.jsonl:{at + 1}: not a turn (ValueError: its checksum does not fit" in fault
+
+
+def test_a_sample_without_its_turns_does_not_hold(tmp_path: Path) -> None:
+    evaluate(job(tmp_path, conditions=("act",)), QUIET)
+    path = tmp_path / "turns.jsonl"
+    kept = path.read_bytes().splitlines(keepends=True)
+    gone = json.loads(kept[0])["episode"]
+    path.write_bytes(b"".join(line for line in kept if json.loads(line)["episode"] != gone))
+    (fault,) = verify(tmp_path).faults
+    assert gone in fault
