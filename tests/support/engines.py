@@ -31,7 +31,7 @@ class SharedEngine:
         """The backend of the running engine."""
         if self._backend is None:
             limits = {"max_num_seqs": MAX_NUM_SEQS, "max_model_len": MAX_MODEL_LEN}
-            config = BackendConfig(str(self._model), Sampling(max_tokens=MAX_TOKENS), engine_args=limits)
+            config = BackendConfig(str(self._model), Sampling(max_tokens=MAX_TOKENS), engine_args=limits, images=3)
             self._backend = cast("VllmBackend", open_backend("vllm", config))
         return self._backend
 

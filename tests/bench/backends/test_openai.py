@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from mgsd_bench.backends import EngineError, Request, Response, generate, single_turn
+from mgsd_bench.backends import EngineError, Request, Response, Turn, generate, single_turn
 from mgsd_bench.backends.openai import OpenAIBackend
 from support.chat_server import (
     FAULTS,
@@ -192,3 +192,17 @@ def test_a_server_that_answers_nothing_is_dropped() -> None:
     ):
         got.extend(generate(backend, (ask(str(i)) for i in range(15))))
     assert [response.error for response in got] == ["HTTP 503: down"] * 10
+
+
+def test_a_conversation_is_sent_turn_by_turn(backend: OpenAIBackend, server: ChatServer) -> None:
+    first, second = ask("a", "Rules.", image=1).turns[0], ask("b", "Done.", image=2).turns[0]
+    answers(
+        backend, Request("talk", (first, Turn("assistant", "<answer>R</answer>"), second), 7, "act", cast(Any, None))
+    )
+    said = server.bodies[-1]["messages"]
+    assert [message["role"] for message in said] == ["user", "assistant", "user"]
+    assert said[1]["content"] == "<answer>R</answer>"
+    assert first.image is not None
+    assert second.image is not None
+    assert question([said[0]]) == ("Rules.", pixels_digest(first.image()))
+    assert question([said[2]]) == ("Done.", pixels_digest(second.image()))

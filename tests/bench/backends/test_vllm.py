@@ -18,6 +18,7 @@ from mgsd_bench.backends import (
     Request,
     Response,
     Sampling,
+    Turn,
     generate,
     open_backend,
     single_turn,
@@ -132,6 +133,35 @@ def test_greedy_answers_are_those_of_transformers(shared_engine: SharedEngine, t
         expected = {response.key: replace(response, seconds=None) for response in generate(hf, asked)}
     found = answers(shared_engine.sampling(sampling), *asked)
     assert {key: replace(response, seconds=None) for key, response in found.items()} == expected
+
+
+def test_greedy_answers_in_a_conversation_are_those_of_transformers(shared_engine: SharedEngine, tiny: Path) -> None:
+    sampling = Sampling(max_tokens=8)
+    pictures = [ask("", image=i).turns[0].image for i in range(4)]
+    asked = [
+        Request(
+            f"{count}/{i}",
+            (
+                *(
+                    turn
+                    for k in range(count)
+                    for turn in (Turn("user", f"{i}, {k}?", pictures[k]), Turn("assistant", "R"))
+                ),
+                Turn("user", "Where now?", None if i == 3 else pictures[i]),
+            ),
+            7,
+            "act",
+            cast(Any, None),
+        )
+        for count in range(3)
+        for i in range(4)
+    ]
+    limits = {"batch_size": 4, "max_model_len": MAX_MODEL_LEN}
+    with open_backend("hf", BackendConfig(str(tiny), sampling, engine_args=limits)) as hf:
+        expected = {response.key: replace(response, seconds=None) for response in generate(hf, asked)}
+    found = answers(shared_engine.sampling(sampling), *asked)
+    assert {key: replace(response, seconds=None) for key, response in found.items()} == expected
+    assert len({(response.prompt_tokens, response.text) for response in found.values()}) > 3
 
 
 def test_the_picture_matters(backend: VllmBackend) -> None:

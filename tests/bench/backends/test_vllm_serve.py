@@ -21,6 +21,8 @@ from mgsd_bench.analysis.run import load_run
 from mgsd_bench.backends import BackendConfig, Sampling
 from mgsd_bench.errors import Exit
 from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
+from mgsd_bench.prompts.protocol import LoopSettings
+from mgsd_bench.runs.turns import read_turns
 from mgsd_bench.suites.choose import find_suite
 from support.engines import SharedEngine
 
@@ -48,7 +50,7 @@ def served(model: Path, log: Path) -> Iterator[str]:
                 "--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32",
                 "--enforce-eager", "--max-model-len", "8192", "--generation-config", "vllm",
                 "--distributed-executor-backend", "uni", "--trust-request-mm-kwargs",
-                "--limit-mm-per-prompt", '{"image": 1, "video": 0}',
+                "--limit-mm-per-prompt", '{"image": 3, "video": 0}',
             ],
             stdout=output, stderr=output, env=environment, start_new_session=True,
         )  # fmt: skip
@@ -72,8 +74,9 @@ def served(model: Path, log: Path) -> Iterator[str]:
 
 
 def run(out: Path, backend: str, model: str, **engine: Any) -> Exit:
-    config = BackendConfig(model, SAMPLING, engine_args=engine)
-    job = Evaluation(find_suite("smoke"), None, ["visual"], 1, "compact", backend, config, out)
+    config = BackendConfig(model, SAMPLING, engine_args=engine, images=3)
+    loop = LoopSettings(history=2)
+    job = Evaluation(find_suite("smoke"), None, ["visual", "act"], 1, "compact", backend, config, out, loop)
     return evaluate(job, Console(quiet=True))[1]
 
 
@@ -97,13 +100,25 @@ def test_answers_of_vllm_serve_are_those_of_the_engine_in_process(
     run(tmp_path / "in-process", "vllm", str(tiny))
     asked = {sample.key: sample for sample in load_run(tmp_path / "served").samples}
     expected = {sample.key: sample for sample in load_run(tmp_path / "in-process").samples}
-    assert len(asked) == len(expected) == 72
+    assert len(asked) == len(expected) == 144
     for key, sample in asked.items():
+        if sample.condition == "act":
+            continue
         assert sample.prompt_digest == expected[key].prompt_digest
         assert sample.prompt_tokens == expected[key].prompt_tokens
+    asked_turns, expected_turns = (
+        {(turn.key, turn.turn): turn for turns in read_turns(tmp_path / name).values() for turn in turns}
+        for name in ("served", "in-process")
+    )
+    assert len(asked_turns) == len(expected_turns) == 3 * 72  # three answers that cannot be read end an episode
+    for turn, found in asked_turns.items():
+        assert found.prompt_digest == expected_turns[turn].prompt_digest
+        assert found.prompt_tokens == expected_turns[turn].prompt_tokens
     assert len({sample.text for sample in asked.values()}) > 1
     # both decode in float32 on one thread; what is left is the rounding of other batches, which may turn a near tie
-    other = {
-        key: (sample.text, expected[key].text) for key, sample in asked.items() if sample.text != expected[key].text
-    }
-    assert len(other) <= 0.01 * len(asked), other
+    texts = [
+        {**{key: sample.text for key, sample in samples.items()}, **{key: turn.text for key, turn in turns.items()}}
+        for samples, turns in ((asked, asked_turns), (expected, expected_turns))
+    ]
+    other = {key: (text, texts[1][key]) for key, text in texts[0].items() if text != texts[1][key]}
+    assert len(other) <= 0.01 * len(texts[0]), other
