@@ -74,7 +74,7 @@ def new_command(file: Annotated[Path, typer.Argument(help="A new file, for examp
     """Write a suite file with every key explained, to be changed."""
     from mgsd_bench.suites.suite_file import EXAMPLE
 
-    if file.exists():
+    if file.exists() or file.is_symlink():  # one that leads nowhere, too
         raise UserError(f"{file}: is there already; name a new file")
     options.write("suites new", file, EXAMPLE.format(name=_name_of(file)))
     say(f"wrote {file}; see what it comes to with: mgsd-bench suites check {file}")

@@ -113,7 +113,7 @@ DEFAULTS = ("runs", "reports")
 
 
 _CACHES = re.compile(
-    r"home/\.(cache|config)(/matplotlib|$)|temporary/torchinductor_"
+    r"home/\.(cache|config)(/matplotlib|/vllm|$)|temporary/(torchinductor_|vllm_dist_)"
 )  # of libraries, which make them themselves
 
 

@@ -97,15 +97,18 @@ class Forker:
         *,
         folder: Path | None = None,
         full: tuple[Path, int] | None = None,
+        processor: float | None = None,
         **environment: str,
     ) -> Ended:
         """Run ``mgsd-bench`` with these words; its output goes to ``file``.
 
         In a ``folder``, if one is given; then it can reach this machine alone, and says so where it tries for more. It
-        is killed after ``limit`` seconds, and as soon as the files below the path of ``full`` have so many bytes.
+        is killed after ``limit`` seconds, by the system after ``processor`` seconds of a processor, and as soon as the
+        files below the path of ``full`` have so many bytes.
         """
         file.touch()  # a command may be killed before it writes anything
         job = {"words": words, "file": str(file), "limit": limit, "environment": environment}
+        job |= {"processor": processor}
         job |= {"full": full and (str(full[0]), full[1]), "folder": folder and str(folder)}
         end = self._send(job)
         return Ended(end["code"], end["seconds"], end["rss"], file.read_bytes().decode(errors="backslashreplace"))
@@ -159,6 +162,9 @@ def _child(job: dict[str, Any]) -> None:
         os.dup2(output, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
+        if job["processor"] is not None:
+            seconds = int(job["processor"])
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         os.environ.update(job["environment"])
         if job["folder"] is not None:
             tempfile.tempdir = None  # that of its own environment

@@ -135,6 +135,8 @@ def test_the_example_has_every_key_and_is_what_it_says_of_defaults(tmp_path: Pat
     path = tmp_path / "My suite.yaml"
     assert "suites check" in mgsd("suites", "new", str(path))
     assert "is there already" in error("suites", "new", str(path))
+    (tmp_path / "nowhere").symlink_to("nowhere")
+    assert "is there already" in error("suites", "new", "nowhere", cwd=tmp_path)
     suite = find_suite(str(path))
     assert suite.name == "My-suite-v1"
     given = yaml.safe_load(path.read_text())
