@@ -39,6 +39,9 @@ MAX_EPISODE_STEPS = 200
 another one as ``max_episode_steps``, which levels above 16 need."""
 
 
+RENDER_MODES = (None, "rgb_array", "ansi")
+
+
 class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # gymnasium's types are not followed
     """One task as an environment, with the dynamics of its pure ``step``.
 
@@ -97,10 +100,10 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         self.level = min(self.task.levels) if level is None else level
         check_level(task, self.level, self.task.min_level, self.task.max_level)
         check_look(task, theme, self.task.themes, self.level, size)
-        _check("split", split, SPLITS)
-        _check("split_by", split_by, SPLIT_BY)
-        _check("observation", observation, ("image", "symbolic"))
-        _check("render_mode", render_mode, (None, "rgb_array", "ansi"))
+        check_choice("split", split, SPLITS)
+        check_choice("split_by", split_by, SPLIT_BY)
+        check_choice("observation", observation, ("image", "symbolic"))
+        check_choice("render_mode", render_mode, RENDER_MODES)
         self.split: Split = split
         self.split_by: SplitBy = split_by
         self.theme = theme
@@ -148,7 +151,9 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         """
         super().reset(seed=seed)
         given = (options or {}).get("state")
-        self._episode = self._draw() if given is None else self._read(given)
+        start = self.task, self.level, self.split_by, self.theme
+        drawn = given is None
+        self._episode = draw_episode(*start, self.split, self.np_random) if drawn else read_episode(*start, given)
         self._cursor = self.task.start(self._episode.state)
         self._over = False
         info = {
@@ -191,23 +196,6 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         gymnasium.logger.warn('render() needs a render mode: gymnasium.make(..., render_mode="rgb_array")')
         return None
 
-    def _draw(self) -> Episode:
-        bands = [band for band in self.task.bands(self.level) if band]
-        band = bands[self.np_random.integers(len(bands))]
-        mix = Mix(length=band, straight=float(self.np_random.random() < Mix().straight))
-        stream = f"gym/{self.np_random.integers(2**63)}"
-        episodes = generate(
-            self.task, self.level, 1, split=self.split, stream=stream, split_by=self.split_by, theme=self.theme, mix=mix
-        )
-        return next(episodes)
-
-    def _read(self, given: Any) -> Episode:
-        state = self.task.from_json(given if isinstance(given, dict) else self.task.to_json(given))
-        if ("size", self.level) not in self.task.facts(state):
-            raise ValueError(f"the state given to reset() is not of level {self.level}")
-        name = "the state given to reset()"
-        return make_episode(self.task, self.level, name, state, self.theme, split_by=self.split_by)
-
     def _observe(self) -> NDArray[np.uint8]:
         if self.observation == "image":
             return self._picture()
@@ -225,17 +213,58 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         return self.task.draw(self.state, self.theme, self.size).rgb()
 
 
-def register() -> None:
-    """Register an id for every installed task that has none yet; importing this module does it."""
+def draw_episode(
+    task: Task[Any], level: int, split_by: SplitBy, theme: str, split: Split, rng: np.random.Generator
+) -> Episode:
+    """An episode whose start state is drawn as :class:`BoardEnv` says.
+
+    Raises:
+        TooFewStatesError: the level has no state of this split.
+    """
+    bands = [band for band in task.bands(level) if band]
+    band = bands[rng.integers(len(bands))]
+    mix = Mix(length=band, straight=float(rng.random() < Mix().straight))
+    stream = f"gym/{rng.integers(2**63)}"
+    return next(generate(task, level, 1, split=split, stream=stream, split_by=split_by, theme=theme, mix=mix))
+
+
+def read_episode(task: Task[Any], level: int, split_by: SplitBy, theme: str, given: Any) -> Episode:
+    """An episode that starts from a given state, or from its JSON.
+
+    Raises:
+        ValueError: it is no state of this task and level, or cannot be solved.
+    """
+    state = task.from_json(given if isinstance(given, dict) else task.to_json(given))
+    if ("size", level) not in task.facts(state):
+        raise ValueError(f"the state given to reset() is not of level {level}")
+    return make_episode(task, level, "the state given to reset()", state, theme, split_by=split_by)
+
+
+def register(kind: str = "", entry_point: str = "mgsd_envs.gym:BoardEnv", most: int | None = MAX_EPISODE_STEPS) -> None:
+    """Register an id for every installed task that has none yet; importing this module does it.
+
+    Args:
+        kind: what the environment's name has between the task's and its version.
+        entry_point: the environment, which takes the task's name as ``task``.
+        most: actions after which gymnasium truncates an episode; None for an environment that sees to it itself.
+    """
     for point in entry_points(group=GROUP):
         for short in (point.attr, point.name):  # the task's own name where two classes are called alike
-            name = f"MGSD/{short}-v0"
+            name = f"MGSD/{short}{kind}-v0"
             if name not in gymnasium.registry and re.fullmatch(r"[\w.-]+", short):
-                gymnasium.register(
-                    name, "mgsd_envs.gym:BoardEnv", max_episode_steps=MAX_EPISODE_STEPS, kwargs={"task": point.name}
-                )
+                gymnasium.register(name, entry_point, max_episode_steps=most, kwargs={"task": point.name})
             if name in gymnasium.registry and gymnasium.registry[name].kwargs["task"] == point.name:
                 break
+
+
+def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    """Refuse an argument that is none of the allowed values.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value}")
 
 
 @cache
@@ -248,11 +277,6 @@ def _planes(task: Task[Any]) -> tuple[tuple[str | int, ...], ...]:
         elif one.kind != "number" and not one.given:
             planes |= {(one.fact, label) for label in (one.labels or MOVES)}
     return tuple(sorted(planes))
-
-
-def _check(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value}")
 
 
 register()

@@ -73,14 +73,14 @@ class Moment:
     Attributes:
         trail: the cursors so far, that of now last.
         view: how much of the board is seen.
-        turn: number of the turn, from 0.
+        steps: how many steps were spent: actions tried, and turns that could not be read.
         chunk: most actions of one answer that are carried out; None for a whole plan.
         say_state: whether the answer is to state what is seen.
     """
 
     trail: Sequence[Cursor]
     view: View
-    turn: int
+    steps: int
     chunk: int | None
     say_state: bool
 

@@ -1,14 +1,14 @@
 """How scripted models act in the closed loop: what each does next, from where an episode stands.
 
-Who sees faultily believes another world in every turn, and who plans faultily takes a step that leads no nearer. Under
-``act-stale`` all of them but the oracle take the first picture for that of now; under ``act-blind`` they know by their
-own reckoning where they are.
+Who sees faultily believes another world in every turn, and who plans faultily takes a step that leads no nearer. The
+oracle needs no picture, and ``straight`` looks at none after the first. Under ``act-stale`` all others take the first
+picture for that of now; under ``act-blind`` they know by their own reckoning where they are.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.answers.plans import write_plan
@@ -23,6 +23,7 @@ from mgsd_envs.types import Cursor, Plan
 if TYPE_CHECKING:
     from mgsd_bench.backends import Moment, Request
     from mgsd_bench.backends.scripted import Faults
+    from mgsd_envs.views import View
 
 
 def acting(name: str, faults: Faults, memory: int | None, request: Request, moment: Moment) -> str:
@@ -42,11 +43,12 @@ def acting(name: str, faults: Faults, memory: int | None, request: Request, mome
     most = moment.chunk or task.level_of(now) ** 2
     believed = now
     if name == "random":
-        plan: Plan = tuple(rng.choices(task.actions, k=min(most, 1 if moment.chunk == 1 else rng.randint(1, most))))
+        plan: Plan = tuple(rng.choices(task.actions, k=1 if moment.chunk == 1 else rng.randint(1, most)))
     elif name == "straight":
-        plan = (task.straight(episode.state) or task.actions[:1])[moment.turn :] or task.actions[:1]
+        whole = task.straight(episode.state) or task.actions[:1]
+        plan = whole[moment.steps :] or whole[-1:]  # past its end it insists on the last action
     elif name == "explorer":
-        plan = (next_step(task, episode.state, trail, moment.view, memory) or rng.choice(task.actions),)
+        plan = (_explored(task, episode.state, trail, moment.view, memory) or rng.choice(task.actions),)
     else:
         misreads = request.condition != "act-symbolic" and faults.misreading(episode)
         if misreads:
@@ -56,6 +58,13 @@ def acting(name: str, faults: Faults, memory: int | None, request: Request, mome
     broken = rng.random() < faults.format
     answer = f"<answer>{write_plan(plan[:most])}{' and so on' if broken else '</answer>'}"
     return f"{task.describe(believed)}\n{answer}" if moment.say_state else answer
+
+
+def _explored(task: Task[Any], state: Any, trail: Sequence[Cursor], view: View, memory: int | None) -> str | None:
+    try:
+        return next_step(task, state, trail, view, memory)
+    except SearchError:
+        return None
 
 
 def _plan(task: Task[Any], state: Any, cursor: Cursor, most: int, errs: Callable[[], bool], rng: random.Random) -> Plan:

@@ -121,7 +121,7 @@ def closed_loop(
         if number < len(past):
             response = _response_of(past[number], digest)
         else:
-            moment = Moment(tuple(board.trail), settings.view, number, settings.chunk, settings.say_state)
+            moment = Moment(tuple(board.trail), settings.view, board.steps, settings.chunk, settings.say_state)
             response = yield Request(key, said, request_seed(seed, key), question.condition, episode, moment)
         if response.error is not None:
             return sample("error", prompt_digest=digest, error=response.error)
