@@ -95,6 +95,9 @@ bench: $(READY)
 	$(BIN)/python benchmarks/external_suites.py
 	$(BIN)/python benchmarks/coverage.py --quick
 	$(BIN)/python benchmarks/validity.py --repetitions 50
+	$(BIN)/python benchmarks/validity_acting.py --repetitions 20
+	$(BIN)/python benchmarks/loop_overhead.py scripted
+	$(BIN)/python benchmarks/loop_overhead.py engine --episodes 3
 	$(BIN)/python benchmarks/gate_simulation.py --repetitions 50 --workers 2
 
 # full-size models with random weights; needs one 80 GB GPU

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import combinations
 from operator import itemgetter
 from random import Random
@@ -222,12 +222,9 @@ class Maze(BoardTask[MazeState]):
 
     def describe(self, state: MazeState) -> str:
         """Size, player, goal, and the open sides of every cell as letters."""
-        rows = enumerate(map(_letters, state.sides))
-        cells = ((*divmod(i, state.size), letters) for i, letters in rows if letters)
-        opening = ", ".join(f"({row},{column}) {letters}" for row, column, letters in cells)
         return (
             f"size: {state.size}\nplayer: {statements.write_cells([state.player])}\n"
-            f"goal: {statements.write_cells([state.goal])}\nopen: {opening or 'none'}"
+            f"goal: {statements.write_cells([state.goal])}\nopen: {_openings(state.size, state.sides)}"
         )
 
     def questions(self, state: MazeState) -> tuple[tuple[str, str], ...]:
@@ -289,6 +286,14 @@ def _names(flags: int) -> list[str]:
     return [side for side, flag in FLAGS.items() if flags & flag]
 
 
+@lru_cache(maxsize=4096)  # who acts is told the same walls in every turn
+def _openings(size: int, sides: bytes) -> str:
+    """The open sides of every cell that has one, as text."""
+    cells = ((*divmod(i, size), letters) for i, letters in enumerate(map(_letters, sides)) if letters)
+    return ", ".join(f"({row},{column}) {letters}" for row, column, letters in cells) or "none"
+
+
+@cache
 def _letters(flags: int) -> str:
     return "".join(letter for letter, side in LETTERS.items() if flags & FLAGS[side])
 

@@ -61,7 +61,7 @@ def parse_answer(text: str, task: str | Task[Any], *, whole: bool = True) -> Ans
             raise UserError(f"task {task}: not installed; installed tasks: {', '.join(task_names())}")
         task = get_task(task)
     plan, form, state = _read(text, vocabulary(task), whole)
-    return Answer(plan, task.parse(state), form)
+    return Answer(plan, task.parse(state) if state.strip() else frozenset(), form)
 
 
 def _read(text: str, known: Vocabulary, whole: bool) -> tuple[Plan | None, Form, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.answers.plans import write_plan
@@ -71,25 +72,31 @@ def _plan(task: Task[Any], state: Any, cursor: Cursor, most: int, errs: Callable
     """A shortest plan from a cursor on, cut to ``most`` actions, with steps that lead no nearer where it errs."""
     plan: list[str] = []
     while len(plan) < most and not task.solved(state, cursor):
-        nearer, others = _steps(task, state, cursor)
-        wrong = errs()
-        choice = (others or nearer) if wrong else (nearer or others)
-        action = choice[0] if choice is nearer else rng.choice(choice)
+        action = _step(task, state, cursor, errs(), rng)
         plan.append(action)
         cursor = act(task, state, cursor, action).cursor
     return tuple(plan) or (rng.choice(task.actions),)
 
 
-def _steps(task: Task[Any], state: Any, cursor: Cursor) -> tuple[list[str], list[str]]:
-    """The actions that lead nearer to success, and the others."""
-    nearer: list[str] = []
-    others: list[str] = []
+def _step(task: Task[Any], state: Any, cursor: Cursor, wrong: bool, rng: random.Random) -> str:
+    """The first action that leads nearer to success; any other one where it is to be wrong, or none does."""
+    left = _to_go(task, state, cursor)
+
+    def leads_nearer(action: str) -> bool:
+        effect, target, _ = act(task, state, cursor, action)
+        return effect == "done" and _to_go(task, state, target) < left
+
+    nearer = filter(leads_nearer, task.actions)
+    if not wrong and (first := next(nearer, None)) is not None:
+        return first
+    others = [action for action in task.actions if not leads_nearer(action)]
+    return rng.choice(others) if others else task.actions[0]
+
+
+def _to_go(task: Task[Any], state: Any, cursor: Cursor) -> float:
+    """Fewest actions to success; infinitely many where it is out of reach, or too far to know."""
     try:
-        left = task.to_go(state, cursor)
-        for action in task.actions:
-            effect, target, _ = act(task, state, cursor, action)
-            after = task.to_go(state, target) if effect == "done" else None
-            (nearer if left is not None and after is not None and after < left else others).append(action)
+        fewest = task.to_go(state, cursor)
     except SearchError:
-        return [], list(task.actions)
-    return nearer, others
+        return inf
+    return inf if fewest is None else fewest

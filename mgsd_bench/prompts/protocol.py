@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mgsd_bench.prompts import PROTOCOLS, WITH_IMAGE, Condition, PromptSet
@@ -127,6 +128,7 @@ def said(actions: Sequence[str], task: Task[Any]) -> str:
     return f"<answer>{between.join(_written(action, task) for action in actions)}</answer>"
 
 
+@lru_cache(maxsize=1024)
 def _written(action: str, task: Task[Any]) -> str:
     """An action as prompts write it: by its letter if it has one, by its name in capitals else."""
     words = (_MOVES.get(action, action), *task.action_words.get(action, ()))

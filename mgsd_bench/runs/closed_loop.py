@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -176,6 +176,7 @@ class _Board:
         self.trail: list[Cursor] = [self.task.start(self._episode.state)]
         self.steps = 0
         self.over = False
+        self._after = self._digest()
 
     def now(self) -> tuple[str, Draw | None, bytes]:
         """What a turn shows: the result of the last answer, the state as text or picture, and the picture's content."""
@@ -194,7 +195,7 @@ class _Board:
         task, state, chunk = self.task, self._episode.state, self._settings.chunk
         answer = parse_answer(response.text, task, whole=response.finish_reason != "length")
         plan = (answer.plan or ())[:chunk]
-        before, rule = self._digest(), None
+        before, rule = self._after, None
         actions: list[str] = []
         effects: list[str] = []
         facts = answer.facts if self._settings.say_state else frozenset()
@@ -209,6 +210,8 @@ class _Board:
             if self.over or effect != "done":
                 break
         self.steps += max(1, len(actions))
+        if "done" in effects:
+            self._after = self._digest()
         if self._settings.feedback:
             effect_last = effects[-1] if effects else None
             self._result = result_line(effect_last, rule or "", task, done=effects.count("done"), of=len(plan))
@@ -229,7 +232,7 @@ class _Board:
             effects=effects,
             rule=None if rule is None else str(rule),
             before=before,
-            after=self._digest(),
+            after=self._after,
         )
 
     def _digest(self) -> str:
@@ -261,7 +264,7 @@ class _Dialogue:
         whole.update(f"\0{self._asked[1]}".encode())
         turns.append(self._asked[0])
         first = turns[0]
-        turns[0] = replace(first, text="\n\n".join(filter(None, (self._opening, first.text))))
+        turns[0] = Turn(first.role, "\n\n".join(filter(None, (self._opening, first.text))), first.image)
         return tuple(turns), whole.hexdigest()
 
     def hear(self, answer: str) -> None:

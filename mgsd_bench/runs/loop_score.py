@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, Self
 
@@ -109,7 +109,7 @@ class LoopScore:
 
     def to_row(self) -> dict[str, Any]:
         """The inverse of :meth:`from_row`; what is None is left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in _TAKEN if (value := getattr(self, name)) is not None}
 
     def _disagreement(self) -> str | None:
         """What in the counts cannot be; None if nothing is found."""

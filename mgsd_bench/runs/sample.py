@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, Self
 from zlib import crc32
@@ -121,7 +121,9 @@ class Sample:
 
     def to_line(self) -> bytes:
         """The sample as a line of ``samples.jsonl``, with a checksum as its last field."""
-        row = {name: value for name, value in asdict(self).items() if value is not None or name not in _OPTIONAL}
+        row = {name: getattr(self, name) for name in _WRITTEN}
+        if self.dead_end is not None:
+            row["dead_end"] = self.dead_end
         if self.loop is not None:
             row["loop"] = self.loop.to_row()
         return sealed(json.dumps(row, separators=(",", ":")).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, Self, get_args
@@ -102,8 +102,11 @@ class TurnRecord:
 
     def to_line(self) -> bytes:
         """The turn as a line of ``turns.jsonl``, with a checksum as its last field."""
-        return sealed(json.dumps(asdict(self), separators=(",", ":")).encode())
+        row = {name: getattr(self, name) for name in FIELDS}
+        return sealed(_ENCODE(row).encode())
 
+
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 FIELDS = tuple(field.name for field in fields(TurnRecord))
 """Names of the fields of a turn, as in its line."""

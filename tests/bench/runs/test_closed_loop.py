@@ -221,7 +221,7 @@ def test_what_a_request_shows(history: str, condition: Any) -> None:
     assert all(sample.outcome == "solved" for sample in converse(Seeing("oracle", Faults()), talks))
     for request in seen:
         assert request.moment is not None
-        number, task = request.moment.turn, get_task(request.episode.task)
+        number, task = int(request.key.rpartition("#")[2]), get_task(request.episode.task)
         past = number if window is None else min(number, window)
         assert [turn.role for turn in request.turns] == ["user", "assistant"] * past + ["user"]
         limit = loop.limits[request.episode.task, request.episode.level]
