@@ -63,10 +63,10 @@ def find_answer(run: Run, episode_id: str, condition: str | None = None, repeat:
         asked = "" if condition is None and repeat is None else " under this condition and repeat"
         raise UserError(f"{run.path}: no answer to {episode_id}{asked}; what was asked is {_conditions(run)}")
     if len(found) > 1:
-        names, numbers = ({questions[key][i] for key in found} for i in (0, 1))
-        if len(names) > 1:
-            raise UserError(f"{run.path}: several answers to {episode_id}; choose {_one_of('condition', names)}")
-        raise UserError(f"{run.path}: several answers to {episode_id}; choose {_one_of('repeat', numbers)}")
+        names: set[str] = {questions[key][0] for key in found}
+        numbers = {str(questions[key][1]) for key in found}
+        what = _one_of("condition", names) if len(names) > 1 else _one_of("repeat", numbers)
+        raise UserError(f"{run.path}: several answers to {episode_id}; choose {what}")
     sample, transcript = samples.get(found[0]), transcripts.get(found[0])
     if transcript is None and sample is not None and sample.loop is not None and sample.loop.turns:
         raise UserError(f"{run.path / TURNS}: the turns of {found[0]} are missing; copy the whole run folder")
@@ -77,5 +77,5 @@ def _conditions(run: Run) -> str:
     return ", ".join(map(str, run.identity.get("conditions", []))) or "not recorded"
 
 
-def _one_of(name: str, values: set[str | int]) -> str:
-    return " or ".join(option(name, value) for value in sorted(values, key=str))
+def _one_of(name: str, values: set[str]) -> str:
+    return " or ".join(option(name, value) for value in sorted(values))

@@ -139,8 +139,8 @@ function goToTurn() {
     if (i === step) button.setAttribute("aria-current", "step");
     else button.removeAttribute("aria-current");
   });
-  const again = step > 0 && value("condition", now.answer) === "act-stale" ? ": the first picture again" : "";
-  $("seen-when").textContent = kinds.length ? `in turn ${step + 1}${again}` : "";
+  const again = step > 0 && value("condition", now.answer) === "act-stale" ? ", the first picture again" : "";
+  $("seen-when").textContent = kinds.length ? `turn ${step + 1}${again}` : "";
   $("happened").replaceChildren(...(turn ? happened(turn) : []));
   if (turn) showText(turn, `Said in turn ${step + 1}`);
   else $("said").textContent = "Said in the last turn";
