@@ -18,6 +18,8 @@ from mgsd_bench.suites.settings import SuiteSettings
 if TYPE_CHECKING:
     from mgsd_envs import Episode
 
+_SUITE = "mgsd-v1"
+
 app = typer.Typer()
 models_app = typer.Typer(help="Models that come with the project.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
@@ -127,8 +129,15 @@ def _show_leaks(made: list[Episode]) -> None:
 
 @app.command("show")
 def show_command(
-    episode_id: Annotated[str, typer.Argument(help="For example frozenlake/4/0007.")],
-    suite: options.SuiteName = "mgsd-v1",
+    episode_or_run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN] EPISODE",
+            help="An episode such as frozenlake/4/0007; with a run folder before it, the answer in that run, replayed.",
+        ),
+    ],
+    episode_of_run: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    suite: options.SuiteName = _SUITE,
     plan: Annotated[
         str | None, typer.Option("--plan", help="A plan such as RDD, instead of a shortest one.", metavar="PLAN")
     ] = None,
@@ -136,8 +145,52 @@ def show_command(
     data_root: options.DataRoot = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write a PNG instead of drawing in the terminal.")] = None,
     size: Annotated[int, typer.Option("--size", help="Side of the PNG in pixels.", min=128, max=4096)] = 512,
+    condition: Annotated[
+        str | None, typer.Option("--condition", help="With a run folder: which condition's answer.")
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option("--repeat", help="With a run folder: which try, from 0.", min=0, metavar="N")
+    ] = None,
 ) -> None:
-    """Draw one episode, in our own look, with a plan over it; as a map of letters where no terminal reads it."""
+    """Draw one episode, in our own look, with a plan over it; as a map of letters where no terminal reads it.
+
+    Of a run folder, replay the answer to an episode: turn by turn what was said, what was done and how far it is to go.
+    """
+    if episode_of_run is not None:
+        idle = {"suite": suite != _SUITE, "plan": plan, "theme": theme, "data-root": data_root, "out": out}
+        for name, given in idle.items():
+            if given:
+                raise UserError(f"--{name}: an episode of a run is shown as it was asked; leave it out")
+        return _replay(Path(episode_or_run), episode_of_run, condition, repeat)
+    if condition is not None or repeat is not None:
+        name = "condition" if condition is not None else "repeat"
+        raise UserError(f"--{name}: of an answer in a run; name the run folder before the episode")
+    _draw(episode_or_run, suite, plan, theme, data_root, out, size)
+
+
+def _replay(folder: Path, episode_id: str, condition: str | None, repeat: int | None) -> None:
+    """Print the answer of a run to an episode, turn by turn."""
+    from mgsd_bench.analysis.run import load_run
+    from mgsd_bench.analysis.stored_answers import find_answer
+    from mgsd_bench.report.replay import answer_lines
+
+    run = load_run(folder)
+    answer = find_answer(run, episode_id, condition, repeat)
+    say(f"{run.model} · {folder}")
+    for line in answer_lines(answer):
+        say(line)
+
+
+def _draw(
+    episode_id: str,
+    suite: str,
+    plan: str | None,
+    theme: str | None,
+    data_root: Path | None,
+    out: Path | None,
+    size: int,
+) -> None:
+    """Draw one episode with a plan over it."""
     from mgsd_bench.answers.plans import write_plan
     from mgsd_bench.answers.reader import parse_answer
     from mgsd_bench.files import write_whole

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -12,10 +13,12 @@ from rich.style import Style
 from rich.text import Text
 
 from mgsd_envs import get_task, trace
+from mgsd_envs.exploring import FULL, believed, known, seen
 from mgsd_envs.grid import MOVES
 
 if TYPE_CHECKING:
-    from mgsd_envs import Episode, Plan
+    from mgsd_envs import Cursor, Episode, Plan, Task
+    from mgsd_envs.views import View
 
 LINE = (220, 0, 120)
 HALO = (255, 255, 255)
@@ -55,24 +58,42 @@ def to_text(episode: Episode) -> str:
     It is made of the state's facts: a thing in a cell is a letter, of its label if it has one, and where a task states
     which sides of cells are open, all others are walls.
     """
-    facts = get_task(episode.task).facts(episode.state)
+    task = get_task(episode.task)
+    return "\n".join(board_text(task, episode.state, (task.start(episode.state),), FULL)) + "\n"
+
+
+def board_text(task: Task[Any], state: Any, trail: Sequence[Cursor], view: View) -> list[str]:
+    """The lines of such a map as a view shows it after a trail, with a ``?`` in cells that are not shown.
+
+    Args:
+        task: the task.
+        state: the state before the first action.
+        trail: the cursors so far, the present one last.
+        view: the view.
+    """
+    facts = task.facts(task.state_at(believed(task, state, trail, view), trail[-1]))
+    n = range(task.level_of(state))
+    hidden = {(row, column) for row in n for column in n} - seen(task, state, trail, view)
+    through = known(task, view)
     cells: dict[tuple[int, int], str] = {}
     letters: dict[str, str] = {}
     sides: set[tuple[int, int, str]] = set()
     for name, *place in sorted(facts, key=str):
         match place:
+            case [int(row), int(column), *_] if (row, column) in hidden and name not in through:
+                pass
             case [int(row), int(column), str(side)] if side in MOVES:
                 sides.add((row, column, side))
             case [int(row), int(column), *label]:
                 what = str(label[0] if label else name)
-                known = letters.values()
-                letter = letters.setdefault(what, next(c for c in f"{what}{_MORE}".upper() if c not in {*known, " "}))
+                taken = letters.values()
+                letter = letters.setdefault(what, next(c for c in f"{what}{_MORE}".upper() if c not in {*taken, " "}))
                 cells[row, column] = cells.get((row, column), "") + letter
-    n = range(episode.level)
+    cells = {**dict.fromkeys(hidden, "?"), **cells}
     wide = max(map(len, cells.values()), default=1)
     shown = [[cells.get((row, column), ".").center(wide) for column in n] for row in n]
     lines = _walled(shown, sides) if sides else [" ".join(row) for row in shown]
-    return "\n".join([*lines, ", ".join(f"{letter} {name}" for name, letter in letters.items())]) + "\n"
+    return [*lines, ", ".join(f"{letter} {name}" for name, letter in letters.items())]
 
 
 def _walled(cells: list[list[str]], sides: set[tuple[int, int, str]]) -> list[str]:

@@ -9,22 +9,24 @@ from mgsd_bench.analysis.attribution import attribute
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.analysis.surprise import Asked, by_surprise
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CONDITIONS, WITH_FACTS
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, WITH_FACTS
 from mgsd_bench.report.page import AnswerData, EpisodeData, Facet, FactList, Index, World, in_script, pack
 from mgsd_bench.report.tables import run_names
+from mgsd_bench.report.transcripts import Acted, Transcripts
 from mgsd_bench.report.worlds import Worlds
+from mgsd_bench.runs.loop_score import UNREAD
 from mgsd_bench.runs.sample import Sample
 from mgsd_envs import Cell, Episode, Fact, Task, get_task
 
 MOST_ACTIONS = 200
 MOST_FACTS = 60
 MOST_TEXT = 20_000
-_TAIL = 3 * MOST_TEXT // 4
+_BLOCKED = "b"
 _FACETS = ("model", "task", "level", "condition", "repeat", "outcome", "attribution", "path")
 
 
 class Explorer:
-    """Everything that the page's explorer shows, in three blocks of text that are safe within a script element.
+    """Everything that the page's explorer shows, in blocks of text that are safe within a script element.
 
     Args:
         runs: the runs whose answers to show.
@@ -34,9 +36,10 @@ class Explorer:
         episodes: a line of JSON for every episode (:class:`mgsd_bench.report.page.EpisodeData`).
         samples: a line of JSON for every answer (:class:`mgsd_bench.report.page.AnswerData`), the most unexpected
             failure first.
+        transcripts: the turns of the first answers that were acted out step by step.
 
     Raises:
-        UserError: the episodes of a run are missing, damaged or not those of its answers.
+        UserError: the episodes or turns of a run are missing, damaged or not those of its answers.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
@@ -48,6 +51,7 @@ class Explorer:
         facets: list[tuple[str, ...]] = []
         asked: list[Asked] = []
         samples: list[str] = []
+        acted: dict[int, tuple[Run, Sample, Episode]] = {}
         names = run_names(runs)
         for run, name in zip(runs, names, strict=True):
             known = run.episodes
@@ -60,6 +64,8 @@ class Explorer:
                 owners.append(owner)
                 facets.append((name, *_facets(episode, sample)))
                 question = (owner, sample.condition)
+                if sample.condition in CLOSED_LOOP:
+                    acted[len(samples)] = run, sample, episode
                 asked.append(
                     Asked(
                         (name, sample.condition), question, sample.outcome == "solved", episode.shortest, episode.level
@@ -69,6 +75,15 @@ class Explorer:
         order = by_surprise(asked)
         columns = zip(*facets, strict=True) if facets else [()] * len(_FACETS)
         prompts, by_model = _prompts(runs, names)
+        self.transcripts = Transcripts(
+            (
+                Acted(number, (owners[place], acted[place][1].condition, acted[place][1].repeat), *acted[place])
+                for number, place in enumerate(order)
+                if place in acted
+            ),
+            self._plan,
+            _shortened,
+        )
         index = Index(
             sheets=self._worlds.sheets,
             actions=tuple(self._actions),
@@ -77,6 +92,8 @@ class Explorer:
             facets=tuple(_facet(name, values, order) for name, values in zip(_FACETS, columns, strict=True)),
             prompts=prompts,
             asked=by_model,
+            acted=self.transcripts.numbers,
+            seen=self.transcripts.sheets,
         )
         self.index = in_script(index)
         self.episodes = "\n".join(map(in_script, episodes))
@@ -89,7 +106,7 @@ class Explorer:
 
     def _answer(self, episode: Episode, sample: Sample) -> AnswerData:
         task = get_task(episode.task)
-        plan = (sample.plan or [])[:MOST_ACTIONS]
+        plan, loop = (sample.plan or [])[:MOST_ACTIONS], sample.loop
         true, stated = task.seen(task.facts(episode.state)), task.seen(sample.stated)
         believed, note = self._believed(task, episode, sample, plan)
         told = sample.condition in WITH_FACTS
@@ -97,7 +114,7 @@ class Explorer:
         return AnswerData(
             plan=None if sample.plan is None else self._plan(plan),
             actions=len(sample.plan or ()),
-            route=self._worlds.world(task, episode.theme, episode.state, plan).route,
+            route=self._worlds.world(task, episode.theme, episode.state, _carried_out(sample)).route,
             believed=believed,
             note=note,
             facts=(len(true & stated), len(stated), len(true)) if told else None,
@@ -107,6 +124,8 @@ class Explorer:
             finish=sample.finish_reason,
             tokens=sample.completion_tokens,
             seconds=sample.seconds,
+            kinds=None if loop is None else loop.kinds,
+            looped=None if loop is None else loop.looped,
             text=_shortened(sample.text),
         )
 
@@ -129,6 +148,15 @@ class Explorer:
 
     def _plan(self, plan: Iterable[str]) -> str:
         return pack(self._actions.setdefault(action, len(self._actions)) for action in plan)
+
+
+def _carried_out(sample: Sample) -> list[str]:
+    """The first actions of an answer; of those that were acted out, the ones that were not blocked."""
+    if sample.loop is None:
+        return (sample.plan or [])[:MOST_ACTIONS]
+    kinds = [kind for kind in sample.loop.kinds if kind not in {" ", UNREAD}]
+    steps = zip(sample.plan or (), kinds, strict=False)
+    return [action for action, kind in steps if kind != _BLOCKED][:MOST_ACTIONS]
 
 
 def _picture_note(episode: Episode) -> str | None:
@@ -193,9 +221,9 @@ def _fact_text(fact: Fact) -> str:
     return " ".join(map(str, fact))
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, most: int = MOST_TEXT) -> str:
     """A text without its middle, if it is very long."""
-    cut = len(text) - MOST_TEXT
+    cut, tail = len(text) - most, 3 * most // 4
     if cut <= 0:
         return text
-    return f"{text[: MOST_TEXT - _TAIL]}\n\n[... {cut:,} characters are left out here ...]\n\n{text[-_TAIL:]}"
+    return f"{text[: most - tail]}\n\n[... {cut:,} characters are left out here ...]\n\n{text[-tail:]}"

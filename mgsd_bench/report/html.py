@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mgsd_bench.analysis.verdict import Verdict
     from mgsd_bench.statistics.intervals import Estimate
 
-SCRIPTS = ("data", "address", "boards", "list", "answer", "download", "main")
+SCRIPTS = ("data", "address", "boards", "list", "answer", "turns", "download", "main")
 """Parts of the page's one script, in their order: files of the template that share one scope."""
 _CARDS = {
     "State F1": "facts of the state read from the picture",
@@ -86,8 +86,19 @@ def write_html(
         "index": explorer.index,
         "episodes": explorer.episodes,
         "samples": explorer.samples,
+        "transcripts": _transcripts(explorer),
     }
     write_whole(out, re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _template("report.html")))
+
+
+def _transcripts(explorer: Explorer) -> str:
+    """The turns of what was acted out step by step, and what was shown in them; nothing where there is none."""
+    blocks = {"transcripts": explorer.transcripts.lines, "shown": explorer.transcripts.shown}
+    return "".join(
+        f'<script type="application/x-ndjson" id="data-{name}">{lines}</script>\n'
+        for name, lines in blocks.items()
+        if explorer.transcripts.numbers
+    )
 
 
 def _template(name: str) -> str:

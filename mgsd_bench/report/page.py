@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 FIRST = 35
-LEFT_OUT = frozenset({"bump", "error", "tokens", "seconds"})
+LEFT_OUT = frozenset(
+    {"bump", "error", "tokens", "seconds", "kinds", "looped", "shown", "rule", "causes", "again", "text_only"}
+)
 """Fields that are not written where they are None: the page takes as long as it has characters to be ready."""
 
 
@@ -106,6 +108,10 @@ class AnswerData:
         finish: how it ended.
         tokens: how long it is, if known.
         seconds: how long it took, if known.
+        kinds: of an episode that was acted in step by step, what each turn's actions were, as in
+            :class:`mgsd_bench.runs.loop_score.LoopScore`; the route is then that of the actions that were done, and of
+            a fatal one.
+        looped: whether such an episode holds a loop.
         text: what the model wrote. It has to stay the last field: the page finds it there without reading the others.
     """
 
@@ -121,7 +127,69 @@ class AnswerData:
     finish: str
     tokens: int | None
     seconds: float | None
+    kinds: str | None
+    looped: bool | None
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownData:
+    """What was shown in a turn: a picture, or a state as text.
+
+    Attributes:
+        sheet: number of the sheet that the picture's tiles are on.
+        side: tiles a side.
+        cells: packed tile of every cell, in reading order.
+        text_only: the state as text, of which there is no picture.
+    """
+
+    sheet: int
+    side: int
+    cells: str
+    text_only: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnData:
+    """A turn of an episode that was acted in step by step.
+
+    Attributes:
+        shown: number of what was shown; None where nothing was.
+        actions: packed actions that were tried.
+        kinds: of each a letter of :data:`mgsd_bench.runs.loop_score.STEP_KINDS`.
+        rule: what the last of them would have broken, or broke, in words.
+        causes: of each faulty one what it is due to, in words; None where no state was stated.
+        again: where an action is tried in one state more than once in the episode: which time this is, and of how many.
+        finish: how the answer ended.
+        tokens: how long it is, if known.
+        seconds: how long it took, if known.
+        text: what the model wrote.
+    """
+
+    shown: int | None
+    actions: str
+    kinds: str
+    rule: str | None
+    causes: tuple[str, ...] | None
+    again: tuple[int, int] | None
+    finish: str
+    tokens: int | None
+    seconds: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptData:
+    """The turns of an episode.
+
+    Attributes:
+        to_go: fewest actions to success before the first turn and after each one; -1 where it is out of reach, None
+            where the state is too large to know.
+        turns: the turns.
+    """
+
+    to_go: tuple[int | None, ...]
+    turns: tuple[TurnData, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +197,15 @@ class SheetData:
     """Pixels of a tile, and a PNG of all tiles, one below another."""
 
     pixels: int
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class MosaicData:
+    """Pixels of a tile, tiles a row, and a PNG of all tiles, row by row."""
+
+    pixels: int
+    columns: int
     image: str
 
 
@@ -153,6 +230,8 @@ class Index:
         facets: what answers can be filtered by.
         prompts: texts that questions were asked with.
         asked: by model the number of its text by ``task/condition``; empty where its run has no record of them.
+        acted: numbers of the answers whose transcripts are in the page, in the order of these.
+        seen: the sheets of tiles that transcripts' pictures are made of.
         first: the character code that stands for 0.
     """
 
@@ -163,6 +242,8 @@ class Index:
     facets: tuple[Facet, ...]
     prompts: tuple[str, ...]
     asked: Mapping[str, Mapping[str, int]]
+    acted: tuple[int, ...]
+    seen: tuple[MosaicData, ...]
     first: int = FIRST
 
 

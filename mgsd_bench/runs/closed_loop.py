@@ -23,11 +23,12 @@ from mgsd_bench.prompts.protocol import said as answered
 from mgsd_bench.runs.conversation import Conversation, Question, request_seed, turn_digest
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
+from mgsd_bench.runs.loop_view import shown_in_turn
 from mgsd_bench.runs.turns import TURNS, TurnRecord
 from mgsd_envs import get_task
 from mgsd_envs.acting import act
 from mgsd_envs.explorer import explorer_steps
-from mgsd_envs.views import FULL, View, check_view, picture, tell
+from mgsd_envs.views import FULL, View, check_view
 
 if TYPE_CHECKING:
     from mgsd_envs import Episode
@@ -181,13 +182,9 @@ class _Board:
     def now(self) -> tuple[str, Draw | None, bytes]:
         """What a turn shows: the result of the last answer, the state as text or picture, and the picture's content."""
         episode, condition, view = self._episode, self._question.condition, self._settings.view
-        if condition == "act-symbolic":
-            told = tell(self.task, episode.state, self.trail, view)
-            return "\n".join(filter(None, (self._result, told))), None, b""
-        if condition == "act-blind" and self.steps:
-            return self._result, None, b""
-        trail = self.trail[:1] if condition == "act-stale" else tuple(self.trail)
-        shown = picture(episode, trail, view, self._size)
+        shown = shown_in_turn(episode, condition, view, self.trail, self.steps, self._size)
+        if shown is None or isinstance(shown, str):
+            return "\n".join(filter(None, (self._result, shown))), None, b""
         return self._result, shown.rgb, shown.content()
 
     def carry_out(self, response: Response, number: int, digest: str, most: int) -> TurnRecord:

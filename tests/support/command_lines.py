@@ -51,7 +51,11 @@ SOUND: dict[str, tuple[str, ...]] = {
         "new --suite smoke --tasks maze --levels 3 --limit 1 --size 64",
         "new --tasks frozenlake --levels 4 --count 2",
     ),
-    "show": ("frozenlake/4/0007", "frozenlake/4/0000 --suite smoke --plan RDD --out new.png --size 128"),
+    "show": (
+        "frozenlake/4/0007",
+        "frozenlake/4/0000 --suite smoke --plan RDD --out new.png --size 128",
+        "run frozenlake/3/0000 --condition visual --repeat 0",
+    ),
     "tasks": ("",),
     "models tiny": ("new",),
     "suites": ("",),
@@ -80,7 +84,7 @@ FITTING = {
     "--discordance": "10", "--policy": "policy.yaml", "--baseline": "other", "--candidate": "run", "--plan": "DDRR",
     "--model": "straight", "--backend": "scripted", "--out": "new/inner", "--dir": "baselines", "--json": "new.json",
     "--markdown": "new.md", "--junit": "new.xml", "--answers": "answers.jsonl", "--rescore": "other",
-    "--base-url": "http://127.0.0.1:9/v1",
+    "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0",
 }  # fmt: skip
 """For options, values that are no mistake by themselves; for arguments of engines, a name that none has."""
 

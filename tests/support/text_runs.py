@@ -78,7 +78,7 @@ OPTIONS = {
     "score": ("--answers", "--rescore"), "gate": ("--baseline", "--candidate", "--policy", "--inconclusive", "--allow"),
     "report": ("", "--measure", "--condition", "--format", "--allow", "--out"), "compare": ("", "--condition"),
     "diagnose": ("",), "verify": ("",), "baseline": ("", "save", "show", "list"), "noise": ("--model",),
-    "power": ("--suite", "--policy"), "show": ("", "--plan", "--theme"), "train": ("", "--set"),
+    "power": ("--suite", "--policy"), "show": ("", "--plan", "--theme", "--condition"), "train": ("", "--set"),
     "table1": ("--config",), "suites": ("",), "generate": ("--suite", "--split", "--length"), "": ("",),
 }  # fmt: skip
 FILES = {

@@ -21,8 +21,10 @@ function show(answer) {
     shortest: world(episode, episode.route),
     missed: unpack(sample.missing.cells),
     invented: unpack(sample.false.cells),
+    acted: actedOut(answer, sample),
     cards: [],
   };
+  now.last = now.acted ? Math.max(0, now.acted.kinds.length - 1) : now.plan.length;
   $("name").textContent = idOf(answer);
   const cause = failsAt(answer);
   $("badges").replaceChildren(
@@ -30,7 +32,8 @@ function show(answer) {
     ...["condition", "repeat"].filter((name) => name === "condition" || many(name)).map((name) => tag(value(name, answer))),
     tag(value("path", answer)),
     tag(`shortest plan: ${episode.plan.length}`),
-    ...(withMarks ? [] : [tag(sample.plan === null ? "no plan" : `this plan: ${sample.actions}`)]),
+    ...(withMarks || now.acted ? [] : [tag(sample.plan === null ? "no plan" : `this plan: ${sample.actions}`)]),
+    ...(now.acted ? [tag(counted(now.acted.kinds.length, "turn")), ...(sample.looped ? [tag("\u21bb loop")] : [])] : []),
   );
   showModels(answer, episode);
   $("picture-note").textContent = episode.picture || "";
@@ -39,28 +42,51 @@ function show(answer) {
   $("believed-note").hidden = same || Boolean(believed);
   $("believed-board").hidden = !now.believed;
   $("believed-same").hidden = !same;
-  $("player").hidden = sample.plan === null;
-  $("slider").max = now.plan.length;
+  $("player").hidden = now.acted ? !now.acted.kinds.length : sample.plan === null;
+  $("slider").max = now.last;
+  if (now.acted) showTurns();
+  else showPlan(sample.actions);
+  arrange(Boolean(now.acted));
+  showFacts(sample);
+  showText(sample, "Answer");
+  showPrompt(answer);
+  go(0);
+  keep(false);
+}
+
+/** What is said of one turn stands beside its pictures, what is said of an answer below its plan and facts. */
+function arrange(acted) {
+  for (const id of ["seen", "kinds", "happened"]) $(id).hidden = !acted;
+  if (!acted) $("distance").hidden = true;
+  document.querySelectorAll("#believed, .of-facts").forEach((it) => { it.hidden = acted; });
+  $("true-name").textContent = acted ? "True state after it" : "True state";
+  $("plan-key").textContent = acted ? "way, of actions that were done" : "plan of the answer";
+  $("detail").classList.toggle("acted", acted);
+  $(acted ? "happened" : "facts").after($("said"), $("about-text"), $("text"));
+}
+
+function showPlan(actions) {
   $("plan").replaceChildren(...now.plan.map((action, i) => {
     const button = element("button", { type: "button", title: `${i + 1}: ${action}` }, ARROWS[action] || action);
     button.setAttribute("aria-label", `${i + 1}: ${action}`);
     button.addEventListener("click", () => go(i + 1));
     return element("li", {}, button);
   }));
-  const hidden = sample.actions - now.plan.length;
+  const hidden = actions - now.plan.length;
   if (hidden > 0) $("plan").append(element("li", { className: "note" }, `and ${hidden} more`));
-  showFacts(sample);
+}
+
+/** What was written, and how it ended; of an answer, or of one turn of it. */
+function showText(said, title) {
+  $("said").textContent = title;
   $("about-text").textContent = [
-    sample.error && `request failed: ${sample.error}`,
-    `ended by ${sample.finish}`,
-    sample.tokens !== undefined && `${sample.tokens} tokens`,
-    sample.seconds !== undefined && `${sample.seconds.toFixed(2)} s`,
+    said.error && `request failed: ${said.error}`,
+    `ended by ${said.finish}`,
+    said.tokens !== undefined && `${said.tokens} tokens`,
+    said.seconds !== undefined && `${said.seconds.toFixed(2)} s`,
   ].filter(Boolean).join(" \u00b7 ");
-  $("text").textContent = sample.text;
+  $("text").textContent = said.text;
   $("text").scrollTop = 0;
-  showPrompt(answer);
-  go(0);
-  keep(false);
 }
 
 /** The answers of all models: outcome, picture with the plan, facts and plan; the one in full is marked. */
@@ -74,6 +100,7 @@ function showModels(answer, episode) {
 
 function modelCard(answer, episode, chosen) {
   const sample = answerData(answer), name = value("model", answer), plan = planOf(sample.plan), cause = failsAt(answer);
+  const acted = actedOut(answer, sample);
   const canvas = element("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `the plan of ${name} in the true state: ${value("outcome", answer)}`);
@@ -86,14 +113,15 @@ function modelCard(answer, episode, chosen) {
   const way = element("p", { className: "way" }, words);
   if (plan.length) way.setAttribute("aria-label", plan.join(", "));
   const [right, stated, all] = sample.facts || [];
-  const facts = sample.facts ? `${right} of ${all} facts stated, ${stated - right} false` : "state not asked for";
+  const facts = acted ? tally(acted, sample)
+    : sample.facts ? `${right} of ${all} facts stated, ${stated - right} false` : "state not asked for";
   const tags = [tag(value("outcome", answer), true), ...(cause ? [tag(cause, true)] : [])];
   const box = element("article", { className: "model" }, pick, canvas, element("p", { className: "tags" }, ...tags), way,
     element("p", { className: "note" }, facts));
   if (chosen) box.dataset.chosen = "";
   box.addEventListener("click", () => { show(answer); keep(true); });
   return {
-    box, canvas, world: world(episode, sample.route), plan: plan.length > 0,
+    box, canvas, acted, world: world(episode, sample.route), plan: plan.length > 0,
     missed: unpack(sample.missing.cells),
     // of a state of another size no cell of this picture is meant
     invented: sample.believed && sample.believed.size !== episode.size ? [] : unpack(sample.false.cells),
@@ -123,11 +151,12 @@ function showFacts(sample) {
 function showPrompt(answer) {
   const asked = data.asked[value("model", answer)] || {};
   const number = asked[`${value("task", answer)}/${value("condition", answer)}`];
-  const text = number === undefined ? "" : data.prompts[number];
+  const text = number === undefined ? "" : data.prompts[number], acted = now.acted !== null;
   $("prompt-text").textContent = text;
   $("prompt-text").hidden = !text;
   $("prompt-note").textContent = !text ? "Not recorded: the run's run.json holds no prompt texts."
     : text.includes("{state}") ? "{state} stands for the state as text."
+    : acted ? "The first turn. What was shown in it, and in every other one, is above; {protocol} tells how turns are taken."
     : "The picture follows the text.";
 }
 
@@ -135,8 +164,9 @@ function showPrompt(answer) {
 
 function go(next) {
   if (!now) return;
-  step = Math.min(Math.max(next, 0), now.plan.length);
+  step = Math.min(Math.max(next, 0), now.last);
   $("slider").value = step;
+  if (now.acted) return goToTurn();
   $("step").textContent = `step ${step} of ${now.plan.length}`;
   const { path, illegal } = now.true, legal = path.length - 1;
   $("plan").querySelectorAll("button").forEach((button, i) => {
@@ -161,15 +191,18 @@ function drawBoards() {
   if (!now) return;
   const marks = $("show-marks").checked, plan = now.plan.length > 0;
   const shortest = $("show-shortest").checked ? now.shortest : null;
-  board($("true-board"), now.true, step, { plan, missed: marks ? now.missed : [], invented: [], shortest });
-  end(now.true, $("true-end"));
+  const moment = (acted) => (acted ? acted.done[Math.min(step, acted.done.length - 1)] || 0 : step);
+  if (now.acted) drawSeen();
+  board($("true-board"), now.true, moment(now.acted), { plan, missed: marks ? now.missed : [], invented: [], shortest });
+  if (now.acted) endOfTurn();
+  else end(now.true, $("true-end"));
   $("believed-end").textContent = "";
   if (now.believed) {
     board($("believed-board"), now.believed, step, { plan, missed: [], invented: marks ? now.invented : [] });
     end(now.believed, $("believed-end"));
   }
   for (const card of now.cards) {
-    board(card.canvas, card.world, Infinity, {
+    board(card.canvas, card.world, card.acted ? moment(card.acted) : Infinity, {
       plan: card.plan, missed: marks ? card.missed : [], invented: marks ? card.invented : [], shortest,
     });
   }
@@ -182,13 +215,13 @@ function pause() {
   $("play").textContent = "play";
 }
 function play() {
-  if (!now || !now.plan.length) return;
+  if (!now || !now.last) return;
   if (ticking()) return pause();
-  if (step === now.plan.length) go(0);
+  if (step === now.last) go(0);
   $("play").textContent = "pause";
   timer = setInterval(() => {
     go(step + 1);
-    if (step === now.plan.length) pause();
-  }, BEAT);
+    if (step === now.last) pause();
+  }, now.acted ? 2 * BEAT : BEAT);
 }
 const move = (by) => { pause(); go(step + by); };

@@ -1,14 +1,18 @@
 // What the page shows, and small helpers. Whatever a model wrote reaches the page through textContent only.
 const MAGENTA = "#dc0078", TEAL = "#0a7f9c", ORANGE = "#e69f00", VERMILLION = "#d55e00", HALO = "#ffffff";
 const ARROWS = { left: "\u2190", down: "\u2193", right: "\u2192", up: "\u2191" };
-const SIGNS = { solved: "\u2713", wrong: "\u2717", illegal: "!", no_answer: "?", truncated: "\u2026", error: "E" };
+const SIGNS = { solved: "\u2713", wrong: "\u2717", illegal: "!", no_answer: "?", truncated: "\u2026", error: "E",
+  fatal: "\u2020", stuck: "\u21bb", out_of_steps: "\u2298" };
 
 const $ = (id) => document.getElementById(id);
 const read = (id) => $(id).textContent;
 const data = JSON.parse(read("data-index"));
 const episodeLines = read("data-episodes").split("\n");
 const sampleLines = read("data-samples").split("\n"); // the most unexpected failure first
-for (const id of ["data-index", "data-episodes", "data-samples"]) $(id).remove();
+const linesOf = (id) => ($(id) ? read(id).split("\n") : []); // of what was acted out, there where anything was
+const transcriptLines = linesOf("data-transcripts"), shownLines = linesOf("data-shown");
+document.querySelectorAll("script[id]").forEach((block) => block.remove());
+const transcriptOf = new Map(data.acted.map((answer, i) => [answer, i]));
 
 const unpack = (text) => Uint16Array.from({ length: text.length }, (_, i) => text.charCodeAt(i) - data.first);
 const facets = Object.fromEntries(data.facets.map((f) => [f.name, { ...f, codes: unpack(f.codes) }]));

@@ -26,7 +26,7 @@ $("play").addEventListener("click", play);
 $("slider").addEventListener("input", () => { pause(); go(Number($("slider").value)); });
 $("show-shortest").addEventListener("change", drawBoards);
 $("show-marks").addEventListener("change", drawBoards);
-addEventListener("resize", () => { drawList(); drawBoards(); });
+addEventListener("resize", () => { drawList(); drawBoards(); redrawSpark(); });
 addEventListener("popstate", followAddress);
 
 const keys = {
