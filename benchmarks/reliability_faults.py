@@ -26,6 +26,7 @@ REPORT = ROOT / "reports" / "reliability" / "faults.md"
 SHORT_STEP = 37
 MEANINGS = {
     "eval": "a run of two conditions",
+    "eval act": "a run in the closed loop",
     "score": "answers of a file",
     "score --rescore": "a run's texts read anew",
     "gate --model": "a candidate's run, its verdict, JUnit",

@@ -41,6 +41,7 @@ from support.survival import Trial, page, publish  # noqa: E402
 REPORT = ROOT / "reports" / "reliability" / "kills.md"
 KILLS = {
     "eval": (51, "one-shot questions under two conditions"),
+    "eval act": (30, "the closed loop"),
     "score": (20, "answers of a file"),
     "score --rescore": (20, "a run's texts read anew; the run itself stays as it was"),
     "verify": (15, "the run stays as it was"),

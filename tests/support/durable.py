@@ -55,6 +55,7 @@ def cases(questions: tuple[str, ...]) -> tuple[Case, ...]:
     save = ("baseline", "save", "{given}/run", "kept", "--dir", "{out}")
     return (
         Case("eval", ("eval", *MODEL, *questions, "--condition", "visual,symbolic", *run)),
+        Case("eval act", ("eval", *MODEL, *questions, "--limit", "2", "--condition", "act", *run)),
         Case("score", ("score", "--answers", "{given}/answers.jsonl", *questions, *run)),
         Case("score --rescore", ("score", "--rescore", "{given}/run", *run)),
         Case("verify", ("verify", "{given}/run")),
@@ -96,7 +97,7 @@ def stored(root: Path) -> dict[str, object]:
 
 
 def _timeless(name: str, data: bytes) -> object:
-    if name == "samples.jsonl":
+    if name in ("samples.jsonl", "turns.jsonl"):
         return sorted(data.splitlines())
     if name == "run.json":
         record: dict[str, Any] = json.loads(data) if data else {}
@@ -146,14 +147,15 @@ def faults_after(forker: Forker, case: Case, given: Path, folder: Path, expected
     It may be refused where all had been done, and a second time is not asked for.
     """
     out = folder / "out"
-    kept, is_done = _whole_lines(out / "run" / "samples.jsonl"), stored(out) == expected.files
+    kept = {name: _whole_lines(out / "run" / name) for name in ("samples.jsonl", "turns.jsonl")}
+    is_done = stored(out) == expected.files
     again = forker.run(case.command(given, out), folder / "again.txt", LIMIT)
     if again.code != expected.ended.code and not (is_done and again.code == 2):
         return [f"the same command again exits with {again.code}: {again.shown[-300:].strip()!r}"]
     found = stored(out)
     names = sorted(name for name in found.keys() | expected.files.keys() if found.get(name) != expected.files.get(name))
     faults = [f"not as undisturbed: {', '.join(names)}"] if names else []
-    if not _whole_lines(out / "run" / "samples.jsonl").startswith(kept):
+    if not all(_whole_lines(out / "run" / name).startswith(lines) for name, lines in kept.items()):
         faults.append("answers that were stored are gone")
     return faults
 

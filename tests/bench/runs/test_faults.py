@@ -28,6 +28,15 @@ def metrics(library: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (out / "metrics.json").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def acted(library: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    out = tmp_path_factory.mktemp("acted") / "run"
+    code, _, calls = run(library, out, ["eval", *QUESTIONS, "--condition", "act", "--out", str(out)])
+    assert code == 0
+    assert calls > 30
+    return (out / "metrics.json").read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("at", "kind"),
@@ -49,6 +58,28 @@ def test_a_fault_in_any_write(library: Path, metrics: bytes, tmp_path: Path, at:
         "run.json",
         "samples.jsonl",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("at", "kind"),
+    [(3, "kill"), (12, "killed"), (14, "short write"), (17, "ENOSPC"), (21, "EIO"), (9, "EINTR")],
+)
+def test_a_fault_in_any_write_of_the_closed_loop(
+    library: Path, acted: bytes, tmp_path: Path, at: int, kind: str
+) -> None:
+    out = tmp_path / "run"
+    command = ["eval", *QUESTIONS, "--condition", "act", "--out", str(out)]
+    code, shown, calls = run(library, out, command, at, kind)
+    assert calls >= at
+    assert "Traceback" not in shown
+    assert code in ({-9} if kind in ("kill", "killed") else {0, 2, 5})
+    turns = out / "turns.jsonl"
+    kept = turns.read_bytes().rpartition(b"\n")[0] if turns.exists() else b""
+    code, shown, _ = run(library, out, command)
+    assert code == 0, shown
+    assert (out / "metrics.json").read_bytes() == acted
+    assert turns.read_bytes().startswith(kept)
 
 
 def test_every_kind_is_tried_by_name() -> None:
