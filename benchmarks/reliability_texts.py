@@ -47,7 +47,7 @@ def run(turns: int, folder: Path) -> Iterator[Checked]:
         words = ["eval", "--backend", "scripted", "--model", "faulty:0.2,0.2,0.2", "--suite", "smoke", "--tasks",
                  "frozenlake,maze", "--levels", "3,4", "--limit", "3", "--condition", "visual,symbolic",
                  "--prompts", "compact"]  # fmt: skip
-        ended = forker.run([*words, "--out", str(folder / "finished")], folder / "shown.txt", 60)
+        ended = forker.run([*words, "--out", str(folder / "finished")], folder / "shown.txt", 600)
         assert ended.code == 0, ended.shown
         plain = run_commands(forker, folder / "finished", folder / "plain", lambda place: MARKER)
         written: dict[str, Written] = {}

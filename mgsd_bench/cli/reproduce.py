@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mgsd_bench.cli import options
 from mgsd_bench.errors import Exit
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    pass
 
 app = typer.Typer()
 
@@ -40,6 +34,7 @@ def table1_command(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Measure every row of a table whose model is at hand, beside what was published."""
+    from mgsd_bench.report.tables import as_terminal
     from mgsd_bench.reproduce.config import narrow
     from mgsd_bench.reproduce.config_file import load_config
     from mgsd_bench.reproduce.published import load_published
@@ -61,7 +56,7 @@ def table1_command(
     for outcome in outcomes:
         for shown in tables_of(outcome, levels=False):
             console.print(f"\n{outcome.table.title}: {shown.notes[0]}", style="bold", highlight=False, soft_wrap=True)
-            _print_whole(shown.rows, console)
+            console.print(as_terminal(shown.rows))
     console.print(
         f"\n{measured} rows measured, {counts['skipped']} skipped, {counts['failed']} failed; {said}",
         highlight=False,
@@ -70,15 +65,3 @@ def table1_command(
     if counts["failed"] or any(row.errors for row in rows_of_all):
         console.print("run the same command again to retry what failed", style="red", highlight=False)
         raise typer.Exit(Exit.ENGINE)
-
-
-def _print_whole(rows: Sequence[Sequence[str]], console: Console) -> None:
-    """Show a table at its full width; a narrower terminal breaks its lines, and none of it is left out."""
-    from rich.measure import Measurement
-
-    from mgsd_bench.report.tables import as_terminal
-    from mgsd_bench.terminal import Terminal
-
-    table = as_terminal(rows)
-    width = Measurement.get(console, console.options.update(width=10_000), table).maximum
-    Terminal(file=console.file, width=max(width, console.width)).print(table)

@@ -19,6 +19,7 @@ import mgsd_bench
 from mgsd_bench.cli import run as run_commands
 from mgsd_bench.errors import Exit
 from mgsd_bench.plain import LONGEST, plain, say_error
+from mgsd_bench.report.tables import as_terminal, plain_table
 from mgsd_bench.terminal import Terminal
 from support.commands import error, mgsd
 
@@ -58,6 +59,23 @@ def test_whatever_is_printed_is_cleaned(monkeypatch: pytest.MonkeyPatch, termina
     for harm in ("\x1b[31m", "\x1b]0", "\x07", "\x9b", "\u202e", "\u2066", "\ud800", "\x00", "\x08"):
         assert harm not in shown
     assert terminal == ("\x1b[1m" in shown)
+
+
+def test_a_table_of_figures_is_shown_whole() -> None:
+    stream = io.StringIO()
+    console = Terminal(file=stream, width=40)
+    rows = [["model", *(f"minigrid-task-{i}" for i in range(6))], ["folder-" * 20, *["100.0 (44–100)"] * 6]]
+    console.print(as_terminal(rows))
+    console.print(
+        plain_table("title", "caption", ("minigrid-blockedunlockpickup", "State F1", "gap in points of a hundred"))
+    )
+    shown = stream.getvalue()
+    assert shown.count("100.0 (44–100)") == 6
+    assert "minigrid-blockedunlockpickup State F1 gap in points of a hundred" in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) < 200  # the name is folded
+    console.print(Text("word " * 20))
+    assert max(map(len, stream.getvalue()[len(shown) :].splitlines())) <= 40
 
 
 def test_an_error_is_one_line_of_bounded_length(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,9 @@ from support.hostile_files import POLICY, QUESTIONS, SCRIPTED
 from support.text_payloads import MARKER, failed, planted
 
 LIMIT = 120.0
+"""Seconds of a processor that a command may take."""
+MOST_WAITING = 1200.0
+"""Seconds in all, however busy the machine is."""
 CODES = {0, 1, 2, 3, 4, 5}
 
 
@@ -125,7 +128,9 @@ def run_commands(forker: Forker, finished: Path, folder: Path, text: Callable[[i
     failed(planted(finished, folder / "failed", text), text)
     (folder / "policy.yaml").write_text(POLICY)
     endings = {
-        name: forker.run(words, folder / "shown.txt", LIMIT, folder=folder, **COLOURS[number % 2])
+        name: forker.run(
+            words, folder / "shown.txt", MOST_WAITING, folder=folder, processor=LIMIT, **COLOURS[number % 2]
+        )
         for number, (name, words) in enumerate(COMMANDS.items())
     }
     return Written(folder, endings)
@@ -160,7 +165,7 @@ def messages(forker: Forker, finished: Path, folder: Path, turn: int, text: Call
         if (place + turn) % 5:
             continue
         words = [command] * bool(command) + [option] * bool(option) + [text(place)]
-        ended = forker.run(words, folder / "shown.txt", LIMIT, folder=folder)
+        ended = forker.run(words, folder / "shown.txt", MOST_WAITING, folder=folder, processor=LIMIT)
         yield Checked("message", f"{name}, {command} {option}", tuple(_message(ended)))
     for place, (what, (file, template, words)) in enumerate(FILES.items()):
         if (place + turn) % 5:
@@ -169,7 +174,7 @@ def messages(forker: Forker, finished: Path, folder: Path, turn: int, text: Call
         path = folder / file
         path.parent.mkdir(exist_ok=True)
         path.write_text(template.replace("%", quoted))
-        ended = forker.run(words, folder / "shown.txt", LIMIT, folder=folder)
+        ended = forker.run(words, folder / "shown.txt", MOST_WAITING, folder=folder, processor=LIMIT)
         yield Checked("message", f"{name}, {what}", tuple(_message(ended)))
         path.unlink()
     yield from _names(forker, folder, turn, text(0))
@@ -184,7 +189,7 @@ def _names(forker: Forker, folder: Path, turn: int, payload: str) -> Iterator[Ch
              ["gate", "--baseline", called, "--candidate", "B"],
              ["report", called, "--out", f"{called}.md"])  # fmt: skip
     words = every[turn % len(every)]
-    ended = forker.run(words, folder / "shown.txt", LIMIT, folder=folder)
+    ended = forker.run(words, folder / "shown.txt", MOST_WAITING, folder=folder, processor=LIMIT)
     yield Checked("message", f"turn {turn}, a folder called {payload[:20]!r}, {words[0]}", tuple(_message(ended)))
 
 
