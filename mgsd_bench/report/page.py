@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 FIRST = 35
-LEFT_OUT = frozenset({"bump", "error", "tokens", "seconds", "kinds", "looped", "shown", "rule", "causes", "again", "text_only"})
+LEFT_OUT = frozenset(
+    {"bump", "error", "tokens", "seconds", "kinds", "looped", "shown", "rule", "causes", "again", "text_only"}
+)
 """Fields that are not written where they are None: the page takes as long as it has characters to be ready."""
 
 
