@@ -130,13 +130,11 @@ def _show_leaks(made: list[Episode]) -> None:
 @app.command("show")
 def show_command(
     episode_or_run: Annotated[
-        str,
-        typer.Argument(
-            metavar="[RUN] EPISODE",
-            help="An episode such as frozenlake/4/0007; with a run folder before it, the answer in that run, replayed.",
-        ),
+        str, typer.Argument(metavar="EPISODE|RUN", help="An episode such as frozenlake/4/0007, or a run folder.")
     ],
-    episode_of_run: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    episode_of_run: Annotated[
+        str | None, typer.Argument(metavar="EPISODE", help="After a run folder: the episode to replay.")
+    ] = None,
     suite: options.SuiteName = _SUITE,
     plan: Annotated[
         str | None, typer.Option("--plan", help="A plan such as RDD, instead of a shortest one.", metavar="PLAN")
@@ -165,6 +163,8 @@ def show_command(
     if condition is not None or repeat is not None:
         name = "condition" if condition is not None else "repeat"
         raise UserError(f"--{name}: of an answer in a run; name the run folder before the episode")
+    if (Path(episode_or_run) / "run.json").exists():
+        raise UserError(f"{episode_or_run}: a run folder; name one of its episodes after it, such as frozenlake/4/0007")
     _draw(episode_or_run, suite, plan, theme, data_root, out, size)
 
 

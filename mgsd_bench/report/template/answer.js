@@ -192,8 +192,11 @@ function drawBoards() {
   const marks = $("show-marks").checked, plan = now.plan.length > 0;
   const shortest = $("show-shortest").checked ? now.shortest : null;
   const moment = (acted) => (acted ? acted.done[Math.min(step, acted.done.length - 1)] || 0 : step);
+  const before = (acted) => acted !== null && step < acted.kinds.length - 1;
   if (now.acted) drawSeen();
-  board($("true-board"), now.true, moment(now.acted), { plan, missed: marks ? now.missed : [], invented: [], shortest });
+  board($("true-board"), now.true, moment(now.acted), {
+    plan, missed: marks ? now.missed : [], invented: [], shortest, before: before(now.acted),
+  });
   if (now.acted) endOfTurn();
   else end(now.true, $("true-end"));
   $("believed-end").textContent = "";
@@ -204,6 +207,7 @@ function drawBoards() {
   for (const card of now.cards) {
     board(card.canvas, card.world, card.acted ? moment(card.acted) : Infinity, {
       plan: card.plan, missed: marks ? card.missed : [], invented: marks ? card.invented : [], shortest,
+      before: before(card.acted),
     });
   }
 }

@@ -23,7 +23,8 @@ function tiles(sheet) {
 
 /**
  * Draw a world after so many actions.
- * over: plan, whether there is one; missed and invented, cells; shortest, a world whose way to draw.
+ * over: plan, whether there is one; missed and invented, cells; shortest, a world whose way to draw; before, whether
+ * the action that breaks a rule is still to come.
  */
 function board(canvas, shownWorld, step, over) {
   const { size, sheet, moments } = shownWorld, image = tiles(sheet);
@@ -51,7 +52,7 @@ function board(canvas, shownWorld, step, over) {
   way(pen, wide, size, shownWorld, shownWorld.path.length - 1, MAGENTA, []);
   pen.globalAlpha = 1;
   way(pen, wide, size, shownWorld, Math.min(step, shownWorld.path.length - 1), MAGENTA, []);
-  if (shownWorld.illegal) cross(pen, wide, size, shownWorld);
+  if (shownWorld.illegal && !over.before) cross(pen, wide, size, shownWorld);
 }
 
 /** A frame in a cell: dashed around what was missed, whole around what is false. */

@@ -27,6 +27,7 @@ from mgsd_bench.report.html import write_html
 from mgsd_bench.report.mosaic import Mosaics
 from mgsd_bench.report.page import FIRST
 from mgsd_bench.report.replay import answer_lines
+from mgsd_bench.runs.loop_score import CAUSES
 from mgsd_bench.runs.turns import TURNS, read_turns
 from mgsd_envs.rendering import Picture, Pixels
 from mgsd_envs.views import View, picture
@@ -98,6 +99,20 @@ class TestData:
         assert [turn.again for turn in transcript.turns] == [one if one[1] > 1 else None for one in again]
         assert any(turn.again for turn in transcript.turns)
 
+    def test_faulty_actions_have_the_causes_that_were_counted(self, tmp_path: Path) -> None:
+        given: dict[str, Any] = {"conditions": ("act",), "view": "full", "say_state": True, "levels": (4,)}
+        run = acted(tmp_path / "run", "faulty:0.3,0.2,0.3", **given)
+        found = ""
+        for sample in run.samples:
+            turns = transcript_of(run, sample.episode, "act").turns
+            causes = "".join(cause[0] for turn in turns for cause in turn.causes)
+            assert sample.loop is not None
+            assert causes == sample.loop.causes
+            found += causes
+        assert found
+        said = {turn["causes"][0] for turn in acted_turns(Explorer([run])) if "causes" in turn}
+        assert said == {CAUSES[letter] for letter in found}
+
     def test_turns_of_another_episode_are_refused_in_one_line(self, runs: list[Run], tmp_path: Path) -> None:
         run = acted(tmp_path / "run", "random", limit=1, levels=(4,), conditions=("act",))
         turns = [turn for turns in read_turns(run.path).values() for turn in turns]
@@ -130,6 +145,10 @@ class TestData:
         assert len(numbers) % 2 == 0
         lines = [json.loads(line) for line in few.transcripts.lines.splitlines()]
         assert sum(len(line["turns"]) for line in lines) <= 100
+
+
+def acted_turns(explorer: Explorer) -> list[dict[str, Any]]:
+    return [turn for line in explorer.transcripts.lines.splitlines() for turn in json.loads(line)["turns"]]
 
 
 def put_together(mosaics: Mosaics, number: int) -> np.ndarray[Any, Any]:
@@ -287,6 +306,7 @@ class TestReplay:
         assert "several answers to maze/4/0000; choose --condition act or --condition act-blind or " in several
         assert "no episode 'maze/4/000'; there is maze/4/000" in error("show", folder, "maze/4/000")
         assert "what was asked is act, act-symbolic" in error("show", folder, episode, "--condition", "visual")
+        assert "a run folder; name one of its episodes after it" in error("show", folder)
         assert "no run here" in error("show", str(tmp_path), episode)
         assert "--plan: an episode of a run is shown as it was asked" in error("show", folder, episode, "--plan", "R")
         assert "--repeat: of an answer in a run" in error("show", episode, "--repeat", "0")
