@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.answers.plans import write_plan
-from mgsd_envs.acting import act
+from mgsd_envs.acting import act, nearer
 from mgsd_envs.errors import SearchError
 from mgsd_envs.explorer import next_step
 from mgsd_envs.faults import misread
@@ -62,25 +62,19 @@ def _plan(task: Task[Any], state: Any, cursor: Cursor, most: int, errs: Callable
     """A shortest plan from a cursor on, cut to ``most`` actions, with steps that lead no nearer where it errs."""
     plan: list[str] = []
     while len(plan) < most and not task.solved(state, cursor):
-        nearer, others = _steps(task, state, cursor)
+        best, others = _steps(task, state, cursor)
         wrong = errs()
-        choice = (others or nearer) if wrong else (nearer or others)
-        action = choice[0] if choice is nearer else rng.choice(choice)
+        choice = (others or best) if wrong else (best or others)
+        action = choice[0] if choice is best else rng.choice(choice)
         plan.append(action)
         cursor = act(task, state, cursor, action).cursor
     return tuple(plan) or (rng.choice(task.actions),)
 
 
 def _steps(task: Task[Any], state: Any, cursor: Cursor) -> tuple[list[str], list[str]]:
-    """The actions that lead nearer to success, and the others."""
-    nearer: list[str] = []
-    others: list[str] = []
+    """The actions that lead nearer to success, and the others; none leads nearer where distances cannot be told."""
     try:
-        left = task.to_go(state, cursor)
-        for action in task.actions:
-            effect, target, _ = act(task, state, cursor, action)
-            after = task.to_go(state, target) if effect == "done" else None
-            (nearer if left is not None and after is not None and after < left else others).append(action)
+        best = nearer(task, state, cursor)
     except SearchError:
-        return [], list(task.actions)
-    return nearer, others
+        best = ()
+    return list(best), [action for action in task.actions if action not in best]
