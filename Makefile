@@ -19,7 +19,13 @@ export VLLM_CPU_OMP_THREADS_BIND ?= nobind
 TINY_QUESTIONS := --suite tiny-v1 --condition visual,symbolic --prompts compact --max-tokens 160
 TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
-.PHONY: demo test test-fast gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations
+# plans said at once and steps taken one by one, on the same boards
+ACT_QUESTIONS := --suite tiny-v1 --limit 20 --prompts compact --max-tokens 160 --history 0 \
+	--condition visual,symbolic,act,act-symbolic,act-stale,act-blind
+ACT_MODELS    := tiny-mgsd tiny-act
+ACT_SCRIPTED  := random straight oracle
+
+.PHONY: demo test test-fast gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reproduce-act reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations
 
 demo: $(READY)
 	@test $(BACKEND) = vllm || echo "vLLM is not installed here: the models run through transformers (--backend hf)"
@@ -48,6 +54,17 @@ test-fast: $(READY)
 # whole tables, with the models that are at hand; DATA_ROOT names a folder with the published test sets
 reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny: reproduce-%: $(READY)
 	$(BIN)/mgsd-bench table1 --config $* $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
+
+# one-shot and closed loop side by side, and what the model that acts does step by step
+reproduce-act: $(READY)
+	@for model in $(ACT_MODELS); do \
+		$(BIN)/mgsd-bench eval --model $$model --backend $(BACKEND) $(ACT_QUESTIONS) --out runs/act/$$model || exit $$?; \
+	done
+	@for model in $(ACT_SCRIPTED); do \
+		$(BIN)/mgsd-bench eval --model $$model --backend scripted $(ACT_QUESTIONS) --out runs/act/$$model || exit $$?; \
+	done
+	$(BIN)/python benchmarks/acting_table.py $(addprefix runs/act/,$(ACT_SCRIPTED) $(ACT_MODELS)) > reports/act/act.md
+	$(BIN)/mgsd-bench diagnose runs/act/tiny-act > reports/act/tiny-act.txt
 
 # the whole method at a size for a CPU, about an hour and a quarter on one core; the shipped checkpoints were made by it
 train-tiny: $(READY)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from mgsd_bench.config.fields import Amount, Bounds, Check, Count, Natural, OneOf, Share
 from mgsd_bench.config.layers import suggest
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.prompts import ONE_SHOT, in_order
+from mgsd_bench.prompts import CONDITIONS
 from mgsd_envs import task_names
 from mgsd_envs.splits import SplitBy
 
@@ -30,7 +30,7 @@ TokenPart = Annotated[str, OneOf(TOKEN_PARTS)]
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The seven projections of every layer of the language model; the vision tower stays as it is."""
 
-REWARDS = {"success": 1.0, "optimal": 0.0, "format": 0.0}
+REWARDS = {"success": 1.0, "optimal": 0.0, "format": 0.0, "progress": 0.0}
 """Weights of the rewards unless a recipe says otherwise."""
 
 NOISE = re.compile(r"noise (0?\.\d+|1(?:\.0*)?)")
@@ -49,7 +49,7 @@ def _not_a_pattern(text: str) -> str | None:
 
 
 def _nothing(conditions: Collection[str]) -> str | None:
-    return None if conditions else f"{{found}} is empty; choose from {', '.join(in_order(ONE_SHOT))}"
+    return None if conditions else f"{{found}} is empty; choose from {', '.join(CONDITIONS)}"
 
 
 def _not_a_corruption(text: str) -> str | None:
@@ -88,6 +88,7 @@ class DataSpec:
         exclude: files or folders of external test sets, whose states are left out.
         split_by: what the split keeps out of training: ``state``, the states of the test split, or ``orbit``, their
             mirror images and turns as well. It applies to validation and to ``exclude`` too.
+        astray: of rows in the closed loop, probability that a step of the rollout they stand in is a random one.
     """
 
     stream: str = "mgsd-train-v1"
@@ -97,6 +98,7 @@ class DataSpec:
     image_size: Annotated[int, Bounds(32)] = 256
     exclude: tuple[str, ...] = ()
     split_by: SplitBy = "state"
+    astray: Annotated[float, Bounds(0, 1)] = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class Validation:
         max_tokens: most new tokens of an answer.
         temperature: 0 is greedy.
         top_p: mass of the nucleus that is sampled from.
-        conditions: what is asked; the first decides which checkpoint is the best, by the macro average.
+        conditions: what is asked; the first decides which checkpoint is the best, by the macro average. In the closed
+            loop turns show no history, as in training.
     """
 
     every: Count = 50
@@ -117,7 +120,7 @@ class Validation:
     max_tokens: Count = 1024
     temperature: Amount = 0.0
     top_p: Share = 1.0
-    conditions: Annotated[tuple[Annotated[str, OneOf(in_order(ONE_SHOT))], ...], Check(_nothing)] = ("visual",)
+    conditions: Annotated[tuple[Annotated[str, OneOf(CONDITIONS)], ...], Check(_nothing)] = ("visual",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,8 @@ class Grpo:
         max_completion: most tokens of an answer.
         kl: weight of the KL divergence from the model that the stage started from; 0 needs no second model.
         temperature: of the sampling.
-        rewards: weight of each reward: ``success`` in the simulator, ``optimal`` length, readable ``format``.
+        rewards: weight of each reward: ``success`` in the simulator, ``optimal`` length, readable ``format``; of turns
+            in the closed loop ``progress``.
         vllm: whether answers are sampled by a vLLM engine on the same device.
     """
 
@@ -244,6 +248,8 @@ class Recipe:
         data: the episodes that stages train on unless they say otherwise.
         validation: how the model is followed unless a stage says otherwise.
         stages: in the order they run.
+        vocabulary: conditions of the closed loop whose texts become tokens of the tiny model that is trained: of one
+            that is built anew, and of one that there is already, which is widened by them.
     """
 
     name: str
@@ -257,6 +263,7 @@ class Recipe:
     data: DataSpec
     validation: Validation
     stages: tuple[Stage, ...]
+    vocabulary: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Everything the recipe says, defaults included, as plain JSON values; equal recipes give equal values."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from mgsd_baselines.data.examples import KINDS
+from mgsd_baselines.data.examples import ALL_KINDS, UNANSWERED
 from mgsd_baselines.recipe import REWARDS, TOKEN_PARTS, DataSpec, Distill, Grpo, Lora, Recipe, Stage, Validation
 from mgsd_baselines.trainer_fields import trainer_problem
 from mgsd_bench.config.editor_schema import editor_schema
@@ -20,6 +20,7 @@ from mgsd_bench.config.layers import Key, Layers, read_extended, read_layer, sug
 from mgsd_bench.config.validate import validate
 from mgsd_bench.errors import UserError
 from mgsd_bench.package_data import shipped_folder
+from mgsd_bench.prompts import CLOSED_LOOP, in_order
 from mgsd_envs import get_task
 
 Settings = TypeVar("Settings", Distill, Grpo)
@@ -73,7 +74,7 @@ class SftStage(StageKeys):
     """A stage that is trained on answers."""
 
     method: Literal["sft"]
-    rows: Mapping[Annotated[str, OneOf([kind for kind in KINDS if kind != "distill"])], Amount]
+    rows: Mapping[Annotated[str, OneOf([kind for kind in ALL_KINDS if kind not in UNANSWERED])], Amount]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,7 @@ class DistillStage(Distill, StageKeys):
     """A stage of on-policy self-distillation; its settings stand beside the others."""
 
     method: Literal["distill"]
+    rows: Mapping[Annotated[str, OneOf(UNANSWERED)], Amount] = field(default_factory=lambda: {"distill": 1.0})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ class GrpoStage(Grpo, StageKeys):
     """A stage of group-relative policy optimisation; its settings stand beside the others."""
 
     method: Literal["grpo"]
+    rows: Mapping[Annotated[str, OneOf(UNANSWERED)], Amount] = field(default_factory=lambda: {"distill": 1.0})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ class RecipeFile:
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     data: DataSpec = field(default_factory=DataSpec)
     validation: Validation = field(default_factory=Validation)
+    vocabulary: tuple[Annotated[str, OneOf(in_order(CLOSED_LOOP))], ...] = ()
     stages: Mapping[
         Annotated[str, Check(_not_a_folder)],
         Annotated[SftStage | DistillStage | GrpoStage, Field(discriminator="method")],
@@ -210,6 +214,7 @@ def _recipe(name: str, layers: Layers) -> Recipe:
         data=file.data,
         validation=file.validation,
         stages=tuple(_stage(each, stage, layers) for each, stage in file.stages.items()),
+        vocabulary=file.vocabulary,
     )
     _check_order(recipe, layers)
     return recipe
@@ -246,7 +251,7 @@ def _stage(name: str, keys: SftStage | DistillStage | GrpoStage, layers: Layers)
         method=keys.method,
         data=keys.data,
         validation=keys.validation,
-        rows=_rows(keys.rows, place, layers) if isinstance(keys, SftStage) else {"distill": 1.0},
+        rows=_rows(keys.rows, place, layers),
         tuning=keys.tuning.lora if keys.tuning else None,
         batch=keys.batch,
         micro_batch=keys.micro_batch,
@@ -260,7 +265,7 @@ def _rows(rows: Mapping[str, float], stage: Key, layers: Layers) -> dict[str, fl
     total = sum(rows.values())
     if abs(total - 1) > 1e-6:
         raise layers.error((*stage, "rows"), f"the shares sum to {total:g}; make them sum to 1")
-    return {kind: rows[kind] for kind in KINDS if rows.get(kind)}
+    return {kind: rows[kind] for kind in ALL_KINDS if rows.get(kind)}
 
 
 def _distill(keys: DistillStage, stage: Key, layers: Layers) -> Distill:
@@ -271,6 +276,9 @@ def _distill(keys: DistillStage, stage: Key, layers: Layers) -> Distill:
     if corruption and (context == "none" or (context == "plan" and corruption != "shuffle")):
         problem = f"context {context} holds nothing to corrupt; set corruption to null"
         raise layers.error((*stage, "teacher", "corruption"), problem)
+    if keys.rows.get("distill-act") and (context != "state" or corruption):
+        problem = "in the closed loop the teacher is told the state; set context to state and corruption to null"
+        raise layers.error((*stage, "teacher"), problem)
     _check_divides("rollouts", keys.rollouts, keys.batch, stage, layers)
     weights = dict.fromkeys(TOKEN_PARTS, 1.0) | dict(keys.token_weights)
     return _settings(Distill, keys, token_weights=_checked_weights("token_weights", weights, stage, layers))

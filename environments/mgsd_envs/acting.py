@@ -37,3 +37,20 @@ def act(task: Task[S], state: S, cursor: Cursor, action: str) -> Act:
     if isinstance(result, Illegal):
         return Act("fatal" if result in task.fatal else "blocked", cursor, result)
     return Act("done", result, None)
+
+
+def nearer(task: Task[S], state: S, cursor: Cursor) -> tuple[str, ...]:
+    """The actions that lead nearer to success, in the task's order; none where success is reached or out of reach.
+
+    Raises:
+        mgsd_envs.errors.SearchError: distances cannot be told in a state as large as this.
+    """
+    left = task.to_go(state, cursor)
+    if not left:
+        return ()
+    after = {action: act(task, state, cursor, action) for action in task.actions}
+    return tuple(action for action, result in after.items() if _to_go(task, state, result) == left - 1)
+
+
+def _to_go(task: Task[S], state: S, result: Act) -> int | None:
+    return task.to_go(state, result.cursor) if result.effect == "done" else None

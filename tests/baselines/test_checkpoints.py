@@ -26,15 +26,29 @@ def test_the_tiny_family_is_whole(name: str) -> None:
     record = json.loads((folder / "training.json").read_text())
     assert record["stage"] == FAMILY[name]
     recipe = load_recipe("tiny").to_json()
+    assert recipe.pop("vocabulary") == []
     for part in (recipe, *recipe["stages"]):
         assert (
             part.get("data", {}).pop("split_by", "state") == "state"
         )  # which they were trained by, before it had a name
+        part["data"].pop("astray")  # of rows that they were not trained on
     assert record["recipe"] == recipe
     assert record["steps"] == load_recipe("tiny").stage(FAMILY[name]).trainer["max_steps"]
     for file in folder.glob("*.json*"):
         assert "/tmp" not in file.read_text()
         assert "/home" not in file.read_text()
+
+
+def test_the_sister_that_acts_is_whole() -> None:
+    folder, sister = shipped("tiny-act"), load_recipe("tiny-act")
+    assert folder is not None
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 16 * 2**20
+    record = json.loads((folder / "training.json").read_text())
+    assert record["recipe"] == sister.to_json()
+    assert record["steps"] == sister.stage(record["stage"]).trainer["max_steps"]
+    assert record["start"]["model"] == "wide-tiny-mgsd"
+    for file in folder.glob("*.json*"):
+        assert "/tmp" not in file.read_text()
 
 
 def test_each_starts_where_the_one_before_it_ended() -> None:

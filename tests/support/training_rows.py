@@ -30,7 +30,7 @@ def make(
         method=method,
         data=spec,
         validation=Validation(),
-        rows=SFT if rows is None else rows,
+        rows=rows or (SFT if method == "sft" else {"distill": 1.0}),
         tuning=None,
         batch=8,
         micro_batch=4,

@@ -12,12 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from mgsd_baselines.data.acting import draw_turns
 from mgsd_baselines.data.examples import (
-    KINDS,
+    ACT_KINDS,
+    ALL_KINDS,
     Example,
     Kind,
+    OneShotKind,
+    act_example,
     condition_of,
     format_privileged,
     make_example,
@@ -26,7 +30,7 @@ from mgsd_baselines.data.examples import (
 )
 from mgsd_baselines.recipe import Teacher
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import load_prompts
+from mgsd_bench.prompts import in_order, load_prompts
 from mgsd_envs import Mix, TooFewStatesError, generate, get_task
 from mgsd_envs.external import BadRecord, read_external
 from mgsd_envs.orbits import split_key
@@ -147,9 +151,9 @@ def excluded_keys(paths: Iterable[str | Path], split_by: SplitBy = "state") -> f
 def stage_rows(stage: Stage, recipe: Recipe, prompts: PromptSet | None = None) -> list[Example]:
     """The rows that a stage trains on, one an episode, in the order of the episodes.
 
-    Under ``sft``, each level is shared out among the kinds of ``stage.rows`` exactly, up to rounding. Which episode
-    gets which kind hangs on a hash of its state, not on its place. An ``unrelated`` row shows the picture of another
-    episode of its level, none of them twice. Under the other methods every row is ``distill``.
+    Each level is shared out among the kinds of ``stage.rows`` exactly, up to rounding. Which episode gets which kind
+    hangs on a hash of its state, not on its place. An ``unrelated`` row shows the picture of another episode of its
+    level, none of them twice. Rows of the closed loop are about a turn of a rollout in the episode.
 
     Args:
         stage: what to train on, and how.
@@ -161,21 +165,29 @@ def stage_rows(stage: Stage, recipe: Recipe, prompts: PromptSet | None = None) -
             :func:`mgsd_baselines.data.examples.shuffled`.
     """
     episodes = train_episodes(stage.data)
-    shares: dict[Kind, float] = {"distill": 1.0}
-    if stage.method == "sft":
-        shares = {kind: share for kind in KINDS if (share := stage.rows.get(kind))}
+    shares = {kind: share for kind in ALL_KINDS if (share := stage.rows.get(kind))}
+    conditions = {condition_of(kind) for kind in shares} | ({"act-symbolic"} if "distill-act" in shares else set())
     if prompts is None:
-        prompts = load_prompts(recipe.prompts, episodes, [condition_of(kind) for kind in shares])
-    if stage.method != "sft":
-        teacher = stage.distill.teacher if stage.distill else Teacher(context="none")
-        contexts = privileged_context(episodes, teacher, recipe.seed)
-        return [
-            make_example("distill", episode, prompts, privileged=format_privileged(*context))
-            for episode, context in zip(episodes, contexts, strict=True)
-        ]
+        prompts = load_prompts(recipe.prompts, episodes, in_order(conditions))
+    to_say = load_prompts(recipe.prompts, episodes, ["act"], say_state=True) if "act-say" in shares else prompts
     kinds = _kinds(episodes, shares, recipe.seed)
     others = shuffled(episodes, recipe.seed) if "unrelated" in shares else episodes
-    return [make_example(kinds[e.id], e, prompts, picture=other) for e, other in zip(episodes, others, strict=True)]
+    contexts: Sequence[str | None] = [None] * len(episodes)
+    if "distill" in shares:
+        teacher = stage.distill.teacher if stage.distill else Teacher(context="none")
+        contexts = [format_privileged(*told) for told in privileged_context(episodes, teacher, recipe.seed)]
+    acting = [episode for episode in episodes if kinds[episode.id] in ACT_KINDS]
+    excluded = excluded_keys(stage.data.exclude, stage.data.split_by) if acting else frozenset[str]()
+    turns = draw_turns(acting, stage.data.astray, recipe.seed, excluded)
+    rows: list[Example] = []
+    for episode, other, context in zip(episodes, others, contexts, strict=True):
+        kind = kinds[episode.id]
+        if kind in ACT_KINDS:
+            rows.append(act_example(kind, turns[episode.id], prompts, to_say))
+        else:
+            told = context if kind == "distill" else None
+            rows.append(make_example(cast(OneShotKind, kind), episode, prompts, picture=other, privileged=told))
+    return rows
 
 
 def _kinds(episodes: Iterable[Episode], shares: Mapping[Kind, float], seed: int) -> dict[str, Kind]:
@@ -235,7 +247,8 @@ def as_dataset(rows: Sequence[Example], image_size: int) -> Dataset:
         raise ValueError("rows with an answer and rows without one do not go into one dataset")
     # the column is called as one that every trainer knows: a trainer told to remove unused columns keeps it
     numbers = Dataset.from_dict({_STORED: list(range(len(rows)))})
-    return numbers.with_transform(Drawing(tuple(rows), image_size))
+    acts = any(row.turn is not None for row in rows)
+    return numbers.with_transform(Drawing(tuple(rows), image_size, {"tried": None} if acts else {}))
 
 
 _STORED = "prompt"
@@ -243,12 +256,19 @@ _STORED = "prompt"
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Makes batches of columns out of batches of row numbers; picklable, for the workers of a data loader."""
+    """Makes batches of columns out of batches of row numbers; picklable, for the workers of a data loader.
+
+    Attributes:
+        rows: the rows.
+        image_size: pixels a side.
+        others: values of the columns that only some of the rows have, for those that have none.
+    """
 
     rows: tuple[Example, ...]
     image_size: int
+    others: Mapping[str, None]
 
     def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[object]]:
         """The columns of the rows with these numbers."""
-        made = [self.rows[number].to_trl(self.image_size) for number in batch[_STORED]]
+        made = [{**self.others, **self.rows[number].to_trl(self.image_size)} for number in batch[_STORED]]
         return {column: [row[column] for row in made] for column in made[0]} if made else {}

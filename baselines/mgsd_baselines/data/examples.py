@@ -7,6 +7,7 @@ misread one (``noise``), then it was not the told state that it learned from.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from PIL import Image
 
+from mgsd_baselines.data.acting import Turn, question
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition
@@ -25,8 +27,12 @@ if TYPE_CHECKING:
     from mgsd_baselines.recipe import Teacher
     from mgsd_bench.prompts import PromptSet
     from mgsd_envs import Episode
+    from mgsd_envs.rendering import Picture, Pixels
+    from mgsd_envs.types import Cursor, Plan
 
-Kind = Literal["visual", "symbolic", "perceive", "direct", "questions", "teacher", "unrelated", "distill"]
+OneShotKind = Literal["visual", "symbolic", "perceive", "direct", "questions", "teacher", "unrelated", "distill"]
+ActKind = Literal["act", "act-think", "act-say", "act-symbolic", "distill-act"]
+Kind = Literal[OneShotKind, ActKind]
 """What a row asks and answers.
 
 ``visual``, ``symbolic``, ``perceive``, ``direct``: the evaluation's question with its reference answer.
@@ -34,8 +40,21 @@ Kind = Literal["visual", "symbolic", "perceive", "direct", "questions", "teacher
 ``teacher``: what stage 2's teacher is asked, text only, with the full answer.
 ``unrelated``: as ``visual``, but with the picture of another episode: teaches the form of answers and nothing else.
 ``distill``: the ``visual`` question for the student, what the teacher is told beside it, and no answer (stage 2, GRPO).
+
+Of a turn in the closed loop, somewhere along a rollout (:mod:`mgsd_baselines.data.acting`):
+``act``: the evaluation's question with the step that leads nearer.
+``act-symbolic``: likewise from the state as text, with the route to success before the step.
+``act-think``: as ``act``, with the state as it is then and the route before the step, unasked: it thinks aloud.
+``act-say``: as ``act-think`` where the model is asked to state what it sees.
+``distill-act``: the ``act`` question for the student, ``act-symbolic`` of the same turn for the teacher, and no answer.
 """
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[OneShotKind, ...] = get_args(OneShotKind)
+"""Kinds of rows about an episode as it begins."""
+ACT_KINDS: tuple[ActKind, ...] = get_args(ActKind)
+"""Kinds of rows about a turn in the closed loop."""
+ALL_KINDS: tuple[Kind, ...] = KINDS + ACT_KINDS
+UNANSWERED: tuple[Kind, ...] = ("distill", "distill-act")
+"""Kinds of rows that the student finds its own answers to."""
 
 ASK_ALL = "Answer all questions about the picture, one numbered line each, in the form 'field: value'."
 PRIVILEGED_STATE = "The picture shows this state:"
@@ -56,9 +75,11 @@ class Example:
         kind: what is asked and answered.
         episode: the episode that the answer is about.
         prompt: text of the user turn; the picture follows it.
-        picture: the episode whose picture is shown; None for text alone.
+        picture: the episode whose picture is shown, of a turn as it is then; None for text alone.
         completion: the answer to learn; None where the student finds its own.
-        privileged: what only the teacher is told, None but for ``distill``; empty if it is told nothing.
+        privileged: what only the teacher is told, None where there is an answer; empty if it is told nothing.
+        teacher: the teacher's question, where it is not the student's with ``privileged`` after it.
+        turn: where the episode stands that is acted in; None of other rows.
     """
 
     kind: Kind
@@ -67,19 +88,21 @@ class Example:
     picture: Episode | None
     completion: str | None
     privileged: str | None = None
+    teacher: str | None = None
+    turn: Turn | None = None
 
     def to_trl(self, image_size: int) -> dict[str, object]:
         """The row in TRL's conversational columns, its picture drawn ``image_size`` pixels square.
 
         ``prompt`` (text, then the place of the picture), ``images`` (one PIL image, RGB, or none), ``episode``
-        (canonical JSON); ``completion`` where there is one; ``teacher_prompt`` (text only) and ``privileged`` for
-        ``distill``.
+        (canonical JSON); ``completion`` where there is one, else ``teacher_prompt`` (text only) and ``privileged``; of
+        a turn in the closed loop ``tried``, the actions before it (JSON).
         """
         content: list[dict[str, str]] = [_text(self.prompt)]
         images = []
         if self.picture is not None:
             content.append({"type": "image"})
-            images.append(Image.fromarray(self.picture.draw(image_size).rgb()))
+            images.append(Image.fromarray(self.draw(self.picture, image_size).rgb()))
         columns: dict[str, object] = {
             "prompt": [{"role": "user", "content": content}],
             "images": images,
@@ -90,11 +113,15 @@ class Example:
         if self.privileged is not None:
             columns["privileged"] = self.privileged
             columns["teacher_prompt"] = [{"role": "user", "content": [_text(self.teacher_prompt)]}]
+        if self.turn is not None:
+            columns["tried"] = json.dumps(self.turn.tried)
         return columns
 
     @property
     def teacher_prompt(self) -> str:
-        """The student's question with what only the teacher is told."""
+        """The teacher's question: by default the student's with what only the teacher is told."""
+        if self.teacher is not None:
+            return self.teacher
         return f"{self.prompt}\n{self.privileged}" if self.privileged else self.prompt
 
     @property
@@ -105,18 +132,32 @@ class Example:
     def canonical(self) -> tuple[str, ...]:
         """All that the row depends on, as text; what data digests are taken over."""
         picture = "" if self.picture is None else self.picture.canonical()
-        return self.kind, self.episode.canonical(), picture, self.prompt, self.completion or "", self.privileged or ""
+        if picture and self.turn is not None:
+            picture += f" {self.turn.trail[-1]}"
+        row = self.kind, self.episode.canonical(), picture, self.prompt, self.completion or "", self.privileged or ""
+        return row if self.turn is None else (*row, self.teacher or "", json.dumps(self.turn.tried))
+
+    def draw(self, shown: Episode, image_size: int) -> Picture | Pixels:
+        """The row's picture of the episode ``shown``, ``image_size`` pixels square."""
+        return shown.draw(image_size) if self.turn is None else self.turn.draw(image_size)
+
+    @property
+    def picture_name(self) -> str:
+        """A name for the picture, the same in all rows of a stage that show it, and in no others; empty without one."""
+        if self.picture is None:
+            return ""
+        return self.picture.id if self.turn is None else f"{self.picture.id}/after-{len(self.turn.trail) - 1}"
 
 
 def make_example(
-    kind: Kind,
+    kind: OneShotKind,
     episode: Episode,
     prompts: PromptSet,
     *,
     picture: Episode | None = None,
     privileged: str | None = None,
 ) -> Example:
-    """The example of one kind about one episode.
+    """The example of a one-shot kind about one episode.
 
     Args:
         kind: see :data:`Kind`.
@@ -145,8 +186,33 @@ def make_example(
     return Example(kind, episode, prompt, shown, reference_answer(episode, condition))
 
 
+def act_example(kind: ActKind, turn: Turn, prompts: PromptSet, to_say: PromptSet) -> Example:
+    """The example of a kind of the closed loop about one turn.
+
+    Args:
+        kind: see :data:`Kind`.
+        turn: the turn.
+        prompts: a prompt set with the conditions that the kind needs (:func:`condition_of`, and for ``distill-act``
+            ``act-symbolic`` too).
+        to_say: the same set, loaded with ``say_state``; for ``act-say``.
+    """
+    condition = condition_of(kind)
+    says = kind == "act-say"
+    asked = question(turn, condition, to_say if says else prompts, say_state=says)
+    picture = turn.episode if condition in WITH_IMAGE else None
+    if kind == "distill-act":
+        teacher = question(turn, "act-symbolic", prompts)
+        return Example(kind, turn.episode, asked, picture, None, turn.stated, teacher, turn)
+    stated = [turn.stated] if kind in ("act-think", "act-say") else []
+    way = [] if kind == "act" else [f"Route: {_route(turn.episode, *turn.to_success())}."]
+    answer = "\n".join([*stated, *way, turn.answer])
+    return Example(kind, turn.episode, asked, picture, answer, turn=turn)
+
+
 def condition_of(kind: Kind) -> Condition:
     """The evaluation's condition whose question a kind asks."""
+    if kind in ACT_KINDS and kind != "act-symbolic":
+        return "act"
     return next((condition for condition in CONDITIONS if condition == kind), "visual")
 
 
@@ -164,11 +230,15 @@ def reference_answer(episode: Episode, condition: Condition) -> str:
 
 def route(episode: Episode) -> str:
     """The episode's plan with every cell on its way: ``(0,0) R (0,1) D (1,1)``."""
+    cursors, _ = trace(get_task(episode.task), episode.state, episode.plan)
+    return _route(episode, episode.plan, cursors)
+
+
+def _route(episode: Episode, plan: Plan, cursors: Sequence[Cursor]) -> str:
     task = get_task(episode.task)
-    cursors, _ = trace(task, episode.state, episode.plan)
     cells = [task.place(episode.state, cursor) for cursor in cursors]
     words = [_cell(cells[0])]
-    for action, before, after in zip(episode.plan, cells, cells[1:], strict=False):
+    for action, before, after in zip(plan, cells, cells[1:], strict=False):
         words.append(_LETTER.get(action, action.upper()))
         if after != before:
             words.append(_cell(after))

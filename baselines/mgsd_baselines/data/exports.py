@@ -21,7 +21,6 @@ from mgsd_bench.runs.provenance import provenance
 if TYPE_CHECKING:
     from mgsd_baselines.data.examples import Example
     from mgsd_baselines.recipe import Recipe, Stage
-    from mgsd_envs import Episode
 
 Format = Literal["trl", "llamafactory", "ms-swift"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -134,20 +133,20 @@ def _messages(row: Example) -> dict[str, object]:
 
 
 def _image_paths(row: Example) -> list[str]:
-    return [] if row.picture is None else [_path(row.picture)]
+    return [] if row.picture is None else [_path(row)]
 
 
-def _path(shown: Episode) -> str:
-    return f"images/{shown.id.replace('/', '_')}.png"
+def _path(row: Example) -> str:
+    return f"images/{row.picture_name.replace('/', '_')}.png"
 
 
 def _write_pictures(rows: Sequence[Example], folder: Path, size: int) -> int:
     """Write each picture once; how many there are."""
-    pictures = {_path(row.picture): row.picture for row in rows if row.picture is not None}
+    shown = {_path(row): (row, row.picture) for row in rows if row.picture is not None}
     (folder / "images").mkdir()
-    for path, episode in pictures.items():
-        (folder / path).write_bytes(episode.draw(size).png())
-    return len(pictures)
+    for path, (row, episode) in shown.items():
+        (folder / path).write_bytes(row.draw(episode, size).png())
+    return len(shown)
 
 
 def _about(

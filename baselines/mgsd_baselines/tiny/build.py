@@ -117,6 +117,48 @@ def build_tiny(
     return out
 
 
+def widen_tiny(model: Path, out: Path, phrases: Sequence[str]) -> Path:
+    """Write a tiny checkpoint with more phrases that are one token each; everything else stays as it is.
+
+    A new token begins as the mean of the tokens that its text was until then. The same arguments give the same weights.
+
+    Args:
+        model: folder of a checkpoint that :func:`build_tiny` wrote, or that was trained from one.
+        out: folder to write; it must not exist yet, or be empty.
+        phrases: texts that are one token each; those that are already are left out.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UserError: ``out`` cannot be written.
+    """
+    import torch
+    from tokenizers import AddedToken
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    patch_torchvision()
+    processor = AutoProcessor.from_pretrained(model, padding_side="left")
+    wide = AutoModelForImageTextToText.from_pretrained(model, dtype="auto")
+    tokenizer, before = processor.tokenizer, wide.get_input_embeddings().weight.detach().float()
+    new = [phrase for phrase in phrases if phrase not in tokenizer.get_vocab()]
+    pieces = [tokenizer(phrase, add_special_tokens=False)["input_ids"] for phrase in new]
+    tokenizer.add_tokens([AddedToken(phrase, special=False, normalized=False) for phrase in new])
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        wide.resize_token_embeddings(len(tokenizer), pad_to_multiple_of=64, mean_resizing=False)
+        weight = wide.get_input_embeddings().weight
+        weight[len(before) :] = before.mean(0).to(weight.dtype)
+        for phrase, of_phrase in zip(new, pieces, strict=True):
+            weight[tokenizer.convert_tokens_to_ids(phrase)] = before[of_phrase].mean(0).to(weight.dtype)
+    try:
+        with whole_folder(out) as part, _no_progress_bar():
+            wide.save_pretrained(part)
+            processor.save_pretrained(part)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
+    return out
+
+
 def _tokenizer(phrases: Sequence[str]) -> PreTrainedTokenizerBase:
     """A byte-level tokenizer with Qwen's pre-tokenisation and special tokens, the phrases after them."""
     from tokenizers import AddedToken, pre_tokenizers

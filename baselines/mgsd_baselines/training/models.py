@@ -11,10 +11,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoModelForImageTextToText, AutoProcessor, ProcessorMixin
 
-from mgsd_baselines.tiny.build import build_tiny
+from mgsd_baselines.tiny.build import build_tiny, widen_tiny
 from mgsd_baselines.tiny.vocabulary import phrases
 from mgsd_bench.backends.checkpoints import check_model, locate
 from mgsd_bench.errors import UserError
+from mgsd_bench.prompts import ONE_SHOT, in_order
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -29,6 +30,7 @@ def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
     """What to load for a model that a recipe names: a folder or a hub name.
 
     ``tiny`` is built in ``out / "tiny"`` if it is not there yet, with the vocabulary of the recipe's prompts and tasks.
+    Where the recipe has more of a vocabulary, a model is widened by it in ``out / "wide-NAME"``.
     """
     if name == "tiny":
         folder = out / "tiny"
@@ -39,11 +41,20 @@ def resolve_model(name: str, recipe: Recipe, out: Path) -> str:
                 hidden=192,
                 layers=6,
                 vision_hidden=128,
-                phrases=phrases(recipe.prompts, recipe.tasks),
+                phrases=_phrases(recipe),
                 initializer_range=0.02,
             )
         return str(folder)
-    return locate(name)
+    if not recipe.vocabulary:
+        return locate(name)
+    folder = out / f"wide-{Path(name).name}"
+    if not (folder / "config.json").is_file():
+        widen_tiny(Path(locate(name)), folder, _phrases(recipe))
+    return str(folder)
+
+
+def _phrases(recipe: Recipe) -> tuple[str, ...]:
+    return phrases(recipe.prompts, recipe.tasks, in_order(ONE_SHOT | set(recipe.vocabulary)))
 
 
 def load_model(name: str, *, dtype: torch.dtype, attention: str) -> PreTrainedModel:

@@ -9,14 +9,18 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import Response
+from mgsd_bench.runs.loop_scoring import distance
 from mgsd_bench.runs.scoring import Outcome, Score, score
 from mgsd_envs import Episode, episode_from_json, get_task
+from mgsd_envs.acting import act
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -116,19 +120,65 @@ def score_rollout(text: str, episode: str) -> Score:
     return score(episode_of(episode), "visual", Response("", text, "stop"))
 
 
-def score_rollouts(episodes: Sequence[str], texts: Sequence[str]) -> dict[str, list[float]]:
-    """Score answers as the evaluation does under the condition ``visual``.
+class Step(NamedTuple):
+    """What comes of an answer in the closed loop.
+
+    Attributes:
+        form: how its action was said, as :mod:`mgsd_bench.answers.reader` has it; ``none`` if none could be read.
+        gain: actions that success is nearer by after it: 1 or 0, also where it is not possible, or less; infinitely
+            less where success is out of reach then, or the action ended the episode; None if none could be read.
+    """
+
+    form: str
+    gain: float | None
+
+
+@lru_cache(maxsize=4096)
+def score_step(text: str, episode: str, tried: str) -> Step:
+    """What comes of a sampled answer to a turn of the closed loop: the first action that it says is carried out.
+
+    Args:
+        text: the answer.
+        episode: canonical JSON of the episode that is acted in.
+        tried: the actions that were tried before it, as a JSON list.
+    """
+    about = episode_of(episode)
+    task, state = get_task(about.task), about.state
+    cursor = task.start(state)
+    for action in json.loads(tried):
+        cursor = act(task, state, cursor, action).cursor
+    answer = parse_answer(text, task)
+    if not answer.plan:
+        return Step("none", None)
+    result = act(task, state, cursor, answer.plan[0])
+    if result.effect == "fatal":
+        return Step(answer.form, -inf)
+    return Step(answer.form, distance(task, state, cursor) - distance(task, state, result.cursor))
+
+
+def score_rollouts(
+    episodes: Sequence[str], texts: Sequence[str], tried: Sequence[str | None] | None = None
+) -> dict[str, list[float]]:
+    """Score answers as the evaluation does under the condition ``visual``, and steps by the distance to success.
 
     Args:
         episodes: canonical JSON of the episode that each answer is about.
         texts: the answers.
+        tried: of each answer to a turn of the closed loop the actions before it, as a JSON list; None of others.
 
     Returns:
-        1 or 0 for each answer: ``rollouts/valid`` (a plan can be read), ``rollouts/solved`` (it succeeds in the
-        simulator), ``rollouts/state_exact`` (just the true facts are stated).
+        1 or 0 for each answer with a plan: ``rollouts/valid`` (a plan can be read), ``rollouts/solved`` (it succeeds in
+        the simulator), ``rollouts/state_exact`` (just the true facts are stated). For each answer with a step:
+        ``steps/valid`` (an action can be read), ``steps/useful`` (it leads nearer to success).
     """
-    verdicts: dict[str, list[float]] = {"rollouts/valid": [], "rollouts/solved": [], "rollouts/state_exact": []}
-    for canonical, text in zip(episodes, texts, strict=True):
+    names = ("rollouts/valid", "rollouts/solved", "rollouts/state_exact", "steps/valid", "steps/useful")
+    verdicts: dict[str, list[float]] = {name: [] for name in names[: 3 if tried is None else None]}
+    for canonical, text, before in zip(episodes, texts, tried or [None] * len(texts), strict=True):
+        if before is not None:
+            gain = score_step(text, canonical, before).gain
+            verdicts["steps/valid"].append(float(gain is not None))
+            verdicts["steps/useful"].append(float(gain is not None and gain > 0))
+            continue
         episode, scored = episode_of(canonical), score_rollout(text, canonical)
         verdicts["rollouts/valid"].append(float(scored.plan is not None))
         verdicts["rollouts/solved"].append(float(scored.outcome is Outcome.SOLVED))

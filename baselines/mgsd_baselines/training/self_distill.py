@@ -52,9 +52,9 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
     the divergence, in nats. The teacher's weights never change. Training ends after ``args.max_steps`` steps or
     ``args.num_train_epochs`` epochs.
 
-    Rows have ``prompt`` (and ``images``), the student's, and ``teacher_prompt``, messages of text. Two more columns are
-    used where rows have them: ``privileged``, text that the student's prompt must not hold, and ``episode``, canonical
-    JSON, by which answers are scored in the simulator.
+    Rows have ``prompt`` (and ``images``), the student's, and ``teacher_prompt``, messages of text. More columns are
+    used where rows have them: ``privileged``, text that the student's prompt must not hold, and ``episode`` and
+    ``tried``, canonical JSON, by which answers are scored in the simulator.
 
     ``per_device_train_batch_size`` times ``gradient_accumulation_steps`` counts answers. A run that is resumed samples
     the answers that it would have sampled without the break, unless vLLM samples them.
@@ -150,7 +150,8 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         batch["weights"] = weights * scale
         if "episode" in inputs[0]:
             texts = self._text_tokenizer.batch_decode(answers, skip_special_tokens=True)
-            for name, values in score_rollouts([row["episode"] for row in inputs], texts).items():
+            tried = [row["tried"] for row in inputs] if "tried" in inputs[0] else None
+            for name, values in score_rollouts([row["episode"] for row in inputs], texts, tried).items():
                 self._means[self._mode].add(name, torch.tensor(values, device=device))
         return batch
 

@@ -28,6 +28,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import logging
 
 from mgsd_baselines.data.dataset import as_dataset, counts, rows_digest, stage_rows, val_episodes
+from mgsd_baselines.recipe import DataSpec
 from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
 from mgsd_baselines.training.models import ADAPTER, adapt, finish, load_model, load_processor, resolve_model
 from mgsd_baselines.training.trainers import TrainerParts, stage_trainer, trainer_config
@@ -111,10 +112,14 @@ def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
 
 
 def _recipe_of(file: Path) -> Any:
-    """The recipe of a training that is there; those of release 0.1 say nothing of ``split_by``."""
+    """The recipe of a training that is there; those of release 0.1 say nothing of what came after it."""
     stored = json.loads(file.read_text())
+    stored.setdefault("vocabulary", [])
     for part in (stored, *stored.get("stages", ())):
-        part.get("data", {}).setdefault("split_by", "state")
+        part["data"].setdefault("split_by", "state")
+        part["data"].setdefault("astray", DataSpec().astray)
+        if part.get("grpo"):
+            part["grpo"]["rewards"].setdefault("progress", 0.0)
     return stored
 
 

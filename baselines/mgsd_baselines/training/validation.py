@@ -20,8 +20,11 @@ from mgsd_bench.analysis.groups import Groups, group_column
 from mgsd_bench.backends import Sampling
 from mgsd_bench.backends.hf import TransformersBackend
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.prompts import WITH_FACTS, WITH_PLAN, Condition, PromptSet, load_prompts
+from mgsd_bench.prompts import CLOSED_LOOP, WITH_FACTS, WITH_PLAN, Condition, PromptSet, load_prompts
+from mgsd_bench.prompts.protocol import LoopSettings
+from mgsd_bench.runs.closed_loop import Loop, step_limits
 from mgsd_bench.runs.runner import IMAGE_SIZE, Asking, ask, questions
+from mgsd_envs.views import FULL
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,7 +89,10 @@ class Validator:
         if len(share) * parts < len(whole):
             share.append(whole[0])
         backend = TransformersBackend(model, processor, sampling, batch_size=self.batch_size, lockstep=lockstep)
-        return list(ask(backend, share, Asking(self.prompts, self.seed, image_size=self.image_size)))
+        acts = not CLOSED_LOOP.isdisjoint(self.conditions)
+        limits = step_limits(self.episodes, FULL) if acts else {}
+        loop = Loop(LoopSettings(history=0), limits, greedy=spec.temperature == 0)
+        return list(ask(backend, share, Asking(self.prompts, self.seed, loop, self.image_size)))
 
     def summary(self, samples: Iterable[Sample]) -> dict[str, float]:
         """Flat metrics of the answers to all questions.
