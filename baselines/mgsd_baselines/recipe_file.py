@@ -25,6 +25,7 @@ from mgsd_envs import get_task
 
 Settings = TypeVar("Settings", Distill, Grpo)
 
+_ANSWERED = tuple(kind for kind in ALL_KINDS if kind not in UNANSWERED)
 _WHOLE = ("rows", "levels", "tuning", "token_weights", "rewards")  # one value each: nobody means a mix of two mixes
 
 
@@ -74,7 +75,7 @@ class SftStage(StageKeys):
     """A stage that is trained on answers."""
 
     method: Literal["sft"]
-    rows: Mapping[Annotated[str, OneOf([kind for kind in ALL_KINDS if kind not in UNANSWERED])], Amount]
+    rows: Mapping[Annotated[str, OneOf(_ANSWERED)], Amount]
 
 
 @dataclass(frozen=True, kw_only=True)
