@@ -27,7 +27,7 @@ from typing import Any, cast
 from PIL import Image
 
 from mgsd_baselines.tiny.build import build_tiny
-from mgsd_bench.backends import Backend, BackendConfig, Request, Response, Sampling, generate
+from mgsd_bench.backends import Backend, BackendConfig, Request, Response, Sampling, generate, hold
 from mgsd_bench.backends.scripted import ScriptedBackend
 from mgsd_bench.backends.scripted import open_backend as open_scripted
 from mgsd_bench.backends.vllm import VllmBackend
@@ -36,7 +36,7 @@ from mgsd_bench.prompts import Condition, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Conversation
-from mgsd_bench.runs.runner import converse, questions
+from mgsd_bench.runs.runner import questions
 from mgsd_bench.runs.turns import TurnRecord
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import Episode, episodes, subsample
@@ -67,7 +67,7 @@ def scripted(rounds: int) -> None:
         start = time.process_time()
         with open_scripted(BackendConfig("oracle")) as backend:
             held = conversations(asked, "act-symbolic", lambda record: lines.append(record.to_line()))  # noqa: B023
-            samples = [sample.to_line() for sample in converse(backend, held)]
+            samples = [sample.to_line() for sample in hold(backend, held)]
         if turn:  # the first one fills caches
             rates.append(len(lines) / (time.process_time() - start))
     print(f"{len(samples):,} episodes, {len(lines):,} turns; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
@@ -167,7 +167,7 @@ def engine(model: str, each: int, max_tokens: int, rounds: int, seqs: int) -> No
         def act() -> None:
             steered = Steered(backend, policy)
             start = time.perf_counter()
-            for _ in converse(steered, conversations(asked, "act", lambda turn: None)):
+            for _ in hold(steered, conversations(asked, "act", lambda turn: None)):
                 pass
             recorded[:] = steered.asked
             until_late.append(steered.answered[int((1 - LATE) * len(steered.answered)) - 1] - start)

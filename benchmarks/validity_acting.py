@@ -26,13 +26,12 @@ import numpy as np
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.groups import group_rows
 from mgsd_bench.analysis.metrics import ACTING
-from mgsd_bench.backends import BackendConfig, open_backend
+from mgsd_bench.backends import BackendConfig, hold, open_backend
 from mgsd_bench.prompts import Condition, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Question
 from mgsd_bench.runs.loop_scoring import replay
-from mgsd_bench.runs.runner import converse
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.turns import TurnRecord
 from mgsd_bench.statistics.intervals import Estimate, complement, f1
@@ -66,7 +65,7 @@ def act(
         for episode in asked
     )
     with open_backend("scripted", BackendConfig(model)) as backend:
-        return list(converse(backend, held)), turns
+        return list(hold(backend, held)), turns
 
 
 def figure(samples: Sequence[Sample], name: str) -> Estimate:

@@ -5,11 +5,11 @@ A backend module is imported only when its backend is used, so vLLM and torch ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from mgsd_bench.config.fields import Amount, Count, Natural, Share
 from mgsd_bench.errors import UserError, option
@@ -64,6 +64,11 @@ class Turn:
     role: Literal["user", "assistant"]
     text: str
     image: Draw | None = None
+
+    def message(self) -> dict[str, Any]:
+        """The turn as chat templates take it; ``{"type": "image"}`` stands for its picture."""
+        picture = [] if self.image is None else [{"type": "image"}]
+        return {"role": self.role, "content": [{"type": "text", "text": self.text}, *picture]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +184,8 @@ def turn_key(question: str, turn: int) -> str:
 class Backend(AbstractContextManager["Backend"], Protocol):
     """A model that answers requests, in any order.
 
-    Used as a context manager: engines start in the constructor and are shut down on leaving. :func:`generate` and the
-    runner hand requests over with :meth:`submit` and wait for some of the answers with :meth:`collect`.
+    Used as a context manager: engines start in the constructor and are shut down on leaving. :func:`hold` hands
+    requests over with :meth:`submit` and waits for some of the answers with :meth:`collect`.
     """
 
     @property
@@ -244,44 +249,58 @@ class EngineError(RuntimeError):
     """The engine died and cannot answer anything any more."""
 
 
-def answered(backend: Backend) -> list[Response]:
-    """One or more of the responses that a backend has promised.
+T = TypeVar("T")
+Talk = Generator[Request, Response, T]
+"""Yields what to ask next, is sent what came back, and returns what it comes to."""
+
+
+def hold(backend: Backend, talks: Iterable[Talk[T]]) -> Iterator[T]:
+    """Hold talks, as many at a time as the backend has room for, and yield what each comes to, in any order.
+
+    None waits for another: an answer goes to its talk at once, and what that asks next joins what is running. Talks are
+    drawn from the iterable only as there is room. Closing the iterator early gives up what is still on its way.
 
     Raises:
-        EngineError: the engine died, or gives back nothing.
+        EngineError: the engine itself died, or gives nothing back; what was not yielded may be asked for again.
     """
-    responses = backend.collect()
-    if not responses:
-        raise EngineError("it has lost the requests that it was given")
-    return responses
+    todo, more = iter(talks), True
+    waiting: dict[str, Talk[T]] = {}
+
+    def advance(talk: Talk[T], response: Response | None) -> Iterator[T]:
+        try:
+            request = talk.send(response)  # type: ignore[arg-type]  # one that has not begun is sent None
+        except StopIteration as end:
+            yield end.value
+            return
+        waiting[request.key] = talk
+        backend.submit(request)
+
+    try:
+        while True:
+            while more and len(waiting) < backend.capacity:
+                if (talk := next(todo, None)) is None:
+                    more = False
+                else:
+                    yield from advance(talk, None)
+            if not waiting:
+                return
+            responses = backend.collect()
+            if not responses:
+                raise EngineError("it has lost the requests that it was given")
+            for response in responses:
+                yield from advance(waiting.pop(response.key), response)
+    finally:
+        if waiting:
+            backend.abort()
 
 
 def generate(backend: Backend, requests: Iterable[Request]) -> Iterator[Response]:
-    """Yield one response per request, in any order, each as soon as it is there.
+    """Yield one response per request, no two of which have the same key; see :func:`hold`."""
 
-    Requests are drawn from the iterable only as the backend has room for them. Closing the iterator early gives up what
-    is still on its way.
+    def ask(request: Request) -> Talk[Response]:
+        return (yield request)
 
-    Raises:
-        EngineError: the engine itself died; responses not yet yielded are lost and may be asked for again.
-    """
-    todo, live, more = iter(requests), 0, True
-    try:
-        while True:
-            while more and live < backend.capacity:
-                if (request := next(todo, None)) is None:
-                    more = False
-                    break
-                backend.submit(request)
-                live += 1
-            if not live:
-                return
-            for response in answered(backend):
-                live -= 1
-                yield response
-    finally:
-        if live:
-            backend.abort()
+    return hold(backend, map(ask, requests))
 
 
 _MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "hf", "scripted", "recorded")}

@@ -16,13 +16,14 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
-from mgsd_bench.backends import Backend, BackendConfig, EngineError, FinishReason, Request, Response, Sampling
+from mgsd_bench.backends import BackendConfig, EngineError, FinishReason, Request, Response, Sampling
 from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fingerprint, locate
 from mgsd_bench.backends.decoding import GumbelDecoder
 from mgsd_bench.backends.shared import (
     PROMPT_TOKENS,
+    Queue,
     code_refusal,
     image_question,
     one_line,
@@ -93,7 +94,7 @@ def open_backend(config: BackendConfig) -> TransformersBackend:
     return backend
 
 
-class TransformersBackend(Backend):
+class TransformersBackend(Queue):
     """A model with its processor, ready to be asked.
 
     The model may be one in training: between two answers it is as it was, with each module's training or evaluation
@@ -124,6 +125,7 @@ class TransformersBackend(Backend):
         lockstep: bool = False,
         config: BackendConfig | None = None,
     ) -> None:
+        super().__init__()
         # a LoRA model's layers sit inside the base model, whose ``generate`` knows nothing of peft's own settings
         self._model = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._processor = processor
@@ -138,10 +140,6 @@ class TransformersBackend(Backend):
         images = getattr(processor, "image_processor", None)
         self._image_settings = {} if pixels is None else pixel_limits(images, *pixels) or {}
         self._ends = _end_tokens(self._model, self._tokenizer)
-        self._waiting: list[Request] = []
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -197,25 +195,12 @@ class TransformersBackend(Backend):
         """A batch."""
         return self._batch_size
 
-    def submit(self, request: Request) -> None:
-        """Put a request behind those that wait for a batch."""
-        self._waiting.append(request)
-
-    def collect(self) -> list[Response]:
-        """Answer the next batch, in its order.
+    def answer(self, batch: list[Request]) -> list[Response]:
+        """Answers to a batch; where it fails, to each half of it, down to the request that is at fault.
 
         Raises:
             EngineError: the accelerator failed in a way that no later request survives.
         """
-        batch, self._waiting = self._waiting[: self._batch_size], self._waiting[self._batch_size :]
-        return self._answer(batch)
-
-    def abort(self) -> None:
-        """Forget what waits for a batch."""
-        self._waiting = []
-
-    def _answer(self, batch: list[Request]) -> list[Response]:
-        """Answers to a batch; where it fails, to each half of it, down to the request that is at fault."""
         import torch
 
         begin = perf_counter()
@@ -230,7 +215,7 @@ class TransformersBackend(Backend):
         if len(batch) == 1:
             return [Response(batch[0].key, "", "error", error=one_line(failed))]
         half = len(batch) // 2
-        return self._answer(batch[:half]) + self._answer(batch[half:])
+        return self.answer(batch[:half]) + self.answer(batch[half:])
 
     def _ask(self, batch: Sequence[Request], begin: float) -> list[Response]:
         texts = [self._chat(request) for request in batch]
@@ -261,13 +246,7 @@ class TransformersBackend(Backend):
         return responses
 
     def _chat(self, request: Request) -> str:
-        chat: list[dict[str, Any]] = [
-            {
-                "role": turn.role,
-                "content": [{"type": "text", "text": turn.text}, *([{"type": "image"}] if turn.image else [])],
-            }
-            for turn in request.turns
-        ]
+        chat = [turn.message() for turn in request.turns]
         return str(self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
     def _inputs(self, texts: list[str], images: Sequence[Sequence[Any]]) -> Any:

@@ -97,6 +97,10 @@ class RecordedBackend(Queue):
             if question not in keys:
                 raise UserError(f"{self._path}:{number}: answers {question}, which this suite and condition do not ask")
 
+    def answer(self, batch: list[Request]) -> list[Response]:
+        """The answers to some requests."""
+        return [self.respond(request) for request in batch]
+
     def respond(self, request: Request) -> Response:
         """The recorded answer to a request."""
         if request.key in self._answers:

@@ -143,6 +143,10 @@ class ScriptedBackend(Queue):
         """Name of the model."""
         return {"engine": "scripted", "model": self._name}
 
+    def answer(self, batch: list[Request]) -> list[Response]:
+        """The answers to some requests."""
+        return [self.respond(request) for request in batch]
+
     def respond(self, request: Request) -> Response:
         """Answer at once, in the form that the condition asks for."""
         kind = self._name.partition(":")[0]

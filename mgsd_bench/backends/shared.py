@@ -1,4 +1,4 @@
-"""What backends have in common: those that load a checkpoint themselves, and those that answer without a model."""
+"""What backends have in common: those that load a checkpoint themselves, and those that answer batch by batch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def one_line(error: BaseException, text: str | None = None) -> str:
 
 
 class Queue(Backend):
-    """A backend without a model: it answers at once, in order, whatever it is handed."""
+    """A backend that answers a batch of what it was handed at a time, in order."""
 
     def __init__(self) -> None:
         self._waiting: list[Request] = []
@@ -78,17 +78,17 @@ class Queue(Backend):
         return 64
 
     @abstractmethod
-    def respond(self, request: Request) -> Response:
-        """The answer to one request."""
+    def answer(self, batch: list[Request]) -> list[Response]:
+        """The answers to some requests, at most as many as there is room for."""
 
     def submit(self, request: Request) -> None:
         """Take a request."""
         self._waiting.append(request)
 
     def collect(self) -> list[Response]:
-        """The answers to all requests that were taken."""
-        waiting, self._waiting = self._waiting, []
-        return [self.respond(request) for request in waiting]
+        """The answers to the next batch."""
+        batch, self._waiting = self._waiting[: self.capacity], self._waiting[self.capacity :]
+        return self.answer(batch)
 
     def abort(self) -> None:
         """Forget what was taken."""

@@ -334,13 +334,7 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
         asked = () if self._request is None else self._request.turns
         return {
             "prompt": asked[-1].text if asked else "",
-            "chat": [
-                {
-                    "role": turn.role,
-                    "content": [{"type": "text", "text": turn.text}, *([{"type": "image"}] if turn.image else [])],
-                }
-                for turn in asked
-            ],
+            "chat": [turn.message() for turn in asked],
             "symbolic": tell(self.task, self.episode.state, self._trail, self.view),
             "to_go": self._to_go(self._trail[-1]),
         }

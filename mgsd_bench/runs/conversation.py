@@ -6,12 +6,11 @@ sample. A conversation knows no backend, and the runner knows no condition.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from mgsd_bench.backends import Draw, Request, Response, Turn, request_key
+from mgsd_bench.backends import Draw, Response, Talk, request_key, single_turn
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs.sample import Sample
@@ -20,7 +19,7 @@ from mgsd_bench.runs.scoring import score
 if TYPE_CHECKING:
     from mgsd_envs import Episode
 
-Conversation = Generator[Request, Response, Sample]
+Conversation = Talk[Sample]
 """Yields what to ask next, is sent what came back, and returns the sample."""
 
 
@@ -55,13 +54,8 @@ def one_shot(question: Question, prompts: PromptSet, seed: int, image_size: int 
     draw, content = _test_image(episode, image_size) if question.condition in WITH_IMAGE else (None, b"")
     digest = turn_digest(text, content)
     del content
-    response = yield Request(
-        key=question.key,
-        turns=(Turn("user", text, draw),),
-        seed=request_seed(seed, question.key),
-        condition=question.condition,
-        episode=episode,
-    )
+    key = question.key
+    response = yield single_turn(key, text, draw, request_seed(seed, key), question.condition, episode)
     return score_response(question, digest, response)
 
 

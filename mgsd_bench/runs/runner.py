@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mgsd_bench.backends import Backend, Response, answered
+from mgsd_bench.backends import Backend, hold
 from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs.closed_loop import Loop, closed_loop
 from mgsd_bench.runs.conversation import Conversation, Question, one_shot
@@ -26,11 +26,14 @@ def questions(episodes: list[Episode], conditions: list[Condition], repeats: int
 
     In the closed loop those with the longest plans come first, so that no long episode is left over at the end.
     """
-    by_length = sorted(episodes, key=lambda episode: -episode.shortest)
+
+    def ordered(condition: Condition) -> list[Episode]:
+        return sorted(episodes, key=lambda episode: -episode.shortest) if condition in CLOSED_LOOP else episodes
+
     return [
         Question(episode, condition, repeat)
         for condition in conditions
-        for episode in (by_length if condition in CLOSED_LOOP else episodes)
+        for episode in ordered(condition)
         if is_asked(episode.id, condition)
         for repeat in range(repeats)
     ]
@@ -85,7 +88,7 @@ def run_questions(
             is not one of this run.
     """
     unanswered = (question for question in to_ask if question.key not in run.samples)
-    for sample in converse(backend, (asking.conversation(question, run) for question in unanswered)):
+    for sample in hold(backend, (asking.conversation(question, run) for question in unanswered)):
         run.append(sample)
         on_sample(sample)
 
@@ -97,44 +100,4 @@ def ask(backend: Backend, to_ask: Iterable[Question], asking: Asking) -> Iterato
         EngineError: the engine died.
         UserError: an original picture cannot be read.
     """
-    return converse(backend, map(asking.conversation, to_ask))
-
-
-def converse(backend: Backend, conversations: Iterable[Conversation]) -> Iterator[Sample]:
-    """Hold conversations, as many at a time as the backend has room for, and yield the sample that each ends with.
-
-    None waits for another: an answer goes to its conversation at once, and what that asks next joins what is running.
-
-    Raises:
-        EngineError: the engine died.
-        UserError: of a conversation.
-    """
-    todo, more = iter(conversations), True
-    waiting: dict[str, Conversation] = {}
-
-    def advance(conversation: Conversation, response: Response | None) -> Sample | None:
-        try:
-            # a generator that has not begun is sent None
-            request = conversation.send(response)  # type: ignore[arg-type]
-        except StopIteration as end:
-            sample: Sample = end.value
-            return sample
-        waiting[request.key] = conversation
-        backend.submit(request)
-        return None
-
-    try:
-        while True:
-            while more and len(waiting) < backend.capacity:
-                if (conversation := next(todo, None)) is None:
-                    more = False
-                elif sample := advance(conversation, None):
-                    yield sample
-            if not waiting:
-                return
-            for response in answered(backend):
-                if sample := advance(waiting.pop(response.key), response):
-                    yield sample
-    finally:
-        if waiting:
-            backend.abort()
+    return hold(backend, map(asking.conversation, to_ask))

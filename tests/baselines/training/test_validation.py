@@ -62,7 +62,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
                 else:
                     yield from generate(scripted, [request])
 
-    monkeypatch.setattr(TransformersBackend, "_answer", answer)
+    monkeypatch.setattr(TransformersBackend, "answer", answer)
 
 
 def test_episodes_are_of_the_val_split_and_another_stream() -> None:

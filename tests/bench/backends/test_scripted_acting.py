@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from mgsd_bench.backends import BackendConfig, open_backend, single_turn
+from mgsd_bench.backends import BackendConfig, hold, open_backend, single_turn
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import Condition, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
@@ -16,7 +16,6 @@ from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Question
 from mgsd_bench.runs.loop_score import FAULTY
 from mgsd_bench.runs.loop_scoring import Step, replay
-from mgsd_bench.runs.runner import converse
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.turns import TurnRecord
 from mgsd_bench.suites.choose import find_suite
@@ -45,7 +44,7 @@ def act(
     turns: list[TurnRecord] = []
     questions = (Question(episode, condition, 0) for episode in asked)
     with open_backend("scripted", BackendConfig(model)) as backend:
-        samples = list(converse(backend, (closed_loop(q, prompts, 0, playing, (), turns.append) for q in questions)))
+        samples = list(hold(backend, (closed_loop(q, prompts, 0, playing, (), turns.append) for q in questions)))
     by_id = {sample.episode: sample for sample in samples}
     return [by_id[episode.id] for episode in asked], turns
 

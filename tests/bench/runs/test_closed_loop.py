@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mgsd_bench.analysis.run import load_run
-from mgsd_bench.backends import EngineError, Request, Response
+from mgsd_bench.backends import EngineError, Request, Response, hold
 from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.config.settings import make_settings
 from mgsd_bench.errors import Exit, UserError
@@ -24,7 +24,6 @@ from mgsd_bench.prompts import load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings, opening
 from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Question
-from mgsd_bench.runs.runner import converse
 from mgsd_bench.runs.sample import sealed
 from mgsd_bench.runs.turns import read_turns
 from mgsd_bench.suites.choose import find_suite
@@ -178,7 +177,7 @@ def test_no_conversation_waits_for_another() -> None:
     prompts = load_prompts("compact", asked, ["act"])
     loop = Loop(LoopSettings(), step_limits(asked, FULL))
     talks = (closed_loop(Question(episode, "act", 0), prompts, 0, loop) for episode in asked)
-    ended = [sample.episode for sample in converse(Slow("oracle", Faults()), talks)]
+    ended = [sample.episode for sample in hold(Slow("oracle", Faults()), talks)]
     assert ended[-1] == slow
     assert sorted(ended) == sorted(episode.id for episode in asked)
 
@@ -218,7 +217,7 @@ def test_what_a_request_shows(history: str, condition: Any) -> None:
             return super().respond(request)
 
     talks = (closed_loop(Question(episode, condition, 0), prompts, 0, loop) for episode in asked)
-    assert all(sample.outcome == "solved" for sample in converse(Seeing("oracle", Faults()), talks))
+    assert all(sample.outcome == "solved" for sample in hold(Seeing("oracle", Faults()), talks))
     for request in seen:
         assert request.moment is not None
         number, task = int(request.key.rpartition("#")[2]), get_task(request.episode.task)
@@ -266,7 +265,7 @@ def test_a_greedy_model_that_can_only_repeat_itself_is_stopped_and_scores_the_sa
     for stop in (True, False):
         loop = Loop(LoopSettings(history=0, stop_stuck=stop), limits, greedy=True)
         talks = [closed_loop(Question(episode, "act", 0), prompts, 0, loop) for episode in asked]
-        found[stop] = {sample.episode: sample for sample in converse(Bumping("oracle", Faults()), talks)}
+        found[stop] = {sample.episode: sample for sample in hold(Bumping("oracle", Faults()), talks)}
     for name, stopped in found[True].items():
         whole = found[False][name]
         assert (stopped.outcome == "solved") == (whole.outcome == "solved")
@@ -290,7 +289,7 @@ def test_three_unreadable_answers_end_an_episode() -> None:
     for reason, outcome in (("stop", "no_answer"), ("length", "truncated")):
         backend = Mumbling("oracle", Faults())
         backend.reason = reason  # type: ignore[attr-defined]
-        (sample,) = converse(backend, [closed_loop(Question(asked[0], "act", 0), prompts, 0, loop)])
+        (sample,) = hold(backend, [closed_loop(Question(asked[0], "act", 0), prompts, 0, loop)])
         assert sample.loop is not None
         assert (sample.outcome, sample.loop.turns, sample.loop.unread) == (outcome, 3, 3)
 
