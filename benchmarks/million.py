@@ -23,7 +23,7 @@ WORDS = ("wall", "cell", "north", "the", "row", "column", "then", "agent", "goes
 def write_run(folder: Path, model: str, samples: int, accuracy: float) -> None:
     """A run folder of the scripted oracle, its samples repeated with texts of 300 words and some of them wrong."""
     import mgsd_bench as mb
-    from mgsd_bench.runs.sample import sealed
+    from mgsd_bench.runs.lines import sealed
 
     run = mb.evaluate(model="oracle", backend="scripted", conditions=["visual", "symbolic"], out=folder)
     rng = Random(model)

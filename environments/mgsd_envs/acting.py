@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import inf
 from typing import Literal, NamedTuple, TypeVar
 
 from mgsd_envs.task import UNKNOWN_ACTION, Illegal, Task
@@ -39,18 +41,25 @@ def act(task: Task[S], state: S, cursor: Cursor, action: str) -> Act:
     return Act("done", result, None)
 
 
-def nearer(task: Task[S], state: S, cursor: Cursor) -> tuple[str, ...]:
+def distance(task: Task[S], state: S, cursor: Cursor) -> float:
+    """Fewest actions from a cursor to success, infinite where it is out of reach.
+
+    Raises:
+        mgsd_envs.errors.SearchError: the state is too large to know.
+    """
+    fewest = task.to_go(state, cursor)
+    return inf if fewest is None else fewest
+
+
+def nearer(task: Task[S], state: S, cursor: Cursor) -> Iterator[str]:
     """The actions that lead nearer to success, in the task's order; none where success is reached or out of reach.
 
     Raises:
         mgsd_envs.errors.SearchError: distances cannot be told in a state as large as this.
     """
     left = task.to_go(state, cursor)
-    if not left:
-        return ()
-    after = {action: act(task, state, cursor, action) for action in task.actions}
-    return tuple(action for action, result in after.items() if _to_go(task, state, result) == left - 1)
-
-
-def _to_go(task: Task[S], state: S, result: Act) -> int | None:
-    return task.to_go(state, result.cursor) if result.effect == "done" else None
+    if left:
+        for action in task.actions:
+            tried = act(task, state, cursor, action)
+            if tried.effect == "done" and task.to_go(state, tried.cursor) == left - 1:
+                yield action

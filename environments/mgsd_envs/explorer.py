@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
-from mgsd_envs.acting import act
+from mgsd_envs.acting import act, nearer
 from mgsd_envs.exploring import View, believed
 from mgsd_envs.task import Task
 from mgsd_envs.types import Cursor
@@ -31,16 +32,13 @@ def next_step(task: Task[S], state: S, trail: Sequence[Cursor], view: View, memo
         mgsd_envs.errors.SearchError: the state is too large to be searched.
     """
     world = believed(task, state, trail, view, len(trail) if memory is None else memory)
-    left = task.to_go(world, trail[-1])
-    if not left:
-        return None
-    for action in task.actions:
-        tried = act(task, world, trail[-1], action)
-        if tried.effect == "done" and task.to_go(world, tried.cursor) == left - 1:
-            return action
-    raise AssertionError(f"{task.name}: no action leads on from {trail[-1]}, which is {left} from success")
+    action = next(nearer(task, world, trail[-1]), None)
+    if action is None and (left := task.to_go(world, trail[-1])):
+        raise AssertionError(f"{task.name}: no action leads on from {trail[-1]}, which is {left} from success")
+    return action
 
 
+@lru_cache(maxsize=65_536)
 def explorer_steps(task: Task[S], state: S, view: View) -> int:
     """How many actions the explorer takes that forgets nothing; in the view ``full`` those of a shortest plan.
 

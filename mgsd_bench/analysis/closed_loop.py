@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mgsd_bench.analysis.metrics import ACTING, HEADLINE
 from mgsd_bench.analysis.results import MACRO, Place, Results, scope_of
+from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.records import Stored
 from mgsd_bench.statistics.intervals import Estimate
 
@@ -19,6 +20,23 @@ KINDS = ("useful", "neutral", "harmful", "blocked", "fatal", "done")
 
 UNREADABLE = "unreadable"
 """Beside the kinds of steps, a turn in which none could be read."""
+
+
+class Way(NamedTuple):
+    """A way of asking: condition and view."""
+
+    condition: str
+    view: str
+
+    @classmethod
+    def of(cls, condition: str, view: str) -> Self:
+        """A condition in the view of its run, which is ``full`` for plans that are said at once."""
+        return cls(condition, view if condition in CLOSED_LOOP else "full")
+
+    @property
+    def name(self) -> str:
+        """Condition, and view if it is not the full one."""
+        return self.condition if self.view == "full" else f"{self.condition}, {self.view}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,7 @@ class Arm:
     @property
     def name(self) -> str:
         """Condition, and view if it is not the full one."""
-        return self.condition if self.view == "full" else f"{self.condition}, {self.view}"
+        return Way(self.condition, self.view).name
 
     def scopes(self) -> dict[Place, ActingScope]:
         """The figures of every level and task, and the macro average last."""

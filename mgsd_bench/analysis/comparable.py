@@ -13,6 +13,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from mgsd_bench.analysis.closed_loop import Way
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.prompts import CLOSED_LOOP
@@ -96,10 +97,8 @@ def _prompts(run: Run, conditions: Collection[str]) -> Value:
     found: dict[str, dict[str, str]] = {}
     for condition in sorted(conditions):
         asked = frame[frame["condition"] == condition].drop_duplicates("episode")
-        shown = condition in CLOSED_LOOP and run.view != "full"
-        found[f"{condition}, {run.view}" if shown else condition] = dict(
-            zip(asked["episode"].astype(str), asked["prompt_digest"], strict=True)
-        )
+        digests = zip(asked["episode"].astype(str), asked["prompt_digest"], strict=True)
+        found[Way.of(condition, run.view).name] = dict(digests)
     return run.identity.get("prompts"), found
 
 

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis import comparable
-from mgsd_bench.analysis.closed_loop import ActingScope, ActingTask, Arm, LoopDiagnosis
+from mgsd_bench.analysis.closed_loop import ActingScope, ActingTask, Arm, LoopDiagnosis, Way
 from mgsd_bench.analysis.frame import concatenate
 from mgsd_bench.analysis.groups import Groups, group_column, group_rows
-from mgsd_bench.analysis.loop_gaps import Way, gaps
+from mgsd_bench.analysis.loop_gaps import gaps
 from mgsd_bench.analysis.loop_steps import Walk, cause_shares, curve, fault_counts, step_counts, step_shares
 from mgsd_bench.analysis.metrics import ACTING
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.analysis.summary import estimates
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, in_order
 from mgsd_bench.runs.scoring import LOOP_OUTCOMES
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def diagnose_loops(runs: Sequence[Run], allow: Iterable[str] = ()) -> LoopDiagno
     wanted = [name for name in conditions if name in CLOSED_LOOP or name == AT_ONCE]
     notes = comparable.check(runs, comparable.Question.GAP, wanted, allow) + runs[0].look_notes
     if not CLOSED_LOOP & set(conditions):
-        raise UserError(f"{runs[0].path}: nobody acts here; run one of {', '.join(_acting(CONDITIONS))} first")
+        raise UserError(f"{runs[0].path}: nobody acts here; run one of {', '.join(in_order(CLOSED_LOOP))} first")
     first = runs[0]
     runs = [run.in_first_look() for run in runs]
     tables = _tables(runs, wanted)
@@ -62,14 +62,6 @@ def diagnose_loops(runs: Sequence[Run], allow: Iterable[str] = ()) -> LoopDiagno
     )
 
 
-def _acting(conditions: Iterable[str]) -> list[str]:
-    return [condition for condition in conditions if condition in CLOSED_LOOP]
-
-
-def _way(run: Run, condition: str) -> Way:
-    return Way(condition, run.view if condition in CLOSED_LOOP else "full")
-
-
 def _tables(runs: Sequence[Run], conditions: Sequence[str]) -> dict[Way, pd.DataFrame]:
     """The rows of each way of asking; of a try that is in several runs the last one counts."""
     parts: dict[Way, list[pd.DataFrame]] = {}
@@ -77,7 +69,7 @@ def _tables(runs: Sequence[Run], conditions: Sequence[str]) -> dict[Way, pd.Data
         for run in runs:
             rows = run.frame[run.frame["condition"] == condition]
             if len(rows):
-                parts.setdefault(_way(run, condition), []).append(rows.reset_index(drop=True))
+                parts.setdefault(Way.of(condition, run.view), []).append(rows.reset_index(drop=True))
     return {
         way: concatenate(of_way).drop_duplicates(["episode", "repeat"], keep="last") for way, of_way in parts.items()
     }
@@ -89,7 +81,7 @@ def _walks(runs: Sequence[Run]) -> dict[Way, list[Walk]]:
     for run in runs:
         for sample in run.read_samples(texts=False):
             if sample.loop is not None:
-                of_way = last.setdefault(_way(run, sample.condition), {})
+                of_way = last.setdefault(Way.of(sample.condition, run.view), {})
                 of_way[sample.episode, sample.repeat] = Walk.of(sample)
     return {way: list(of_way.values()) for way, of_way in last.items()}
 

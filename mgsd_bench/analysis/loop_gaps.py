@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from mgsd_bench.analysis.closed_loop import ActingGap, GapRow
+from mgsd_bench.analysis.closed_loop import ActingGap, GapRow, Way
 from mgsd_bench.analysis.groups import Pairs, group_column
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.statistics.intervals import holm
@@ -14,13 +14,6 @@ from mgsd_envs.views import View
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Way(NamedTuple):
-    """A way of asking: condition and view; the view is ``full`` of a plan that is said at once."""
-
-    condition: str
-    view: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +112,7 @@ def _measure(gap: _Wanted, tables: Mapping[Way, pd.DataFrame]) -> ActingGap:
 
 
 def _label(way: Way, column: str) -> str:
-    view = "" if way.view == "full" else f", {way.view}"
-    return f"{way.condition}{view}{', strict' if column == 'strict' else ''}"
+    return f"{way.name}{', strict' if column == 'strict' else ''}"
 
 
 def _row(pairs: Pairs) -> GapRow:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
 from mgsd_bench.runs.loop_score import CAUSES, FAULTY, UNREAD
-from mgsd_bench.runs.loop_scoring import Step, distance, replay
+from mgsd_bench.runs.loop_scoring import Step, known_distance, replay
 from mgsd_bench.runs.loop_view import shown_in_turn
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.turns import TURNS, TurnRecord, read_turns
 from mgsd_envs import Cursor, get_task
-from mgsd_envs.errors import SearchError
 from mgsd_envs.views import View, check_view
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def play(episode: Episode, view: View, records: Sequence[TurnRecord], causes: st
     before: Counter[tuple[Cursor, str]] = Counter()
     due = iter(CAUSES[letter] for letter in causes or "")
     trail: tuple[Cursor, ...] = (task.start(episode.state),)
-    now = start = _to_go(task, episode.state, trail[0])
+    now = start = known_distance(task, episode.state, trail[0])
     turns = []
     for record, steps in zip(records, by_turn, strict=True):
         before.update((step.before, step.action) for step in steps)
@@ -146,10 +145,3 @@ def play(episode: Episode, view: View, records: Sequence[TurnRecord], causes: st
         turns.append(PlayedTurn(record, trail, tuple(steps), now, again, named))
         trail = (*trail, *(step.after for step in steps if step.effect == "done"))
     return Transcript(episode, records[0].condition, records[0].repeat, view, start, tuple(turns))
-
-
-def _to_go(task: Any, state: Any, cursor: Cursor) -> float | None:
-    try:
-        return distance(task, state, cursor)
-    except SearchError:
-        return None

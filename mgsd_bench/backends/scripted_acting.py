@@ -13,7 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.answers.plans import write_plan
-from mgsd_envs.acting import act
+from mgsd_envs.acting import act, distance
 from mgsd_envs.errors import SearchError
 from mgsd_envs.explorer import next_step
 from mgsd_envs.faults import misread
@@ -96,7 +96,6 @@ def _step(task: Task[Any], state: Any, cursor: Cursor, wrong: bool, rng: random.
 def _to_go(task: Task[Any], state: Any, cursor: Cursor) -> float:
     """Fewest actions to success; infinitely many where it is out of reach, or too far to know."""
     try:
-        fewest = task.to_go(state, cursor)
+        return distance(task, state, cursor)
     except SearchError:
         return inf
-    return inf if fewest is None else fewest

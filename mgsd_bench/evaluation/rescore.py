@@ -18,6 +18,7 @@ from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs import provenance
 from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.folder import RunFolder
+from mgsd_bench.runs.lines import facts_row
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import ending_of
 from mgsd_bench.runs.sample import Sample
@@ -139,7 +140,7 @@ def _read_anew(turn: TurnRecord, *, say_state: bool) -> TurnRecord | None:
     answer = parse_answer(turn.text, get_task(turn.episode.partition("/")[0]), whole=turn.finish_reason != "length")
     if list(answer.plan or ())[: max(1, len(turn.actions))] != turn.actions:
         return None
-    facts = sorted((list(fact) for fact in answer.facts), key=str) if say_state else []
+    facts = facts_row(answer.facts) if say_state else []
     return replace(turn, form=answer.form, facts=facts)
 
 

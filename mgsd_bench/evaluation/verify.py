@@ -18,8 +18,9 @@ from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import Transcripts, score_again
 from mgsd_bench.runs.contradiction import contradiction
+from mgsd_bench.runs.lines import seal_of
 from mgsd_bench.runs.runner import is_asked
-from mgsd_bench.runs.sample import Sample, seal_of
+from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
 from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample
 from mgsd_bench.suites.suite import digest

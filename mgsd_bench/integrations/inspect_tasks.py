@@ -28,6 +28,7 @@ from mgsd_bench.backends.chat_api import user_turn
 from mgsd_bench.errors import SettingValue, UserError, option, python
 from mgsd_bench.prompts import WITH_FACTS, WITH_IMAGE, WITH_PLAN, Condition, PromptSet, load_prompts
 from mgsd_bench.records import DECIMALS, to_json
+from mgsd_bench.runs.lines import facts_row
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome, Score, score
 from mgsd_bench.statistics.intervals import Estimate
 from mgsd_bench.suites.choose import choose_suite, numbers, split_list
@@ -237,7 +238,7 @@ def simulator(condition: Condition) -> Scorer:
                 "illegal": scored.illegal,
                 "steps": scored.steps,
                 **({} if scored.dead_end is None else {"dead_end": scored.dead_end}),
-                "facts": sorted((list(fact) for fact in scored.facts), key=str),
+                "facts": facts_row(scored.facts),
                 "counts": None if counts is None else list(counts),
                 "finish_reason": response.finish_reason,
                 "error": response.error,

@@ -10,10 +10,9 @@ from mgsd_bench.analysis.stored_answers import StoredAnswer
 from mgsd_bench.analysis.transcript import PlayedTurn, Transcript
 from mgsd_bench.report.drawing import board_text
 from mgsd_bench.report.text import one_line
-from mgsd_bench.runs.loop_score import STEP_KINDS
-from mgsd_bench.runs.loop_scoring import distance
+from mgsd_bench.runs.loop_score import FAULTY, STEP_KINDS
+from mgsd_bench.runs.loop_scoring import known_distance
 from mgsd_envs import Illegal, get_task, trace
-from mgsd_envs.errors import SearchError
 from mgsd_envs.views import FULL
 
 if TYPE_CHECKING:
@@ -68,9 +67,9 @@ def _at_once(episode: Episode, sample: Sample) -> Iterator[str]:
     yield f"said     {_said(sample.text)}"
     plan = sample.plan or []
     cursors, illegal = trace(task, episode.state, plan)
-    before = _to_go(task, episode, cursors[0])
+    before = known_distance(task, episode.state, cursors[0])
     for number, (action, cursor) in enumerate(zip(plan, cursors[1:], strict=False), 1):
-        now = _to_go(task, episode, cursor)
+        now = known_distance(task, episode.state, cursor)
         yield f"{number:<8} {one_line(action)}: done; to go {_arrow(before, now)}"
         before = now
     if illegal:
@@ -107,7 +106,7 @@ def _heading(episode: Episode, condition: str, repeat: int, view: str = "") -> I
 def _turn_lines(turn: PlayedTurn, episode: Episode, before: float | None) -> Iterator[str]:
     causes = iter(turn.causes)
     for step in turn.steps:
-        due = f", due to {cause}" if step.kind in "fibh" and (cause := next(causes, None)) else ""
+        due = f", due to {cause}" if step.kind in FAULTY and (cause := next(causes, None)) else ""
         now = math.inf if step.effect == "fatal" else step.to_go
         yield f"{_INDENT}{one_line(step.action)}: {_effect(step, episode)}{due}; to go {_arrow(before, now)}"
         before = now
@@ -126,13 +125,6 @@ def _effect(step: Step, episode: Episode) -> str:
 
 def _rule(task: Task[object], rule: Illegal | str) -> str:
     return f" ({task.rules.get(rule, 'no such action')})"
-
-
-def _to_go(task: Task[object], episode: Episode, cursor: Cursor) -> float | None:
-    try:
-        return distance(task, episode.state, cursor)
-    except SearchError:
-        return None
 
 
 def _arrow(before: float | None, now: float | None) -> str:

@@ -21,6 +21,7 @@ from mgsd_bench.prompts import PromptSet
 from mgsd_bench.prompts.protocol import LoopSettings, opening, result_line
 from mgsd_bench.prompts.protocol import said as answered
 from mgsd_bench.runs.conversation import Conversation, Question, request_seed, turn_digest
+from mgsd_bench.runs.lines import facts_row
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
 from mgsd_bench.runs.loop_view import shown_in_turn
@@ -224,7 +225,7 @@ class _Board:
             completion_tokens=response.completion_tokens,
             seconds=None if response.seconds is None else round(response.seconds, 4),
             form=answer.form,
-            facts=sorted((list(fact) for fact in facts), key=str),
+            facts=facts_row(facts),
             actions=actions,
             effects=effects,
             rule=None if rule is None else str(rule),

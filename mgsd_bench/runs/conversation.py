@@ -83,30 +83,16 @@ def request_seed(seed: int, key: str) -> int:
 
 def score_response(question: Question, prompt_digest: str, response: Response) -> Sample:
     """The sample that a response to a one-shot question makes."""
-    episode = question.episode
-    scored = score(episode, question.condition, response)
-    return Sample(
-        episode=episode.id,
-        task=episode.task,
-        level=episode.level,
-        condition=question.condition,
-        repeat=question.repeat,
+    return Sample.of(
+        question.episode,
+        question.condition,
+        question.repeat,
+        score(question.episode, question.condition, response),
         prompt_digest=prompt_digest,
         text=response.text,
         finish_reason=response.finish_reason,
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
-        plan=None if scored.plan is None else list(scored.plan),
-        form=scored.form,
-        facts=sorted((list(fact) for fact in scored.facts), key=str),
-        outcome=scored.outcome.value,
-        optimal=scored.optimal,
-        illegal=scored.illegal,
-        steps=scored.steps,
-        dead_end=scored.dead_end,
-        shortest=episode.shortest,
-        straight=episode.straight,
-        detour=episode.detour,
         error=response.error,
-        seconds=None if response.seconds is None else round(response.seconds, 4),
+        seconds=response.seconds,
     )

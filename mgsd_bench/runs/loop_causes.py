@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from mgsd_envs import Fact, Task
-from mgsd_envs.acting import act
+from mgsd_envs.acting import act, distance
 from mgsd_envs.errors import SearchError
 
 Verdict = Literal["right", "wrong", "nowhere"]
@@ -28,22 +28,17 @@ def worlds(task: Task[Any], stated: Iterable[Fact], actions: Sequence[str]) -> l
     try:
         state = task.from_facts(stated)
         cursor = task.resume(state)
-        before = _to_go(task, state, cursor)
+        before = distance(task, state, cursor)
         found: list[Verdict | None] = []
         for action in actions:
             effect, cursor, _ = act(task, state, cursor, action)
-            now = _to_go(task, state, cursor)
+            now = distance(task, state, cursor)
             nowhere = before in (0, math.inf)
             found.append("nowhere" if nowhere else "right" if effect == "done" and now < before else "wrong")
             before = now
     except (ValueError, SearchError):
         return [None] * len(actions)
     return found
-
-
-def _to_go(task: Task[Any], state: Any, cursor: Any) -> float:
-    fewest = task.to_go(state, cursor)
-    return math.inf if fewest is None else fewest
 
 
 def cause_of(exact: bool, verdict: Verdict | None) -> str:

@@ -38,33 +38,19 @@ def loop_sample(
     Raises:
         ValueError: the turns cannot be those of this episode; one line.
     """
-    scored = score_loop(episode, condition, loop, turns, ending)
     seconds = [turn.seconds for turn in turns if turn.seconds is not None]
-    return Sample(
-        episode=episode.id,
-        task=episode.task,
-        level=episode.level,
-        condition=condition,
-        repeat=repeat,
+    return Sample.of(
+        episode,
+        condition,
+        repeat,
+        score_loop(episode, condition, loop, turns, ending),
         prompt_digest=turns[0].prompt_digest if turns else prompt_digest,
         text=turns[-1].text if turns else "",
         finish_reason="error" if error is not None or not turns else turns[-1].finish_reason,
         prompt_tokens=_sum([turn.prompt_tokens for turn in turns]),
         completion_tokens=_sum([turn.completion_tokens for turn in turns]),
-        plan=None if scored.plan is None else list(scored.plan),
-        form=scored.form,
-        facts=sorted((list(fact) for fact in scored.facts), key=str),
-        outcome=scored.outcome.value,
-        optimal=scored.optimal,
-        illegal=scored.illegal,
-        steps=scored.steps,
-        shortest=episode.shortest,
-        straight=episode.straight,
-        detour=episode.detour,
         error=error,
-        seconds=round(sum(seconds), 4) if seconds else None,
-        dead_end=scored.dead_end,
-        loop=scored.loop,
+        seconds=sum(seconds) if seconds else None,
     )
 
 

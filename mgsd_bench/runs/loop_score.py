@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from types import NoneType
+from dataclasses import dataclass
 from typing import Any, Self
+
+from mgsd_bench.runs.lines import types_of
 
 STEP_KINDS: dict[str, str] = {
     "u": "useful",
@@ -162,12 +163,4 @@ class LoopScore:
         return None
 
 
-_TYPES: dict[str, set[type]] = {
-    "int": {int},
-    "bool": {bool},
-    "str": {str},
-    "int | None": {int, NoneType},
-    "float | None": {float, int, NoneType},
-    "str | None": {str, NoneType},
-}
-_TAKEN = {field.name: _TYPES[str(field.type)] for field in fields(LoopScore)}
+_TAKEN = types_of(LoopScore)

@@ -15,10 +15,10 @@ from mgsd_bench.prompts import Condition
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.loop_causes import cause_of, worlds
 from mgsd_bench.runs.loop_score import FAULTY, UNREAD, LoopScore
-from mgsd_bench.runs.scoring import Outcome
+from mgsd_bench.runs.scoring import Outcome, Score
 from mgsd_bench.runs.turns import TurnRecord
-from mgsd_envs import Cell, Cursor, Episode, Fact, Illegal, Plan, Task, get_task
-from mgsd_envs.acting import Effect, act
+from mgsd_envs import Cell, Cursor, Episode, Illegal, Task, get_task
+from mgsd_envs.acting import Effect, act, distance
 from mgsd_envs.errors import SearchError
 from mgsd_envs.explorer import explorer_steps
 from mgsd_envs.views import FULL, View, seen
@@ -54,38 +54,15 @@ class Step:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class LoopResult:
-    """What an episode that was acted in is worth.
-
-    Attributes:
-        outcome: ``solved``, ``fatal``, ``stuck``, ``out_of_steps``, ``no_answer``, ``truncated`` or ``error``.
-        optimal: solved with as many actions as the shortest plan has, so with no blocked one.
-        plan: every action tried; None if none was.
-        form: ``asked`` where all actions were said as the prompt asks, ``loose`` where some were not, ``none`` where no
-            action could be read.
-        facts: the facts stated in the last turn.
-        illegal: the rule that a fatal action broke.
-        steps: actions done.
-        dead_end: number, from 1, of the action after which success was out of reach, if it was a done one.
-        loop: what was counted.
-    """
-
-    outcome: Outcome
-    optimal: bool
-    plan: Plan | None
-    form: Form
-    facts: frozenset[Fact]
-    illegal: str | None
-    steps: int
-    dead_end: int | None
-    loop: LoopScore
-
-
 def score_loop(
     episode: Episode, condition: Condition, loop: LoopSettings, turns: Sequence[TurnRecord], ending: Ending | None
-) -> LoopResult:
+) -> Score:
     """Score the turns of one episode.
+
+    Of the score, ``plan`` holds every action tried and ``steps`` counts those done, ``optimal`` means as many actions
+    as the shortest plan has, so no blocked one, ``form`` is ``asked`` where all actions were said as the prompt asks,
+    ``facts`` are those of the last turn, ``illegal`` is the rule that a fatal action broke, and ``dead_end`` the number
+    of a done action.
 
     Args:
         episode: the episode.
@@ -108,7 +85,7 @@ def score_loop(
     outcome = Outcome(ending) if ending else Outcome.SOLVED if solved else Outcome.FATAL
     states_said = loop.say_state and loop.view == FULL and condition != "act-symbolic"
     causes = _causes(task, episode.state, turns, by_turn) if states_said else None
-    return LoopResult(
+    return Score(
         outcome=outcome,
         optimal=solved and len(steps) == episode.shortest,
         plan=tuple(step.action for step in steps) or None,
@@ -183,14 +160,12 @@ def _kind(before: float | None, after: float | None) -> str:
     return "u" if after < before else "i" if math.isinf(after) else "h"
 
 
-def distance(task: Task[Any], state: Any, cursor: Cursor) -> float:
-    """Fewest actions from a cursor to success, infinite where it is out of reach.
-
-    Raises:
-        SearchError: the state is too large to know.
-    """
-    fewest = task.to_go(state, cursor)
-    return math.inf if fewest is None else fewest
+def known_distance(task: Task[Any], state: Any, cursor: Cursor) -> float | None:
+    """:func:`mgsd_envs.acting.distance`; None where the state is too large to know."""
+    try:
+        return distance(task, state, cursor)
+    except SearchError:
+        return None
 
 
 def _count(
@@ -211,7 +186,7 @@ def _count(
     progress = _progress(task, episode.state, steps)
     partial: tuple[int, int, int] | tuple[None, None, None] = (None, None, None)
     if view != FULL:
-        partial = (_explorer_steps(episode.task, episode.state, view), *_coverage(task, episode, trail, view))
+        partial = (explorer_steps(task, episode.state, view), *_coverage(task, episode, trail, view))
     return LoopScore(
         turns=len(turns),
         unread=sum(not turn.actions for turn in turns),
@@ -241,12 +216,9 @@ def _progress(task: Task[Any], state: Any, steps: Sequence[Step]) -> float | Non
     """Share of the distance that was covered: max(0, 1 - to go at the end / to go at the start)."""
     if any(step.kind == "x" for step in steps):
         return None
-    try:
-        first = distance(task, state, task.start(state))
-    except SearchError:
-        return None
+    first = known_distance(task, state, task.start(state))
     last = first if not steps else math.inf if steps[-1].effect == "fatal" else steps[-1].to_go
-    if last is None:
+    if first is None or last is None:
         return None
     return round(max(0.0, 1 - last / first), 6) if last < math.inf else 0.0
 
@@ -254,11 +226,6 @@ def _progress(task: Task[Any], state: Any, steps: Sequence[Step]) -> float | Non
 def _form(turns: Sequence[TurnRecord]) -> Form:
     forms = {turn.form for turn in turns if turn.actions}
     return "none" if not forms else "asked" if forms == {"asked"} else "loose"
-
-
-@lru_cache(maxsize=65_536)
-def _explorer_steps(task: str, state: Any, view: View) -> int:
-    return explorer_steps(get_task(task), state, view)
 
 
 def _coverage(task: Task[Any], episode: Episode, trail: Sequence[Cursor], view: View) -> tuple[int, int]:

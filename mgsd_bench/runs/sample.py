@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from types import NoneType
-from typing import Any, Self
-from zlib import crc32
+from typing import TYPE_CHECKING, Any, Self
 
 from mgsd_bench.backends import request_key
 from mgsd_bench.prompts import WITH_PLAN
+from mgsd_bench.runs.lines import facts_row, is_fact, sealed, types_of
 from mgsd_bench.runs.loop_score import LoopScore
 from mgsd_envs import Fact
 from mgsd_envs.files import well_formed
+
+if TYPE_CHECKING:
+    from mgsd_bench.runs.scoring import Score
+    from mgsd_envs import Episode
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,50 @@ class Sample:
     loop: LoopScore | None = None
 
     @classmethod
+    def of(
+        cls,
+        episode: Episode,
+        condition: str,
+        repeat: int,
+        scored: Score,
+        *,
+        prompt_digest: str,
+        text: str,
+        finish_reason: str,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        error: str | None,
+        seconds: float | None,
+    ) -> Self:
+        """The sample of a scored answer; the arguments are as the fields."""
+        return cls(
+            episode=episode.id,
+            task=episode.task,
+            level=episode.level,
+            condition=condition,
+            repeat=repeat,
+            prompt_digest=prompt_digest,
+            text=text,
+            finish_reason=finish_reason,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            plan=None if scored.plan is None else list(scored.plan),
+            form=scored.form,
+            facts=facts_row(scored.facts),
+            outcome=scored.outcome.value,
+            optimal=scored.optimal,
+            illegal=scored.illegal,
+            steps=scored.steps,
+            shortest=episode.shortest,
+            straight=episode.straight,
+            detour=episode.detour,
+            error=error,
+            seconds=None if seconds is None else round(seconds, 4),
+            dead_end=scored.dead_end,
+            loop=scored.loop,
+        )
+
+    @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """The sample in a line of ``samples.jsonl``, which anybody may have written.
 
@@ -136,18 +183,7 @@ _OPTIONAL = ("dead_end", "loop")
 """Fields that a line need not have."""
 _WRITTEN = FIELDS[: -len(_OPTIONAL)]
 
-_TAKEN: dict[str, set[type]] = {
-    "str": {str},
-    "int": {int},
-    "bool": {bool},
-    "str | None": {str, NoneType},
-    "int | None": {int, NoneType},
-    "float | None": {float, int, NoneType},
-    "list[str] | None": {list, NoneType},
-    "list[list[str | int]]": {list},
-    "LoopScore | None": {dict, NoneType},
-}
-_TYPES = tuple(_TAKEN[str(field.type)] for field in fields(Sample))
+_TYPES = tuple(types_of(Sample).values())
 _NUMBERS = tuple(field.name for field in fields(Sample) if str(field.type).startswith("int"))
 _NAMES = tuple(
     place for place, field in enumerate(fields(Sample)) if str(field.type).startswith("str") and field.name != "text"
@@ -156,32 +192,6 @@ _NAMES = tuple(
 _PLAN = FIELDS.index("plan")
 _KNOWN: set[tuple[type, ...]] = set()
 """Types of the fields of rows that were found right: few rows differ in them."""
-
-
-def sealed(line: bytes) -> bytes:
-    """A JSON object as a line whose last field ``crc`` is the CRC-32 of all bytes before its comma."""
-    body = line[:-1]
-    return b'%s%s%08x"}\n' % (body, _SEAL, crc32(body))
-
-
-def seal_of(line: bytes) -> bool | None:
-    """Whether a line's checksum fits; None if it has none, as those of release 0.1."""
-    body, mark, rest = line.rpartition(_SEAL)
-    return rest == b'%08x"}\n' % crc32(body) if mark else None
-
-
-_SEAL = b',"crc":"'
-"""It stands in no other place of a line: within a JSON text its quotes would have backslashes."""
-
-
-def is_fact(fact: Any) -> bool:
-    """Whether it is a name alone, with one value, or with a row, a column and values."""
-    match fact:
-        case [str()] | [str(), str() | int()]:
-            return True
-        case [str(), int(), int(), *rest]:
-            return all(isinstance(value, (str, int)) for value in rest)
-    return False
 
 
 def ordered(samples: Iterable[Sample]) -> list[Sample]:

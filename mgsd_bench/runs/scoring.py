@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mgsd_bench.answers.reader import Form, parse_answer
 from mgsd_bench.prompts import CLOSED_LOOP, WITH_FACTS, WITH_PLAN, Condition
+from mgsd_bench.runs.loop_score import LoopScore
 from mgsd_envs import Episode, Fact, Plan, dead_end, get_task, rollout
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Score:
         steps: legal actions carried out.
         dead_end: number, from 1, of the action after which a failed plan could not be saved any more; None where there
             is none, see :func:`mgsd_envs.dead_end`.
+        loop: what was counted in an episode that was acted in step by step, see
+            :func:`mgsd_bench.runs.loop_scoring.score_loop`; None of an answer given at once.
     """
 
     outcome: Outcome
@@ -93,6 +96,7 @@ class Score:
     illegal: str | None
     steps: int
     dead_end: int | None = None
+    loop: LoopScore | None = None
 
 
 def score(episode: Episode, condition: Condition, response: Response) -> Score:

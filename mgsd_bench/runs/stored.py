@@ -13,11 +13,12 @@ from mgsd_bench.config.fields import MOST_REPEATS
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
 from mgsd_bench.runs.contradiction import contradiction
-from mgsd_bench.runs.sample import Sample, seal_of
+from mgsd_bench.runs.lines import seal_of, whole_lines
+from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome, outcomes_of
 from mgsd_bench.suites.suite_folder import read_episodes
 from mgsd_envs import Episode
-from mgsd_envs.files import open_regular, read_bytes, read_lines
+from mgsd_envs.files import read_bytes
 
 FORMAT = 1
 RECORD = "run.json"
@@ -86,28 +87,22 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
     path = folder / SAMPLES
     episodes: dict[str, Episode] = {}
     answered: set[int] = set()
-    try:
-        with open_regular(path) as stream:
-            for number, line in enumerate(read_lines(stream), 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    sealed = seal_of(line)
-                    sample = read_sample(line, sealed, text=texts or sealed is None)
-                    if sealed is None:
-                        episodes = episodes or read_episodes(folder)
-                        if fault := contradiction(sample, episodes.get(sample.episode)):
-                            raise ValueError(fault)
-                except (ValueError, KeyError, TypeError, RecursionError) as error:
-                    raise _damaged(path, number, f"not a sample ({type(error).__name__}: {error})") from error
-                question = hash(sample.key)
-                if question in answered:
-                    raise _damaged(path, number, f"a second answer to {sample.key}")
-                if sample.outcome != Outcome.ERROR:
-                    answered.add(question)
-                yield sample if texts or sealed else replace(sample, text="")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    for number, line in whole_lines(path):
+        try:
+            sealed = seal_of(line)
+            sample = read_sample(line, sealed, text=texts or sealed is None)
+            if sealed is None:
+                episodes = episodes or read_episodes(folder)
+                if fault := contradiction(sample, episodes.get(sample.episode)):
+                    raise ValueError(fault)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise _damaged(path, number, f"not a sample ({type(error).__name__}: {error})") from error
+        question = hash(sample.key)
+        if question in answered:
+            raise _damaged(path, number, f"a second answer to {sample.key}")
+        if sample.outcome != Outcome.ERROR:
+            answered.add(question)
+        yield sample if texts or sealed else replace(sample, text="")
 
 
 def read_sample(line: bytes, sealed: bool | None, *, text: bool = True) -> Sample:

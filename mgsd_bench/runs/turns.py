@@ -6,16 +6,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import NoneType
 from typing import Any, Self, get_args
 
 from mgsd_bench.answers.reader import Form
 from mgsd_bench.backends import FinishReason, Response, request_key, turn_key
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CLOSED_LOOP
-from mgsd_bench.runs.sample import is_fact, seal_of, sealed
+from mgsd_bench.runs.lines import is_fact, seal_of, sealed, types_of, whole_lines
 from mgsd_envs.acting import Effect
-from mgsd_envs.files import open_regular, read_lines, well_formed
+from mgsd_envs.files import well_formed
 
 TURNS = "turns.jsonl"
 
@@ -111,16 +110,7 @@ _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 FIELDS = tuple(field.name for field in fields(TurnRecord))
 """Names of the fields of a turn, as in its line."""
 
-_TAKEN: dict[str, set[type]] = {
-    "str": {str},
-    "int": {int},
-    "str | None": {str, NoneType},
-    "int | None": {int, NoneType},
-    "float | None": {float, int, NoneType},
-    "list[str]": {list},
-    "list[list[str | int]]": {list},
-}
-_TYPES = tuple(_TAKEN[str(field.type)] for field in fields(TurnRecord))
+_TYPES = tuple(types_of(TurnRecord).values())
 _EFFECTS = frozenset(get_args(Effect))
 _CLOSED: dict[str, frozenset[str]] = {
     "condition": frozenset(CLOSED_LOOP),
@@ -152,19 +142,13 @@ def read_turns(folder: Path, wanted: Callable[[str], bool] = lambda key: True) -
 def _turns(path: Path) -> Iterator[tuple[int, TurnRecord]]:
     if not path.exists():
         return
-    try:
-        with open_regular(path) as stream:
-            for number, line in enumerate(read_lines(stream), 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    if not seal_of(line):
-                        raise ValueError("its checksum does not fit: the line was changed")
-                    yield number, TurnRecord.from_row(json.loads(line))
-                except (ValueError, KeyError, TypeError, RecursionError) as error:
-                    raise _damaged(path, number, f"not a turn ({type(error).__name__}: {error})") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    for number, line in whole_lines(path):
+        try:
+            if not seal_of(line):
+                raise ValueError("its checksum does not fit: the line was changed")
+            yield number, TurnRecord.from_row(json.loads(line))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise _damaged(path, number, f"not a turn ({type(error).__name__}: {error})") from error
 
 
 def _damaged(path: Path, number: int, what: str) -> UserError:

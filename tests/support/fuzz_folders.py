@@ -17,7 +17,7 @@ from mgsd_bench.analysis.run import load_run
 from mgsd_bench.analysis.summary import ConditionSummary, summarise
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.verify import verify
-from mgsd_bench.runs.sample import sealed
+from mgsd_bench.runs.lines import sealed
 from mgsd_bench.runs.stored import read_episodes
 from mgsd_bench.statistics.intervals import Estimate
 from mgsd_bench.suites.external_sets import SETS, Shelf

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.runs.sample import sealed
+from mgsd_bench.runs.lines import sealed
 
 
 def line(row: dict[str, Any]) -> bytes:

@@ -14,6 +14,7 @@ from mgsd_bench.analysis.summary import summarise
 from mgsd_bench.prompts import Condition
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.folder import RunFolder
+from mgsd_bench.runs.lines import facts_row
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
 from mgsd_bench.runs.sample import Sample
@@ -91,7 +92,7 @@ def turn(
         completion_tokens=5,
         seconds=0.5,
         form=form or ("asked" if actions else "none"),
-        facts=sorted((list(fact) for fact in facts), key=str),
+        facts=facts_row(facts),
         actions=list(actions),
         effects=list(effects),
         rule=rule,

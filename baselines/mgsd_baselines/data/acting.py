@@ -64,9 +64,9 @@ class Turn:
         """A shortest plan from now on, :attr:`action` first, and the cursors along it, the present one first."""
         task, state = get_task(self.episode.task), self.episode.state
         plan, cursors = list[str](), [self.trail[-1]]
-        while best := nearer(task, state, cursors[-1]):
-            plan.append(best[0])
-            cursors.append(act(task, state, cursors[-1], best[0]).cursor)
+        while best := next(nearer(task, state, cursors[-1]), None):
+            plan.append(best)
+            cursors.append(act(task, state, cursors[-1], best).cursor)
         return tuple(plan), cursors
 
     @property
@@ -104,11 +104,11 @@ def _draw_turn(episode: Episode, level: Sequence[Episode], astray: float, seed: 
     trail, tried = [task.start(state)], list[str]()
     turns: list[Turn] = []
     while len(tried) < limit and not task.solved(state, trail[-1]):
-        best = nearer(task, state, trail[-1])
+        best = next(nearer(task, state, trail[-1]))
         key = split_key(task, task.state_at(state, trail[-1]), episode.split_by)
         if split_of(key) == episode.split and key not in exclude:
-            turns.append(Turn(episode, tuple(tried), tuple(trail), best[0], limit))
-        action = best[0]
+            turns.append(Turn(episode, tuple(tried), tuple(trail), best, limit))
+        action = best
         if rng.random() < astray:
             action = rng.choice([each for each in task.actions if _stays_open(episode, trail[-1], each)])
         tried.append(action)

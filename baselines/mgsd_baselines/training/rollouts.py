@@ -17,10 +17,9 @@ from torch import Tensor
 
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import Response
-from mgsd_bench.runs.loop_scoring import distance
 from mgsd_bench.runs.scoring import Outcome, Score, score
 from mgsd_envs import Episode, episode_from_json, get_task
-from mgsd_envs.acting import act
+from mgsd_envs.acting import act, distance
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -24,7 +24,7 @@ from mgsd_bench.prompts import load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings, opening
 from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Question
-from mgsd_bench.runs.sample import sealed
+from mgsd_bench.runs.lines import sealed
 from mgsd_bench.runs.turns import read_turns
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes

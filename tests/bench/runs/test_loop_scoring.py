@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.contradiction import contradiction
+from mgsd_bench.runs.lines import seal_of
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_score import CAUSES, FAULTY, LoopScore
 from mgsd_bench.runs.loop_scoring import ending_of, score_loop
-from mgsd_bench.runs.sample import Sample, seal_of
+from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import LOOP_OUTCOMES, Outcome
 from mgsd_bench.runs.stored import read_sample
 from mgsd_envs import Fact, Task, get_task, make_episode
