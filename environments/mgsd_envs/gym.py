@@ -17,6 +17,7 @@ or, in one line, ``gymnasium.make("mgsd_envs.gym:MGSD/FrozenLake-v0")``. Needs t
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -39,10 +40,110 @@ MAX_EPISODE_STEPS = 200
 another one as ``max_episode_steps``, which levels above 16 need."""
 
 
-RENDER_MODES = (None, "rgb_array", "ansi")
+RENDER_MODES = ("rgb_array", "ansi")
 
 
-class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # gymnasium's types are not followed
+class TaskEnv(gymnasium.Env[NDArray[np.uint8], Any]):  # type: ignore[misc]  # gymnasium's types are not followed
+    """What environments of one task have in common: the episodes that they start, and how they are rendered.
+
+    Args:
+        task: registry name of the task.
+        level: grid size; the smallest of ``task.levels`` if None.
+        split: the split that start states are drawn from.
+        split_by: ``"state"`` or ``"orbit"``.
+        theme: look of the pictures.
+        size: pixels a side of the pictures.
+        render_mode: ``"rgb_array"``, ``"ansi"`` or None.
+
+    Raises:
+        KeyError: no such task.
+        ValueError: no such level, split, theme or render mode, or too few pixels.
+    """
+
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self,
+        task: str,
+        level: int | None,
+        split: Split,
+        split_by: SplitBy,
+        theme: str,
+        size: int,
+        render_mode: str | None,
+    ) -> None:
+        self.task: Task[Any] = get_task(task)
+        self.level = min(self.task.levels) if level is None else level
+        check_level(task, self.level, self.task.min_level, self.task.max_level)
+        check_look(task, theme, self.task.themes, self.level, size)
+        check_choice("split", split, SPLITS)
+        check_choice("split_by", split_by, SPLIT_BY)
+        check_choice("render_mode", render_mode, (None, *RENDER_MODES))
+        self.split: Split = split
+        self.split_by: SplitBy = split_by
+        self.theme = theme
+        self.size = size
+        self.render_mode = render_mode
+        self._episode: Episode | None = None
+
+    @property
+    def episode(self) -> Episode:
+        """The episode under way.
+
+        Raises:
+            gymnasium.error.ResetNeeded: there is none yet.
+        """
+        if self._episode is None:
+            raise gymnasium.error.ResetNeeded("call reset() first")
+        return self._episode
+
+    def render(self) -> NDArray[np.uint8] | str | None:
+        """What is to be seen now: pixels, or a text in mode ``"ansi"``; nothing without a render mode."""
+        if self.render_mode == "rgb_array":
+            return self._picture()
+        if self.render_mode == "ansi":
+            return self._text()
+        gymnasium.logger.warn('render() needs a render mode: gymnasium.make(..., render_mode="rgb_array")')
+        return None
+
+    def _draw(self) -> Episode:
+        """An episode of the wanted split, of a band of plan lengths that is drawn evenly."""
+        bands = [band for band in self.task.bands(self.level) if band]
+        band = bands[self.np_random.integers(len(bands))]
+        mix = Mix(length=band, straight=float(self.np_random.random() < Mix().straight))
+        stream = f"gym/{self.np_random.integers(2**63)}"
+        episodes = generate(
+            self.task, self.level, 1, split=self.split, stream=stream, split_by=self.split_by, theme=self.theme, mix=mix
+        )
+        return next(episodes)
+
+    def _read(self, given: Any) -> Episode:
+        """An episode that starts from a given state, or from its JSON."""
+        state = self.task.from_json(given if isinstance(given, dict) else self.task.to_json(given))
+        if ("size", self.level) not in self.task.facts(state):
+            raise ValueError(f"the state given to reset() is not of level {self.level}")
+        name = "the state given to reset()"
+        return make_episode(self.task, self.level, name, state, self.theme, split_by=self.split_by)
+
+    def _start_info(self) -> dict[str, Any]:
+        """What ``info`` of ``reset`` holds of the episode."""
+        episode = self.episode
+        return {
+            "state": self.task.to_json(episode.state),
+            "shortest": episode.shortest,
+            "split": episode.split,
+        }
+
+    @abstractmethod
+    def _picture(self) -> NDArray[np.uint8]:
+        """What is to be seen now, uint8 (size, size, 3)."""
+
+    @abstractmethod
+    def _text(self) -> str:
+        """The same as text."""
+
+
+class BoardEnv(TaskEnv):
     """One task as an environment, with the dynamics of its pure ``step``.
 
     Action space: ``Discrete(4)``, in MiniBehaviour ``Discrete(6)``; action i is ``task.actions[i]`` (left, down, right,
@@ -82,8 +183,6 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         ValueError: no such level, split, theme, observation or render mode, or too few pixels.
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
-
     def __init__(
         self,
         task: str,
@@ -96,40 +195,17 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         observation: Literal["image", "symbolic"] = "image",
         render_mode: str | None = None,
     ) -> None:
-        self.task: Task[Any] = get_task(task)
-        self.level = min(self.task.levels) if level is None else level
-        check_level(task, self.level, self.task.min_level, self.task.max_level)
-        check_look(task, theme, self.task.themes, self.level, size)
-        check_choice("split", split, SPLITS)
-        check_choice("split_by", split_by, SPLIT_BY)
+        super().__init__(task, level, split, split_by, theme, size, render_mode)
         check_choice("observation", observation, ("image", "symbolic"))
-        check_choice("render_mode", render_mode, RENDER_MODES)
-        self.split: Split = split
-        self.split_by: SplitBy = split_by
-        self.theme = theme
-        self.size = size
         self.observation = observation
-        self.render_mode = render_mode
         self.planes = _planes(self.task)
         self.action_space = spaces.Discrete(len(self.task.actions))
         if observation == "image":
             self.observation_space = spaces.Box(0, 255, (size, size, 3), np.uint8)
         else:
             self.observation_space = spaces.Box(0, 1, (self.level, self.level, len(self.planes)), np.uint8)
-        self._episode: Episode | None = None
         self._cursor: Cursor = ()
         self._over = True
-
-    @property
-    def episode(self) -> Episode:
-        """The episode under way.
-
-        Raises:
-            gymnasium.error.ResetNeeded: there is none yet.
-        """
-        if self._episode is None:
-            raise gymnasium.error.ResetNeeded("call reset() first")
-        return self._episode
 
     @property
     def state(self) -> Any:
@@ -151,18 +227,10 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         """
         super().reset(seed=seed)
         given = (options or {}).get("state")
-        start = self.task, self.level, self.split_by, self.theme
-        drawn = given is None
-        self._episode = draw_episode(*start, self.split, self.np_random) if drawn else read_episode(*start, given)
+        self._episode = self._draw() if given is None else self._read(given)
         self._cursor = self.task.start(self._episode.state)
         self._over = False
-        info = {
-            "symbolic": self.task.describe(self._episode.state),
-            "state": self.task.to_json(self._episode.state),
-            "shortest": self._episode.shortest,
-            "split": self._episode.split,
-        }
-        return self._observe(), info
+        return self._observe(), {"symbolic": self.task.describe(self._episode.state), **self._start_info()}
 
     def step(self, action: int) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Carry out one action.
@@ -187,15 +255,6 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
         info["symbolic"] = self.task.describe(self.state)
         return self._observe(), float(solved), self._over, False, info
 
-    def render(self) -> NDArray[np.uint8] | str | None:
-        """The board as it is now: pixels, or its text in mode ``"ansi"``; nothing without a render mode."""
-        if self.render_mode == "rgb_array":
-            return self._picture()
-        if self.render_mode == "ansi":
-            return self.task.describe(self.state)
-        gymnasium.logger.warn('render() needs a render mode: gymnasium.make(..., render_mode="rgb_array")')
-        return None
-
     def _observe(self) -> NDArray[np.uint8]:
         if self.observation == "image":
             return self._picture()
@@ -212,32 +271,8 @@ class BoardEnv(gymnasium.Env[NDArray[np.uint8], int]):  # type: ignore[misc]  # 
     def _picture(self) -> NDArray[np.uint8]:
         return self.task.draw(self.state, self.theme, self.size).rgb()
 
-
-def draw_episode(
-    task: Task[Any], level: int, split_by: SplitBy, theme: str, split: Split, rng: np.random.Generator
-) -> Episode:
-    """An episode whose start state is drawn as :class:`BoardEnv` says.
-
-    Raises:
-        TooFewStatesError: the level has no state of this split.
-    """
-    bands = [band for band in task.bands(level) if band]
-    band = bands[rng.integers(len(bands))]
-    mix = Mix(length=band, straight=float(rng.random() < Mix().straight))
-    stream = f"gym/{rng.integers(2**63)}"
-    return next(generate(task, level, 1, split=split, stream=stream, split_by=split_by, theme=theme, mix=mix))
-
-
-def read_episode(task: Task[Any], level: int, split_by: SplitBy, theme: str, given: Any) -> Episode:
-    """An episode that starts from a given state, or from its JSON.
-
-    Raises:
-        ValueError: it is no state of this task and level, or cannot be solved.
-    """
-    state = task.from_json(given if isinstance(given, dict) else task.to_json(given))
-    if ("size", level) not in task.facts(state):
-        raise ValueError(f"the state given to reset() is not of level {level}")
-    return make_episode(task, level, "the state given to reset()", state, theme, split_by=split_by)
+    def _text(self) -> str:
+        return self.task.describe(self.state)
 
 
 def register(kind: str = "", entry_point: str = "mgsd_envs.gym:BoardEnv", most: int | None = MAX_EPISODE_STEPS) -> None:

@@ -31,13 +31,11 @@ from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Conversation, Question
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.turns import TurnRecord
-from mgsd_envs import Episode, Task, generate, get_task
+from mgsd_envs import Task, generate
 from mgsd_envs.acting import act
 from mgsd_envs.errors import SearchError
-from mgsd_envs.grid import check_level
-from mgsd_envs.gym import RENDER_MODES, check_choice, draw_episode, read_episode, register
-from mgsd_envs.rendering import check_look
-from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
+from mgsd_envs.gym import TaskEnv, check_choice, register
+from mgsd_envs.splits import Split, SplitBy
 from mgsd_envs.types import Cursor
 from mgsd_envs.views import View, check_view, picture, tell
 
@@ -85,7 +83,7 @@ class Answers(spaces.Text):  # type: ignore[misc]  # gymnasium's types are not f
     __hash__ = None  # type: ignore[assignment]
 
 
-class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # gymnasium's types are not followed
+class TextEnv(TaskEnv):
     """One task in the closed loop of protocol ``loop-1``, as ``mgsd-bench eval --condition act`` holds it.
 
     Action space: :class:`Answers`, a model's answer as it is, read as evaluation reads it. Up to ``chunk`` actions of
@@ -146,8 +144,6 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
         ValueError: no such level, split, theme, view or mode, too few pixels, or a number that is out of its range.
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
-
     def __init__(
         self,
         task: str,
@@ -168,14 +164,8 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
         shaping: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
-        self.task: Task[Any] = get_task(task)
-        self.level = min(self.task.levels) if level is None else level
-        check_level(task, self.level, self.task.min_level, self.task.max_level)
-        check_look(task, theme, self.task.themes, self.level, size)
-        check_choice("split", split, SPLITS)
-        check_choice("split_by", split_by, SPLIT_BY)
+        super().__init__(task, level, split, split_by, theme, size, render_mode)
         check_choice("remember", remember, ("answers", "all"))
-        check_choice("render_mode", render_mode, RENDER_MODES)
         self.view = View.parse(view)
         check_view(self.task, self.view)
         _check_count("history", history, 0, "all")
@@ -184,13 +174,8 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
             _check_count("steps", steps, 1)
         if not 0 <= shaping <= 1:
             raise ValueError(f"shaping is a number from 0 to 1, not {shaping}")
-        self.split: Split = split
-        self.split_by: SplitBy = split_by
-        self.theme = theme
-        self.size = size
         self.steps = steps or _steps(self.task, self.level, self.view)
         self.shaping = shaping
-        self.render_mode = render_mode
         self.action_space = Answers(self.task)
         self.observation_space = spaces.Box(0, 255, (size, size, 3), np.uint8)
         self._prompt_set = prompts
@@ -204,23 +189,11 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
             say_state=say_state,
         )
         self._loop = Loop(settings, {(task, self.level): self.steps})
-        self._episode: Episode | None = None
         self._trail: list[Cursor] = []
         self._conversation: Conversation | None = None
         self._request: Request | None = None
         self.turns: list[TurnRecord] = []
         self.sample: Sample | None = None
-
-    @property
-    def episode(self) -> Episode:
-        """The episode under way.
-
-        Raises:
-            gymnasium.error.ResetNeeded: there is none yet.
-        """
-        if self._episode is None:
-            raise gymnasium.error.ResetNeeded("call reset() first")
-        return self._episode
 
     @property
     def request(self) -> Request:
@@ -252,27 +225,19 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
         """
         super().reset(seed=seed)
         options = options or {}
-        start = self.task, self.level, self.split_by, self.theme
         if (episode := options.get("episode")) is not None:
             if (episode.task, episode.level) != (self.task.name, self.level):
                 raise ValueError(f"the episode given to reset() is not one of {self.task.name}, level {self.level}")
             check_view(self.task, self.view, episode.perturbation)
         elif (state := options.get("state")) is not None:
-            episode = read_episode(*start, state)
+            episode = self._read(state)
         else:
-            episode = draw_episode(*start, self.split, self.np_random)
+            episode = self._draw()
         self._episode = episode
         self._trail = [self.task.start(episode.state)]
         self.turns, self.sample = [], None
         self._converse()
-        info = {
-            **self._info(),
-            "state": self.task.to_json(episode.state),
-            "shortest": episode.shortest,
-            "split": episode.split,
-            "steps": self.steps,
-        }
-        return self._picture(), info
+        return self._picture(), {**self._info(), **self._start_info(), "steps": self.steps}
 
     def step(self, action: str) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Take an answer, and carry out what it says.
@@ -302,15 +267,6 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
         reward = float(outcome == "solved") + self.shaping * (self._progress() - before)
         return self._picture(), reward, terminated, outcome is not None and not terminated, info
 
-    def render(self) -> NDArray[np.uint8] | str | None:
-        """What the view shows now: pixels, or a text in mode ``"ansi"``; nothing without a render mode."""
-        if self.render_mode == "rgb_array":
-            return self._picture()
-        if self.render_mode == "ansi":
-            return tell(self.task, self.episode.state, self._trail, self.view)
-        gymnasium.logger.warn('render() needs a render mode: gymnasium.make(..., render_mode="rgb_array")')
-        return None
-
     def __getstate__(self) -> dict[str, Any]:
         """All but the conversation, which cannot be copied; it is held again with the turns that were had."""
         return {**self.__dict__, "_conversation": None, "_request": None}
@@ -335,7 +291,7 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
         return {
             "prompt": asked[-1].text if asked else "",
             "chat": [turn.message() for turn in asked],
-            "symbolic": tell(self.task, self.episode.state, self._trail, self.view),
+            "symbolic": self._text(),
             "to_go": self._to_go(self._trail[-1]),
         }
 
@@ -353,6 +309,9 @@ class TextEnv(gymnasium.Env[NDArray[np.uint8], str]):  # type: ignore[misc]  # g
 
     def _picture(self) -> NDArray[np.uint8]:
         return picture(self.episode, self._trail, self.view, self.size).rgb()
+
+    def _text(self) -> str:
+        return tell(self.task, self.episode.state, self._trail, self.view)
 
 
 def _steps(task: Task[Any], level: int, view: View) -> int:
