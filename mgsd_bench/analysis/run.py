@@ -63,8 +63,8 @@ class Run:
     @property
     def view(self) -> str:
         """How much of the board is shown to one who acts step by step: ``full``, ``fog:R`` or ``window:R``."""
-        loop = self.identity.get("loop")
-        return str(loop.get("view", "full")) if isinstance(loop, dict) else "full"
+        loop: dict[str, Any] = self.identity.get("loop", {"view": "full"})
+        return str(loop["view"])
 
     def in_first_look(self) -> Run:
         """The part that was asked in the suite's first look, for figures of independent episodes.

@@ -93,10 +93,7 @@ def read_transcripts(run: Run, wanted: Mapping[str, Sample | None]) -> dict[str,
     """
     if not wanted:
         return {}
-    try:
-        view = View.parse(run.view)
-    except ValueError as error:
-        raise UserError(f"{run.path}/run.json: {error}") from error
+    view = View.parse(run.view)
     found: dict[str, Transcript] = {}
     for key, records in read_turns(run.path, wanted.__contains__).items():
         episode, sample = run.episodes.get(records[0].episode), wanted[key]

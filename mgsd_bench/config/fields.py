@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
 
@@ -99,6 +100,39 @@ class Check:
             return value
 
         return core_schema.no_info_after_validator_function(check, handler(source))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberOr:
+    """A text that is a whole number, or a word for none; a file may also write the number as one.
+
+    Attributes:
+        word: the word.
+        least: the smallest number that is taken.
+    """
+
+    word: str
+    least: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Such texts and numbers, as texts."""
+        from pydantic_core import core_schema
+
+        checked = Check(self._problem).__get_pydantic_core_schema__(source, handler)
+        return core_schema.no_info_before_validator_function(_number_as_text, checked)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A text or a number."""
+        return {"anyOf": [handler(schema), {"type": "integer", "minimum": self.least}]}
+
+    def _problem(self, text: str) -> str | None:
+        if text == self.word or (text.isascii() and text.isdigit() and len(text) < 9 and self.least <= int(text)):
+            return None
+        return f"a whole number of {self.least} or more, or {self.word}"
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if type(value) is int else value
 
 
 Count = Annotated[int, Bounds(1)]

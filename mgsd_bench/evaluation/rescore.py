@@ -23,8 +23,7 @@ from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import ending_of
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
-from mgsd_bench.runs.stored import RECORD
-from mgsd_bench.runs.turns import TurnRecord, read_turns
+from mgsd_bench.runs.turns import TURNS, TurnRecord, read_turns
 from mgsd_envs import Episode, get_task
 
 
@@ -68,7 +67,14 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
         raise UserError(f"{option('out', out)}: is the run itself, which stays as it is; name another folder")
     episodes = run.episodes
     transcripts = Transcripts.of(run.path, run.identity)
-    pairs = [(old, score_again(episodes[old.episode], old, transcripts)) for old in run.samples]
+    pairs: list[tuple[Sample, Sample]] = []
+    for old in run.samples:
+        try:
+            pairs.append((old, score_again(episodes[old.episode], old, transcripts)))
+        except ValueError as error:
+            raise UserError(
+                f"{run.path / TURNS}: {old.key}: {error}; copy the whole run folder, or see what mgsd-bench verify says"
+            ) from error
     with RunFolder.open(out, {**run.identity, "scorer": SCORER_VERSION}, list(episodes.values())) as folder:
         for old, new in pairs:
             if old.key not in folder.samples:
@@ -115,16 +121,11 @@ class Transcripts:
             wanted: of which questions, by their keys.
 
         Raises:
-            UserError: the turns or the settings cannot be read.
+            UserError: the turns cannot be read.
         """
         if CLOSED_LOOP.isdisjoint(identity["conditions"]):
             return cls(LoopSettings(), {}, {})
-        try:
-            settings = LoopSettings.from_json(identity.get("loop") or {})
-        except ValueError as error:
-            raise UserError(
-                f"{folder / RECORD}: identity.loop: {error}; move the folder away and start anew"
-            ) from error
+        settings = LoopSettings.from_json(identity["loop"])
         turns: dict[str, list[TurnRecord]] = {}
         otherwise: dict[str, int] = {}
         for key, of_question in read_turns(folder, wanted).items():

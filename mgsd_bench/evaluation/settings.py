@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mgsd_bench.config.fields import Amount, Check, Count, Natural, OneOf, Repeats, Share
+from mgsd_bench.config.fields import Amount, Check, Count, Natural, NumberOr, OneOf, Repeats, Share
 from mgsd_bench.config.layers import Layers
 from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.errors import UserError, option
@@ -59,23 +59,14 @@ OneShotConditions = Annotated[
 
 
 def _view_problem(text: str) -> str | None:
+    from mgsd_envs.grid import MAX_LEVEL
     from mgsd_envs.views import View
 
     try:
         View.parse(text)
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        return f"full, fog:R or window:R, with R from 1 to {MAX_LEVEL}"
     return None
-
-
-def _number_or(word: str, least: int) -> Check:
-    """A whole number, or a word for no bound."""
-
-    def problem(text: str) -> str | None:
-        right = text == word or (text.isascii() and text.isdigit() and least <= int(text[:9]) and len(text) < 9)
-        return None if right else f"must be a whole number of {least} or more, or {word}"
-
-    return Check(problem)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +77,7 @@ class LoopOptions:
         Annotated[str, Check(_view_problem)], Setting("full, fog:R or window:R, R cells around.", LOOP, "VIEW")
     ] = "full"
     history: Annotated[
-        Annotated[str, _number_or("all", 0)], Setting("Past turns that a turn shows: a number, or all.", LOOP, "N")
+        Annotated[str, NumberOr("all", 0)], Setting("Past turns that a turn shows: a number, or all.", LOOP, "N")
     ] = "4"
     feedback: Annotated[
         Annotated[str, OneOf(("result", "none"))],
@@ -97,7 +88,7 @@ class LoopOptions:
         Setting("What past turns show of an answer: answers (the actions) or all.", LOOP),
     ] = "answers"
     chunk: Annotated[
-        Annotated[str, _number_or("plan", 1)],
+        Annotated[str, NumberOr("plan", 1)],
         Setting("Actions of an answer that are done: a number, or plan.", LOOP, "N"),
     ] = "1"
     say_state: Annotated[bool, Setting("Each answer is to state what it sees, too.", LOOP)] = False
@@ -120,7 +111,7 @@ class LoopOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuestionSettings(LoopOptions, SuiteSettings):
+class QuestionSettings(SuiteSettings):
     """What is asked about the episodes, and where the run is kept."""
 
     conditions: Conditions = ("visual",)
@@ -166,7 +157,7 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationSettings(EngineSettings, QuestionSettings):
+class EvaluationSettings(EngineSettings, LoopOptions, QuestionSettings):
     """All of an evaluation: what is asked, which model, how answers are drawn, and where the run is kept."""
 
     model: Annotated[str, Setting("Folder or name of a model: on the hub, of a server, scripted.", ENGINE)] = field()

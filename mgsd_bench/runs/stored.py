@@ -12,6 +12,7 @@ from mgsd_bench.answers.reader import Form
 from mgsd_bench.config.fields import MOST_REPEATS
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
+from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.lines import seal_of, whole_lines
 from mgsd_bench.runs.sample import Sample
@@ -54,17 +55,29 @@ def read_record(folder: Path) -> dict[str, Any]:
             "status": str(),
             "identity": {"suite": str(), "model": str(), "digest": str(), "episodes_digest": str()} as identity,
             "sessions": [*sessions],
-        } if all(map(_is_session, sessions)) and _is_identity(identity):
-            # the scorer was at version 1 until runs began to record it
-            return {**record, "identity": {**record["identity"], "scorer": record["identity"].get("scorer", 1)}}
+        } if all(map(_is_session, sessions)) and _is_identity(identity := {**_UNSAID, **identity}):
+            return {**record, "identity": identity}
     raise UserError(f"{path} was not written by this version of mgsd-bench; name another folder")
 
 
+_UNSAID = {"conditions": [], "repeats": 1, "scorer": 1}
+"""What holds of a run whose record does not say it: the scorer was at version 1 until runs began to record it."""
+
+
 def _is_identity(identity: dict[str, Any]) -> bool:
-    match {"conditions": [], "repeats": 1, "scorer": 1, **identity}:
+    match identity:
         case {"conditions": [*conditions], "repeats": int(repeats), "scorer": int()}:
-            return all(isinstance(condition, str) for condition in conditions) and 0 < repeats <= MOST_REPEATS
+            asked = all(isinstance(condition, str) for condition in conditions) and 0 < repeats <= MOST_REPEATS
+            return asked and (("loop" not in identity and CLOSED_LOOP.isdisjoint(conditions)) or _is_loop(identity))
     return False
+
+
+def _is_loop(identity: dict[str, Any]) -> bool:
+    try:
+        LoopSettings.from_json(identity.get("loop") or {})
+    except ValueError:
+        return False
+    return True
 
 
 def _is_session(session: Any) -> bool:

@@ -74,6 +74,10 @@ def test_python_values_become_an_evaluation() -> None:
         ({"min_pixels": 3, "max_pixels": 2}, "min_pixels=3: must not exceed max_pixels=2"),
         ({"base_url": ["http://x"]}, "base_url=http://x: backend=vllm asks no server; add backend=openai"),
         ({"engine": {"base_url": "x"}}, "engine['base_url']=...: use base_url"),
+        ({"history": "many"}, "history=many: must be a whole number of 0 or more, or all"),
+        ({"history": -1}, "history=-1: must be a whole number of 0 or more, or all"),
+        ({"chunk": "0"}, "chunk=0: must be a whole number of 1 or more, or plan"),
+        ({"view": "fog:0"}, "view=fog:0: must be full, fog:R or window:R, with R from 1 to 32"),
     ],
 )
 def test_a_mistake_in_python_is_one_line(values: dict[str, Any], message: str) -> None:
@@ -87,6 +91,13 @@ def test_answers_from_elsewhere_are_to_questions_asked_once() -> None:
     assert given == ("act-blind", "visual")
     with pytest.raises(UserError, match=r"conditions=act: choose from visual, symbolic, perceive, direct$"):
         make_settings(ScoreSettings, conditions="act")
+
+
+@pytest.mark.parametrize(("history", "chunk"), [(2, 3), ("2", "3")])
+def test_numbers_of_the_closed_loop_may_be_written_as_numbers(history: object, chunk: object) -> None:
+    loop = make_settings(EvaluationSettings, model="oracle", history=history, chunk=chunk).loop()
+    assert (loop.history, loop.chunk) == (2, 3)
+    assert make_settings(EvaluationSettings, model="oracle", history="all", chunk="plan").loop().history is None
 
 
 def test_a_file_needs_what_has_no_default() -> None:

@@ -352,3 +352,5 @@ def test_a_sample_without_its_turns_does_not_hold(tmp_path: Path) -> None:
     path.write_bytes(b"".join(line for line in kept if json.loads(line)["episode"] != gone))
     (fault,) = verify(tmp_path).faults
     assert gone in fault
+    with pytest.raises(UserError, match=rf"turns\.jsonl: {gone}/act/0: .*; copy the whole run folder"):
+        rescore(load_run(tmp_path), tmp_path / "again")

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 import mgsd_bench
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import UserError
+from mgsd_bench.evaluation.rescore import rescore
+from mgsd_bench.evaluation.verify import verify
+from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.sample import FIELDS, Sample
 from mgsd_bench.runs.stored import read_record, read_samples
@@ -114,6 +117,38 @@ def test_a_record_whose_sessions_are_something_else_is_refused(tmp_path: Path, s
     )
     with pytest.raises(UserError, match="was not written by this version"):
         read_record(tmp_path)
+
+
+LOOP = {"protocol": "loop-1", **LoopSettings().to_json(), "limits": {}, "greedy": True}
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [None, "x", 3, [], {}, {**LOOP, "view": "junk"}, {**LOOP, "view": "fog:99999"}, {**LOOP, "history": -1},
+     {**LOOP, "chunk": 0}, {**LOOP, "remember": "some"}, {**LOOP, "say_state": 1}],
+)  # fmt: skip
+def test_a_record_of_a_closed_loop_without_its_settings_is_refused(tmp_path: Path, loop: object) -> None:
+    def write(**more: object) -> None:
+        identity = {"suite": "smoke", "model": "m", "digest": "d", "episodes_digest": "e", "conditions": ["act"]}
+        record = {"format": 1, "status": "complete", "identity": {**identity, **more}, "sessions": []}
+        (tmp_path / "run.json").write_text(json.dumps(record))
+
+    write(loop=LOOP)
+    assert read_record(tmp_path)["identity"]["repeats"] == 1
+    write(**({} if loop is None else {"loop": loop}))
+    with pytest.raises(UserError, match="was not written by this version"):
+        read_record(tmp_path)
+
+
+def test_a_record_that_does_not_say_what_was_asked_ends_in_no_traceback(finished: Path, tmp_path: Path) -> None:
+    for name in ("conditions", "repeats"):
+        folder = tmp_path / name
+        shutil.copytree(finished, folder)
+        record = json.loads((folder / "run.json").read_text())
+        del record["identity"][name]
+        (folder / "run.json").write_text(json.dumps(record))
+        assert bool(verify(folder).faults) == (name == "conditions")
+        assert rescore(load_run(folder), tmp_path / f"{name}-again").outcomes == 0
 
 
 @pytest.fixture(scope="module")
