@@ -36,10 +36,11 @@ from mgsd_bench.prompts import Condition, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import Loop, closed_loop, step_limits
 from mgsd_bench.runs.conversation import Conversation
-from mgsd_bench.runs.runner import questions
+from mgsd_bench.runs.questions import Questions
 from mgsd_bench.runs.turns import TurnRecord
 from mgsd_bench.suites.choose import find_suite
-from mgsd_bench.suites.suite import Episode, episodes, subsample
+from mgsd_bench.suites.packed import Packed
+from mgsd_bench.suites.suite import episodes, subsample
 from mgsd_envs.views import FULL
 
 POLICY = "noisy-step:0.3"
@@ -48,13 +49,11 @@ LATE = 0.05
 """The share of turns at a run's end in which too few episodes are left to keep an engine busy."""
 
 
-def conversations(
-    asked: list[Episode], condition: Condition, hear: Callable[[TurnRecord], None]
-) -> Iterator[Conversation]:
+def conversations(asked: Packed, condition: Condition, hear: Callable[[TurnRecord], None]) -> Iterator[Conversation]:
     """The episodes as a run holds them."""
     prompts = load_prompts("compact", asked, [condition])
     loop = Loop(LoopSettings(), step_limits(asked, FULL))
-    for question in questions(asked, [condition], 1):
+    for question in Questions(asked, [condition], 1):
         yield closed_loop(question, prompts, 0, loop, (), hear)
 
 

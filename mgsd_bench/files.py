@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,26 +21,32 @@ except ImportError:  # no advisory locks on Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
     """Write a file whole or not at all; also after a loss of power, it is the old one or the new one.
 
     A device or a pipe is written to, and not replaced by a file.
+
+    Args:
+        path: the file.
+        content: what to write, or pieces of it, which are not held all at once.
 
     Raises:
         OSError: it cannot be written.
     """
     if _is_special(path):
-        append(path, content)
+        for block in _blocks(content):
+            append(path, block)
         return
-    rest = memoryview(_as_bytes(content))
     # without locks, no two processes may share a name
     temporary = path.with_name(f".{path.name}.tmp" if fcntl else f".{path.name}.{os.getpid()}.tmp")
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with _locked(temporary, lambda: os.open(temporary, flags, 0o666)) as descriptor:
         try:
             os.ftruncate(descriptor, 0)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            for block in _blocks(content):
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)  # else the name could be on the disk before what it names
             if fcntl:
                 temporary.replace(path)
@@ -151,6 +157,25 @@ def _is_special(path: Path) -> bool:
     if not path.exists() or path.is_dir():
         return False
     return not path.is_file() or (path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.is_symlink())
+
+
+def _blocks(content: str | bytes | Iterable[str]) -> Iterator[bytes]:
+    """A content in one block, or its pieces in blocks of a megabyte."""
+    if isinstance(content, str | bytes):
+        yield _as_bytes(content)
+        return
+    held: list[str] = []
+    size = 0
+    for piece in content:
+        held.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield "".join(held).encode()
+            held, size = [], 0
+    yield "".join(held).encode()
+
+
+_BLOCK = 2**20
 
 
 def _as_bytes(text: str | bytes) -> bytes:

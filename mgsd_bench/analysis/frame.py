@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mgsd_bench.analysis.attribution import SampleDiagnosis, diagnose_sample
-from mgsd_bench.analysis.loop_columns import LOOP, Column, LoopValues
+import numpy as np
+
+from mgsd_bench.analysis.attribution import diagnose_sample
+from mgsd_bench.analysis.columns import Column
+from mgsd_bench.analysis.loop_columns import LOOP, LoopValues
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.runs.sample import Sample
 from mgsd_envs.looks import look_of_id
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from mgsd_envs import Episode
 
@@ -84,72 +88,91 @@ def sample_frame(
     look: str = "classic",
     view: str = "full",
 ) -> pd.DataFrame:
-    """The table of samples, sorted by condition, episode and repeat; of each question the last sample counts.
+    """The table of samples that come one after another; see :class:`SampleTable`."""
+    table = SampleTable(episodes, run=run, model=model, suite=suite, look=look, view=view)
+    for sample in samples:
+        table.append(sample)
+    return table.frame()
+
+
+class SampleTable:
+    """The table of samples while they are gathered: about 200 bytes each, and none of them is kept.
 
     Args:
-        samples: read once, one after another, and not kept.
         episodes: the episodes by id; with them the table has the columns of :data:`DIAGNOSTICS` too.
         run: folder of the run.
         model: name of the model.
         suite: name of the suite.
         look: look of the pictures; of an episode that is asked in several, the theme of the first.
         view: how much of the board is shown to one who acts step by step.
-
-    Returns:
-        The table. Where a sample is of an episode that was acted in step by step it has the columns of
-        :data:`mgsd_bench.analysis.loop_columns.LOOP` too.
     """
-    import pandas as pd
 
-    constant = {"run": run, "model": model, "suite": suite}
-    wanted = {name: read for name, read in _READERS.items() if name not in constant}
-    values: dict[str, list[Any]] = {name: [] for name in wanted}
-    found: list[SampleDiagnosis] = []
-    texts: dict[str, str] = {}
-    loops = LoopValues()
-    appends = [(values[name].append, read) for name, read in wanted.items()]
-    for sample in samples:
-        for append, read in appends:
-            value = read(sample)
-            # a million samples share a few thousand texts; keeping one of each is most of the memory
-            append(texts.setdefault(value, value) if type(value) is str else value)
-        loops.append(sample)
-        if episodes is not None:
-            found.append(diagnose_sample(episodes[sample.episode], sample))
-    columns: dict[str, pd.Series[Any]] = {}
-    rows = len(values["level"])
-    for name, column in COLUMNS.items():
-        if name in constant:
-            columns[name] = _column([constant[name]] * rows, column)
-        elif name == "look":
-            ids = values.pop(name)
-            looks = {episode: look_of_id(episode, look) for episode in set(ids)}
-            columns[name] = _column([looks[episode] for episode in ids], column)
-        else:
-            columns[name] = _column(values.pop(name), column)
-    if episodes is not None:
-        for name, column in DIAGNOSTICS.items():
-            columns[name] = _column([getattr(one, name) for one in found], column)
-    for name, found_values in loops.columns(view).items():
-        columns[name] = _column(found_values, LOOP[name])
-    frame = pd.DataFrame(columns)
-    key = ["condition", "episode", "repeat"]
-    frame = frame.drop_duplicates(key, keep="last")
-    return frame.sort_values(key, kind="stable", ignore_index=True)
+    def __init__(
+        self,
+        episodes: Mapping[str, Episode] | None = None,
+        *,
+        run: str = "",
+        model: str = "",
+        suite: str = "",
+        look: str = "classic",
+        view: str = "full",
+    ) -> None:
+        constant = {"run": run, "model": model, "suite": suite}
+        readers: dict[str, Callable[[Sample], Any]] = {
+            **{name: _constant(value) for name, value in constant.items()},
+            "look": lambda sample: look_of_id(sample.episode, look),
+            **_READERS,
+        }
+        self._episodes = episodes
+        self._values = {name: column.values() for name, column in COLUMNS.items()}
+        self._appends = [(values.append, readers[name]) for name, values in self._values.items()]
+        self._found = {name: column.values() for name, column in DIAGNOSTICS.items()} if episodes is not None else {}
+        self._loops = LoopValues(view)
+
+    def append(self, sample: Sample) -> None:
+        """Add a sample."""
+        for append, read in self._appends:
+            append(read(sample))
+        self._loops.append(sample)
+        if self._episodes is not None:
+            found = diagnose_sample(self._episodes[sample.episode], sample)
+            for name, values in self._found.items():
+                values.append(getattr(found, name))
+
+    def frame(self) -> pd.DataFrame:
+        """The table, sorted by condition, episode and repeat; of each question the last sample counts.
+
+        Where a sample is of an episode that was acted in step by step it has the columns of
+        :data:`mgsd_bench.analysis.loop_columns.LOOP` too.
+        """
+        import pandas as pd
+
+        order = self._order()
+        every = {**self._values, **self._found, **self._loops.columns()}
+        return pd.DataFrame({name: values.series(order) for name, values in every.items()})
+
+    def _order(self) -> NDArray[np.int64]:
+        """The places of the samples that count, in the table's order."""
+        condition, episode, repeat = (self._values[name].ranks() for name in ("condition", "episode", "repeat"))
+        order: NDArray[np.int64] = np.lexsort(
+            (repeat, episode, condition)
+        )  # stable: of equal ones the last stays the last
+        if not len(order):
+            return order
+        last = np.zeros(len(order), bool)
+        for ranks in (condition, episode, repeat):
+            sorted_ranks = ranks[order]
+            last[:-1] |= sorted_ranks[1:] != sorted_ranks[:-1]
+        last[-1] = True
+        counting: NDArray[np.int64] = order[last]
+        return counting
 
 
-def _column(values: list[Any], column: Column) -> pd.Series[Any]:
-    """Values in the column's type; categories are texts, in order, also where there is none."""
-    import pandas as pd
-
-    if column.dtype != "category":
-        return pd.Series(values, dtype=column.dtype)
-    texts = sorted({value for value in values if value is not None})
-    return pd.Series(pd.Categorical(values, categories=pd.Index(texts, dtype="str")))
+def _constant(value: str) -> Callable[[Sample], str]:
+    return lambda sample: value
 
 
 _READERS: dict[str, Callable[[Sample], Any]] = {
-    "look": lambda sample: sample.episode,
     "task": lambda sample: sample.task,
     "level": lambda sample: sample.level,
     "episode": lambda sample: sample.episode,
@@ -186,9 +209,7 @@ def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
         return parts[0]
     joined = {}
     for name in dict.fromkeys(name for part in parts for name in part.columns):
-        columns = [
-            part[name] if name in part else _column([None] * len(part), (LOOP | DIAGNOSTICS)[name]) for part in parts
-        ]
+        columns = [part[name] if name in part else _missing((LOOP | DIAGNOSTICS)[name], len(part)) for part in parts]
         categorical = isinstance(columns[0].dtype, pd.CategoricalDtype)
         joined[name] = (
             pd.Series(union_categoricals(columns, sort_categories=True, ignore_order=True))
@@ -196,3 +217,11 @@ def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
             else pd.concat(columns, ignore_index=True)
         )
     return pd.DataFrame(joined)
+
+
+def _missing(column: Column, rows: int) -> pd.Series[Any]:
+    """A column of which nothing is known."""
+    values = column.values()
+    for _ in range(rows):
+        values.append(None)
+    return values.series(np.arange(rows))

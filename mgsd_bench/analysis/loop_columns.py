@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from mgsd_bench.analysis.columns import Column, Values
 from mgsd_bench.runs.loop_score import LoopScore
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Irreversible, TaskError, get_task
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the table of samples.
-
-    Attributes:
-        dtype: pandas' type; ``category`` holds texts. A nullable type, or ``float64``, where a value may be missing.
-        unit: what it counts; empty where it counts nothing.
-        meaning: one line.
-    """
-
-    dtype: str
-    unit: str
-    meaning: str
-
 
 LOOP: dict[str, Column] = {
     "view": Column("category", "", "how much of the board was shown: full, fog:R or window:R"),
@@ -132,25 +116,29 @@ class LoopValues:
     """The values of :data:`LOOP`, of samples that come one after another; nothing is kept before the first closed loop.
 
     The samples are not kept.
+
+    Args:
+        view: how much of the board is shown.
     """
 
-    def __init__(self) -> None:
-        self._rows = 0
-        self._values: dict[str, list[Any]] = {}
-        self._readers = {name: _READERS.get(name) or _field(name) for name in LOOP if name != "view"}
+    def __init__(self, view: str) -> None:
+        self._view, self._rows = view, 0
+        self._values: dict[str, Values] = {}
+        self._readers: dict[str, _Read] = {name: _READERS.get(name) or _field(name) for name in LOOP}
+        self._readers["view"] = lambda sample, loop: self._view
 
     def append(self, sample: Sample) -> None:
         """Add one row."""
         loop = sample.loop
         if loop is not None and not self._values:
-            self._values = {name: [None] * self._rows for name in self._readers}
+            self._values = {name: column.values() for name, column in LOOP.items()}
+            for values in self._values.values():
+                for _ in range(self._rows):
+                    values.append(None)
         self._rows += 1
         for name, values in self._values.items():
             values.append(None if loop is None else self._readers[name](sample, loop))
 
-    def columns(self, view: str) -> dict[str, list[Any]]:
+    def columns(self) -> dict[str, Values]:
         """The values by column, in the order of :data:`LOOP`; none where no sample is of a closed loop."""
-        if not self._values:
-            return {}
-        acted = self._values["turns"]
-        return {"view": [None if turns is None else view for turns in acted], **self._values}
+        return self._values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from mgsd_envs.looks import id_without_look
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mgsd_bench.suites.packed import ById
     from mgsd_envs import Episode
 
 
@@ -99,7 +100,7 @@ class Run:
         return list({sample.key: sample for sample in self.read_samples()}.values())
 
     @cached_property
-    def episodes(self) -> dict[str, Episode]:
+    def episodes(self) -> ById:
         """The run's episodes by id.
 
         Raises:
@@ -108,7 +109,8 @@ class Run:
         episodes = read_episodes(self.path)
         if digest(episodes.values()) != self.identity["episodes_digest"]:
             raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
-        for name, task, level in self.frame[["episode", "task", "level"]].drop_duplicates().itertuples(index=False):
+        places = self.frame[["episode", "task", "level"]].drop_duplicates()
+        for name, task, level in places.itertuples(index=False):
             if name not in episodes or (task, level) != (episodes[name].task, episodes[name].level):
                 raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")
         return episodes
@@ -137,7 +139,7 @@ class Run:
         """The conditions that there are samples of, sorted."""
         return sorted(self.frame["condition"].cat.categories)
 
-    def _frame(self, episodes: dict[str, Episode] | None) -> pd.DataFrame:
+    def _frame(self, episodes: Mapping[str, Episode] | None) -> pd.DataFrame:
         from mgsd_bench.analysis.frame import sample_frame
 
         return sample_frame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,7 +106,7 @@ def _usable(tasks: Iterable[str] | None = None) -> list[str]:
     return list(names)
 
 
-def _show_leaks(made: list[Episode]) -> None:
+def _show_leaks(made: Sequence[Episode]) -> None:
     """Say how many of the episodes training may see or, of episodes to train on, how much of a test is among them."""
     from mgsd_bench.report.leakage import leak_notes, leak_table
     from mgsd_bench.suites.choose import find_suite

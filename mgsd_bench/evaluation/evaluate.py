@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
+from mgsd_bench.analysis.frame import SampleTable
 from mgsd_bench.analysis.unread import EARLY, Unread
 from mgsd_bench.backends import BackendConfig, Bounded, EngineError, Metered, Sampling, check_settings, open_backend
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
+from mgsd_bench.evaluation.asked import Asked
 from mgsd_bench.evaluation.settings import EvaluationSettings
-from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, Condition, load_prompts
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, Condition
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs import provenance
-from mgsd_bench.runs.closed_loop import Loop, step_limits
-from mgsd_bench.runs.conversation import Question
+from mgsd_bench.runs.closed_loop import Loop
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.progress import RunProgress
-from mgsd_bench.runs.runner import Asking, questions, run_questions
+from mgsd_bench.runs.questions import Questions
+from mgsd_bench.runs.runner import Asking, run_questions
 from mgsd_bench.runs.sample import Sample
-from mgsd_bench.runs.scoring import SCORER_VERSION
+from mgsd_bench.runs.scoring import Outcome
+from mgsd_bench.runs.shards import Shard
 from mgsd_bench.suites.choose import choose_suite
-from mgsd_bench.suites.suite import Suite, digest, episodes, subsample
-from mgsd_envs import Episode
+from mgsd_bench.suites.packed import Packed
+from mgsd_bench.suites.suite import Suite
 
 if TYPE_CHECKING:
     from mgsd_bench.analysis.summary import Summary
@@ -46,6 +50,7 @@ class Evaluation:
         config: what the backend gets.
         out: the run folder.
         loop: how the closed loop goes, for its conditions.
+        shard: the part of it that is asked; all if None.
     """
 
     suite: Suite
@@ -57,6 +62,7 @@ class Evaluation:
     config: BackendConfig
     out: Path
     loop: LoopSettings = field(default_factory=LoopSettings)
+    shard: Shard | None = None
 
     @property
     def acts(self) -> bool:
@@ -85,7 +91,9 @@ class Evaluation:
         if "act-blind" in conditions and settings.feedback == "none":
             raise UserError(f"{option('feedback', 'none')}: act-blind has nothing else to go by; leave it out")
         loop, engine_args = settings.loop(), settings.engine_args()
+        shard = None if settings.shard is None else Shard.parse(settings.shard, os.environ)
         suite = choose_suite(settings, on_note)
+        out = settings.out or Path("runs") / f"{suite.name}-{model_slug(settings.model)}"
         config = BackendConfig(
             model=settings.model,
             sampling=Sampling(
@@ -109,8 +117,9 @@ class Evaluation:
             prompts=settings.prompts,
             backend=settings.backend,
             config=config,
-            out=settings.out or Path("runs") / f"{suite.name}-{model_slug(settings.model)}",
+            out=out if shard is None else out / shard.folder,
             loop=loop,
+            shard=shard,
         )
 
 
@@ -125,11 +134,11 @@ class Blocks:
 
     Attributes:
         episodes: ids of the episodes, block by block; each episode in one block.
-        enough: asked with all samples so far after each block but the last; True ends the run there.
+        enough: asked after each block but the last, when its answers are in the run folder; True ends the run there.
     """
 
     episodes: Sequence[Sequence[str]]
-    enough: Callable[[list[Sample]], bool] = lambda samples: False
+    enough: Callable[[], bool] = lambda: False
 
 
 def _most_images(conditions: Sequence[Condition], loop: LoopSettings) -> int:
@@ -141,19 +150,6 @@ def _most_images(conditions: Sequence[Condition], loop: LoopSettings) -> int:
 
 MOST_IMAGES = 256
 """Pictures that a request may hold at most where all turns are shown; a longer episode fails, and says so."""
-
-
-def asked_episodes(job: Evaluation) -> list[Episode]:
-    """The episodes that a job asks about.
-
-    Raises:
-        UserError: the suite cannot be made.
-    """
-    return _limited(job, episodes(job.suite))
-
-
-def _limited(job: Evaluation, of_suite: list[Episode]) -> list[Episode]:
-    return of_suite if job.limit is None else subsample(of_suite, job.limit)
 
 
 def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[Summary, Exit]:
@@ -177,63 +173,79 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
             f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
         )
     check_settings(job.backend, job.config)
-    of_suite = episodes(job.suite)
-    asked = _limited(job, of_suite)
-    prompts = load_prompts(job.prompts, asked, job.conditions, say_state=job.loop.say_state)
-    to_ask = questions(asked, job.conditions, job.repeats)
-    limits = step_limits(of_suite, job.loop.view) if job.acts else {}
+    asked = Asked.of(job)
+    to_ask = Questions(asked.episodes, job.conditions, job.repeats)
     greedy = job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded")
-    asking = Asking(prompts, job.config.sampling.seed, Loop(job.loop, limits, greedy))
-    with RunFolder.open(job.out, _identity(job, asked, asking), asked) as run:
-        run.write_record(prompts=prompts.by_question())
+    asking = Asking(asked.prompts, job.config.sampling.seed, Loop(job.loop, asked.limits, greedy))
+    progress = _Progress()
+    with RunFolder.open(job.out, asked.identity(job, asking.loop), asked.episodes, progress.add) as run:
+        made_from = {} if asked.made_from is None else {"made_from": asked.made_from}
+        run.write_record(prompts=asked.prompts.by_question(), **made_from)
         stages, stopped = _stages(to_ask, blocks), False
-        while stages and not stopped and all(question.key in run.samples for question in stages[0]):
+        while stages and not stopped and all(key in run.answered for key in stages[0].keys):
             stages = stages[1:]
-            stopped = _stops(run, stages, blocks)
+            stopped = _stops(stages, blocks)
         if stages and not stopped:
-            if run.samples:
-                there = f"{len(run.samples)} of {len(to_ask)} answers are there"
+            if run.answered:
+                there = f"{len(run.answered)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
-            stopped = _ask(job, run, stages, to_ask, blocks, asking, console)
-        summary = summary_of(run)
+            stopped = _ask(job, run, stages, to_ask, blocks, asking, progress, console)
+        summary = progress.summary()
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
     return summary, Exit.ENGINE if summary.errors else Exit.OK
 
 
-def summary_of(run: RunFolder) -> Summary:
-    """The figures of the samples in a run folder."""
-    from mgsd_bench.analysis.frame import sample_frame  # pandas, which nothing before this needs
-    from mgsd_bench.analysis.summary import summarise
+class _Progress:
+    """What is known of the answers so far: their table, and of the first few the texts too."""
 
-    return summarise(sample_frame(run.samples.values()))
+    def __init__(self) -> None:
+        self.table = SampleTable()
+        self.solved = 0
+        self.first: list[Sample] = []
+
+    def add(self, sample: Sample) -> None:
+        """There is one more."""
+        self.table.append(sample)
+        self.solved += sample.outcome == Outcome.SOLVED
+        if len(self.first) < EARLY:
+            self.first.append(sample)
+
+    def summary(self) -> Summary:
+        """The figures of all of them."""
+        from mgsd_bench.analysis.summary import summarise  # pandas, which nothing before this needs
+
+        return summarise(self.table.frame())
 
 
-def _stages(to_ask: list[Question], blocks: Blocks | None) -> list[list[Question]]:
+def _stages(to_ask: Questions, blocks: Blocks | None) -> list[Questions]:
     """All questions, block by block; within a block those that share their instructions stay neighbours."""
     if blocks is None:
         return [to_ask]
-    of: dict[tuple[str, str], list[Question]] = {}
-    for question in to_ask:
-        of.setdefault((question.condition, question.episode.id), []).append(question)
-    conditions = list(dict.fromkeys(question.condition for question in to_ask))
+    places = {name: place for place, name in enumerate(to_ask.episodes.ids)}
     return [
-        [question for condition in conditions for episode in block for question in of.get((condition, episode), ())]
+        Questions(
+            Packed(to_ask.episodes[places[name]] for name in block if name in places),
+            to_ask.conditions,
+            to_ask.repeats,
+            as_listed=True,
+        )
         for block in blocks.episodes
     ]
 
 
-def _stops(run: RunFolder, left: list[list[Question]], blocks: Blocks | None) -> bool:
-    return blocks is not None and bool(left) and blocks.enough(list(run.samples.values()))
+def _stops(left: list[Questions], blocks: Blocks | None) -> bool:
+    return blocks is not None and bool(left) and blocks.enough()
 
 
 def _ask(
     job: Evaluation,
     run: RunFolder,
-    stages: list[list[Question]],
-    to_ask: list[Question],
+    stages: list[Questions],
+    to_ask: Questions,
     blocks: Blocks | None,
     asking: Asking,
+    so_far: _Progress,
     console: Console,
 ) -> bool:
     """Ask stage by stage what of all questions is left; whether it stopped before the last."""
@@ -243,26 +255,27 @@ def _ask(
     session = {**provenance.provenance(), "started": provenance.now(), "config": job.config.to_json()}
     if job.suite.origin is not None:
         session["origin"] = dict(job.suite.origin)
-    solved = sum(sample.outcome == "solved" for sample in run.samples.values())
     status = "failed"
     try:
         with open_backend(job.backend, job.config) as backend:
             session["backend"] = backend.describe()
             _check_weights(job, run, session["backend"])
             if isinstance(backend, Bounded):
-                backend.check_asked({question.key for question in to_ask})
+                backend.check_asked(to_ask.keys)
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
             try:
-                with RunProgress(console, total, len(run.samples), solved) as progress:
+                with RunProgress(console, total, len(run.answered), so_far.solved) as progress:
 
                     def told(sample: Sample) -> None:
+                        so_far.add(sample)
                         progress.advance(sample)
-                        _say_if_unread(run, console)
+                        if len(run.answered) == EARLY:
+                            _say_if_unread(so_far.first, console)
 
                     for i, stage in enumerate(stages, 1):
                         run_questions(run, backend, stage, asking, told)
-                        stopped = _stops(run, stages[i:], blocks)
+                        stopped = _stops(stages[i:], blocks)
                         if stopped:
                             break
             finally:
@@ -272,10 +285,10 @@ def _ask(
         status = "answered"
     except KeyboardInterrupt as stop:
         status = "interrupted"
-        raise UserError(f"interrupted; {len(run.samples)} of {total} {kept}", Exit.INTERRUPTED) from stop
+        raise UserError(f"interrupted; {len(run.answered)} of {total} {kept}", Exit.INTERRUPTED) from stop
     except EngineError as error:
         raise UserError(
-            f"the {job.backend} engine died: {error}; {len(run.samples)} of {total} {kept}", Exit.ENGINE
+            f"the {job.backend} engine died: {error}; {len(run.answered)} of {total} {kept}", Exit.ENGINE
         ) from error
     finally:
         session["ended"] = provenance.now()
@@ -283,9 +296,9 @@ def _ask(
     return stopped
 
 
-def _say_if_unread(run: RunFolder, console: Console) -> None:
+def _say_if_unread(samples: list[Sample], console: Console) -> None:
     """Say early in a run that nothing can be read, while little has been spent."""
-    if len(run.samples) == EARLY and (unread := Unread.of(run.samples.values())).all:
+    if (unread := Unread.of(samples)).all:
         console.print(spell(unread.line(), command_line), style="yellow", highlight=False, soft_wrap=True)
 
 
@@ -298,31 +311,3 @@ def _check_weights(job: Evaluation, run: RunFolder, described: dict[str, Any]) -
                 "another folder",
                 Exit.NOT_COMPARABLE,
             )
-
-
-def _identity(job: Evaluation, asked: list[Episode], asking: Asking) -> dict[str, Any]:
-    """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
-    return {
-        "suite": job.suite.name,
-        "digest": digest(asked, asking.prompts.canonical()),
-        "episodes_digest": digest(asked),
-        "tasks": list(dict.fromkeys(part.task for part in job.suite.parts)),
-        "levels": sorted({part.level for part in job.suite.parts}),
-        "limit": job.limit,
-        "theme": job.suite.theme,
-        **({"looks": list(job.suite.looks)} if job.suite.looks else {}),
-        **({} if job.suite.given is None else {"image": _image(asked)}),
-        "conditions": list(job.conditions),
-        "repeats": job.repeats,
-        "prompts": job.prompts,
-        "backend": job.backend,
-        "model": job.config.model,
-        "sampling": asdict(job.config.sampling),
-        "pixels": [job.config.min_pixels, job.config.max_pixels],
-        "scorer": SCORER_VERSION,
-        **({"loop": asking.loop.to_json()} if job.acts else {}),
-    }
-
-
-def _image(asked: list[Episode]) -> str:
-    return "original" if any(episode.original for episode in asked) else "classic"

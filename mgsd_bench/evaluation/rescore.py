@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.run import Run
-from mgsd_bench.analysis.summary import Summary
+from mgsd_bench.analysis.summary import Summary, summarise
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import FinishReason, Response
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.evaluation.evaluate import summary_of
 from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs import provenance
@@ -23,6 +23,7 @@ from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import ending_of
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
+from mgsd_bench.runs.stored import read_samples
 from mgsd_bench.runs.turns import TURNS, TurnRecord, read_turns
 from mgsd_envs import Episode, get_task
 
@@ -77,11 +78,11 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
             ) from error
     with RunFolder.open(out, {**run.identity, "scorer": SCORER_VERSION}, list(episodes.values())) as folder:
         for old, new in pairs:
-            if old.key not in folder.samples:
+            if old.key not in folder.answered:
                 for turn in transcripts.turns.get(old.key, ())[len(folder.turns.get(old.key, ())) :]:
                     folder.append_turn(turn)
                 folder.append(new)
-        summary = summary_of(folder)
+        summary = summarise(sample_frame(read_samples(out, texts=False)))
         folder.write_metrics(summary.to_json())
         origin = {"run": run.path.resolve().name, "scorer": run.identity["scorer"], "at": provenance.now()}
         folder.write_record(**{**run.record, "identity": folder.record["identity"], "rescored": origin})

@@ -169,6 +169,9 @@ class EvaluationSettings(EngineSettings, LoopOptions, QuestionSettings):
     top_k: Annotated[Natural, Setting("0 keeps all tokens.", SAMPLING)] = 0
     max_tokens: Annotated[Count, Setting("Most new tokens an answer may have.", SAMPLING)] = 4096
     seed: Annotated[int, Setting("Seed of the sampling.", SAMPLING)] = 0
+    shard: Annotated[
+        str | None, Setting("Ask every N-th episode, from number I; auto: that of a job's task.", ASKED, "I/N")
+    ] = None
 
     @staticmethod
     def taken(given: Layers) -> Layers:

@@ -19,7 +19,7 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import Transcripts, score_again
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.lines import seal_of
-from mgsd_bench.runs.runner import is_asked
+from mgsd_bench.runs.questions import is_asked
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
 from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample
@@ -94,7 +94,7 @@ class _Part:
     size: int
 
 
-def _checked(folder: Path, identity: Mapping[str, Any], size: int, episodes: dict[str, Episode]) -> Iterable[_Block]:
+def _checked(folder: Path, identity: Mapping[str, Any], size: int, episodes: Mapping[str, Episode]) -> Iterable[_Block]:
     parts = [_Part(folder, identity, number, byte, size) for number, byte in _starts(folder / SAMPLES, size)]
     if len(parts) == 1:
         return [_check(parts[0], episodes)]
@@ -115,7 +115,7 @@ def _starts(path: Path, size: int) -> list[tuple[int, int]]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _check(part: _Part, episodes: dict[str, Episode]) -> _Block:
+def _check(part: _Part, episodes: Mapping[str, Episode]) -> _Block:
     with open_regular(part.folder / SAMPLES) as stream:
         stream.seek(part.byte)
         lines = list(islice(read_lines(stream), part.size))
@@ -162,7 +162,7 @@ def _otherwise(sample: Sample, again: Sample | None) -> str | None:
     return None
 
 
-def _questions(record: dict[str, Any], episodes: dict[str, Episode], samples: list[Sample]) -> list[str]:
+def _questions(record: dict[str, Any], episodes: Mapping[str, Episode], samples: list[Sample]) -> list[str]:
     """Answers to what is not asked, second answers, and questions without one."""
     identity = record["identity"]
     conditions, repeats = set(identity.get("conditions", ())), identity.get("repeats", 1)

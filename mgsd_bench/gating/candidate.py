@@ -23,6 +23,7 @@ from mgsd_bench.gating.sequential import blocks, sequential_decision
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
+from mgsd_bench.runs.stored import read_samples
 from mgsd_bench.suites.suite import Part, Suite, digest
 from mgsd_bench.suites.suite import episodes as suite_episodes
 
@@ -159,7 +160,8 @@ def gate_model(
         there = {sample.episode for sample in samples}
         return next((i for i, block in enumerate(in_blocks) if not there.issuperset(block)), len(in_blocks))
 
-    def enough(samples: list[Sample]) -> bool:
+    def enough() -> bool:
+        samples = list({sample.key: sample for sample in read_samples(job.out, texts=False)}.values())
         if any(sample.outcome == "error" for sample in samples):
             return False
         count = seen(samples)

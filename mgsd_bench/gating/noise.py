@@ -14,7 +14,8 @@ from mgsd_bench.analysis import comparable
 from mgsd_bench.analysis.metrics import GATED, METRICS
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import Exit, UserError
-from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, asked_episodes, evaluate
+from mgsd_bench.evaluation.asked import Asked
+from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
 from mgsd_bench.gating.measurement import paired
 from mgsd_bench.records import Stored, to_json
 
@@ -85,7 +86,7 @@ def run_twice(job: Evaluation, console: Console) -> tuple[Path, Path]:
     Raises:
         UserError: as :func:`mgsd_bench.evaluation.evaluate.evaluate`, or (``ENGINE``) requests failed.
     """
-    ids = [episode.id for episode in asked_episodes(job)]
+    ids = Asked.of(job).episodes.ids
     folders = job.out / "first", job.out / "second"
     for folder, order in zip(folders, (ids, ids[::-1]), strict=True):
         _, code = evaluate(replace(job, out=folder), console, Blocks([order]))

@@ -195,17 +195,27 @@ def task_names(results: Iterable[Results | Diagnosis]) -> list[str]:
 
 def model_names(results: Iterable[Results | Diagnosis]) -> list[str]:
     """One name each, printable and in one line; a name that occurs again gets a number."""
-    return _numbered([one_line(of_run.model) for of_run in results])
+    return _numbered([_name(of_run.model) for of_run in results])
 
 
 def run_names(runs: Sequence[Run]) -> list[str]:
     """One name each, as :func:`model_names`; runs of one model share it if no condition is in two of them."""
-    names = [one_line(run.model) for run in runs]
+    names = [_name(run.model) for run in runs]
     asked: dict[str, list[str]] = {}
     for name, run in zip(names, runs, strict=True):
         asked.setdefault(name, []).extend(run.conditions())
     shared = {name for name, conditions in asked.items() if len(set(conditions)) == len(conditions)}
     return [name if name in shared else numbered for name, numbered in zip(names, _numbered(names), strict=True)]
+
+
+def _name(model: str) -> str:
+    """A model's name as tables and pages show it: one line, of which a very long one is cut."""
+    name = one_line(model)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+LONGEST_NAME = 200
+"""The most characters of a model's name that are shown."""
 
 
 def _numbered(names: Iterable[str]) -> list[str]:

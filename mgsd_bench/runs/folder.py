@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set, Sized
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -36,6 +36,26 @@ from mgsd_envs.files import LONGEST_LINE, open_regular
 _BLOCK = 65_536
 
 
+class Answered(Container[str], Sized):
+    """Which questions have an answer: their keys, of which 64 bits are kept.
+
+    That two of a million questions share these has a chance of 3 in a hundred million.
+    """
+
+    def __init__(self) -> None:
+        self._hashes: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def __contains__(self, key: object) -> bool:
+        return hash(key) in self._hashes
+
+    def add(self, key: str) -> None:
+        """There is an answer to the question with this key."""
+        self._hashes.add(hash(key))
+
+
 class RunFolder:
     """A run folder open for writing, by one process at a time.
 
@@ -44,7 +64,7 @@ class RunFolder:
     Attributes:
         path: the folder.
         record: the content of ``run.json``.
-        samples: finished samples by key.
+        answered: the keys of finished samples.
         turns: what was had before of episodes in the closed loop that are not finished, by the question's key.
     """
 
@@ -53,23 +73,30 @@ class RunFolder:
         path: Path,
         record: dict[str, Any],
         streams: dict[str, FileIO],
-        samples: dict[str, Sample],
+        answered: Answered,
         turns: dict[str, list[TurnRecord]],
     ) -> None:
         self.path = path
         self.record = record
-        self.samples = samples
+        self.answered = answered
         self.turns = turns
         self._streams = streams
 
     @classmethod
-    def open(cls, path: Path, identity: dict[str, Any], episodes: Sequence[Episode]) -> Self:
+    def open(
+        cls,
+        path: Path,
+        identity: dict[str, Any],
+        episodes: Sequence[Episode],
+        on_kept: Callable[[Sample], None] = lambda sample: None,
+    ) -> Self:
         """Make a run folder, or go on with one. A run without a single answer is made anew.
 
         Args:
             path: the folder.
             identity: everything that has to agree for two sessions to belong to the same run, as plain JSON values.
             episodes: what is asked about.
+            on_kept: told each finished sample that is there.
 
         Raises:
             UserError: the folder cannot be written, holds something else or another run, is damaged, or is in use.
@@ -89,17 +116,20 @@ class RunFolder:
                 _drop_half_line(stream)
             for name in (RECORD, EPISODES, METRICS):
                 remove_leftovers(path / name)
-            kept = {sample.key: sample for sample in read_samples(path)}
-            asked = {episode.id for episode in episodes}
-            _check_asked(path / SAMPLES, kept.values(), identity, asked)
-            answered_before = {key: sample for key, sample in kept.items() if sample.outcome != "error"}
-            turns = read_turns(path, lambda key: key not in answered_before)
-            _check_asked(path / TURNS, (of_one[0] for of_one in turns.values()), identity, asked)
+            answered, asked = Answered(), {episode.id for episode in episodes}
+            for sample in read_samples(path):
+                _check_asked(path / SAMPLES, sample, identity, asked)
+                if sample.outcome != "error":
+                    answered.add(sample.key)
+                    on_kept(sample)
+            turns = read_turns(path, lambda key: key not in answered)
+            for of_one in turns.values():
+                _check_asked(path / TURNS, of_one[0], identity, asked)
             new = {"format": FORMAT, "status": "new", "identity": identity, "sessions": []}
-            run = cls(path, found or new, streams, answered_before, turns)
+            run = cls(path, found or new, streams, answered, turns)
             run.write_record(status="running")
             if found is None or not (path / EPISODES).exists():
-                run._write(EPISODES, "".join(_episode_line(episode) for episode in episodes))
+                run._write(EPISODES, map(_episode_line, episodes))
         except OSError as error:
             _close(streams)
             raise _write_error(path, error) from error
@@ -121,7 +151,7 @@ class RunFolder:
             UserError: the disk is full or the file cannot be written.
         """
         self._append(SAMPLES, sample.to_line())
-        self.samples[sample.key] = sample
+        self.answered.add(sample.key)
 
     def append_turn(self, turn: TurnRecord) -> None:
         """Store a turn, as :meth:`append` does a sample.
@@ -148,7 +178,7 @@ class RunFolder:
         """Write ``metrics.json``."""
         self._write(METRICS, pretty_json(metrics))
 
-    def _write(self, name: str, text: str) -> None:
+    def _write(self, name: str, text: str | Iterable[str]) -> None:
         try:
             for stream in self._streams.values():
                 os.fsync(stream)  # so that no file says more than is there after a loss of power
@@ -202,14 +232,12 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         )
 
 
-def _check_asked(path: Path, kept: Iterable[Sample | TurnRecord], identity: dict[str, Any], asked: Set[str]) -> None:
-    """Refuse answers to questions that the run does not ask: they would count without being seen."""
-    conditions, repeats = identity["conditions"], identity["repeats"]
-    for one in kept:
-        if one.episode not in asked or one.condition not in conditions or one.repeat >= repeats:
-            raise UserError(
-                f"{path}: answers {one.key}, which this run does not ask; delete the line and run the command again"
-            )
+def _check_asked(path: Path, one: Sample | TurnRecord, identity: dict[str, Any], asked: Set[str]) -> None:
+    """Refuse an answer to a question that the run does not ask: it would count without being seen."""
+    if one.episode not in asked or one.condition not in identity["conditions"] or one.repeat >= identity["repeats"]:
+        raise UserError(
+            f"{path}: answers {one.key}, which this run does not ask; delete the line and run the command again"
+        )
 
 
 def _short(value: Any) -> str:

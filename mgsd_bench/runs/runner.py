@@ -4,44 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mgsd_bench.backends import Backend, hold
-from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition, PromptSet
+from mgsd_bench.prompts import CLOSED_LOOP, PromptSet
 from mgsd_bench.runs.closed_loop import Loop, closed_loop
 from mgsd_bench.runs.conversation import Conversation, Question, one_shot
 from mgsd_bench.runs.folder import RunFolder
+from mgsd_bench.runs.questions import Questions
 from mgsd_bench.runs.sample import Sample
-from mgsd_envs.looks import id_without_look, is_turned
-
-if TYPE_CHECKING:
-    from mgsd_envs import Episode
 
 IMAGE_SIZE = 256
 """Side of the test image in pixels, as in the paper."""
-
-
-def questions(episodes: list[Episode], conditions: list[Condition], repeats: int) -> list[Question]:
-    """Everything that a run asks. Questions that share their instructions are neighbours, for the prefix cache.
-
-    In the closed loop those with the longest plans come first, so that no long episode is left over at the end.
-    """
-
-    def ordered(condition: Condition) -> list[Episode]:
-        return sorted(episodes, key=lambda episode: -episode.shortest) if condition in CLOSED_LOOP else episodes
-
-    return [
-        Question(episode, condition, repeat)
-        for condition in conditions
-        for episode in ordered(condition)
-        if is_asked(episode.id, condition)
-        for repeat in range(repeats)
-    ]
-
-
-def is_asked(episode: str, condition: str) -> bool:
-    """Whether a condition is asked of an episode: one that shows no picture once a state, however many looks."""
-    return condition in WITH_IMAGE or id_without_look(episode) == episode or is_turned(episode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +44,14 @@ class Asking:
 
 
 def run_questions(
-    run: RunFolder, backend: Backend, to_ask: list[Question], asking: Asking, on_sample: Callable[[Sample], None]
+    run: RunFolder, backend: Backend, to_ask: Questions, asking: Asking, on_sample: Callable[[Sample], None]
 ) -> None:
     """Ask everything that the run has no answer to yet, and store each sample the moment its answer is there.
 
     Args:
         run: where samples and turns are stored, and what has been answered before.
         backend: the model.
-        to_ask: the questions; those with a sample in ``run`` are left out.
+        to_ask: the questions; those that ``run`` has an answer to are left out.
         asking: how they are put.
         on_sample: told each new sample once it is stored.
 
@@ -87,7 +60,7 @@ def run_questions(
         UserError: the run folder cannot be written, or an original picture cannot be read, any more, or a stored turn
             is not one of this run.
     """
-    unanswered = (question for question in to_ask if question.key not in run.samples)
+    unanswered = to_ask.without(run.answered)
     for sample in hold(backend, (asking.conversation(question, run) for question in unanswered)):
         run.append(sample)
         on_sample(sample)

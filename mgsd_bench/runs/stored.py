@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -98,7 +98,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
         UserError: the file cannot be read, or a line is no sample, was changed, or answers a question once more.
     """
     path = folder / SAMPLES
-    episodes: dict[str, Episode] = {}
+    episodes: Mapping[str, Episode] = {}
     answered: set[int] = set()
     for number, line in whole_lines(path):
         try:

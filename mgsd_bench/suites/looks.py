@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mgsd_bench.errors import UserError
+from mgsd_bench.suites.packed import Packed
 from mgsd_envs import Episode, Look, get_task
 from mgsd_envs.perturbations import ORDERED, PERTURBATIONS
 
 
-def in_looks(episodes: Iterable[Episode], looks: Sequence[str]) -> list[Episode]:
+def in_looks(episodes: Sequence[Episode], looks: Sequence[str]) -> Packed:
     """Every episode in every look, look by look; ids of all but the first look say which (``maze/4/0007@blur-3``).
 
     Args:
@@ -24,13 +25,12 @@ def in_looks(episodes: Iterable[Episode], looks: Sequence[str]) -> list[Episode]
     for look in read:
         if read.count(look) > 1:
             raise UserError(f"looks: {look} stands there twice")
-    asked = list(episodes)
-    for task in dict.fromkeys(episode.task for episode in asked):
+    for task in dict.fromkeys(episode.task for episode in episodes):
         for look in read:
             if look.theme not in (themes := get_task(task).themes):
                 raise UserError(f"looks: {look}: {task} has the themes {', '.join(themes)}")
     try:
-        return [episode.in_look(look, read[0]) for look in read for episode in asked]
+        return Packed(episode.in_look(look, read[0]) for look in read for episode in episodes)
     except ValueError as error:
         raise UserError(f"looks: {error}") from error
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.suites.looks import in_looks, themed
+from mgsd_bench.suites.packed import Packed
 from mgsd_envs import Episode, Mix, TooFewStatesError, generate, get_task, task_names
 from mgsd_envs.looks import id_without_look
 from mgsd_envs.splits import SPLIT_BY, SPLITS, Split, SplitBy
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 MOST_LENGTH = 10_000
 """Longest plan that is ever asked for, in actions."""
@@ -52,7 +56,7 @@ class Suite:
     split: Split = "test"
     theme: str = "classic"
     mix: Mix = field(default_factory=Mix)
-    given: tuple[Episode, ...] | None = None
+    given: Sequence[Episode] | None = None
     origin: Mapping[str, Any] | None = None
     split_by: SplitBy = "state"
     looks: tuple[str, ...] = ()
@@ -175,7 +179,7 @@ def find_episode(suite: Suite, name: str) -> Episode:
     raise UserError(f"{name}: no such episode in suite {suite.name}; ids look like {first.task}/{first.level}/0000")
 
 
-def episodes(suite: Suite) -> list[Episode]:
+def episodes(suite: Suite) -> Packed:
     """All episodes of a suite, in its order.
 
     Raises:
@@ -183,8 +187,13 @@ def episodes(suite: Suite) -> list[Episode]:
     """
     if suite.given is not None:
         wanted = {(part.task, part.level) for part in suite.parts}
-        return [episode for episode in suite.given if (episode.task, episode.level) in wanted]
-    made: list[Episode] = []
+        return Packed(episode for episode in suite.given if (episode.task, episode.level) in wanted)
+    made = Packed(_made(suite))
+    return in_looks(made, suite.looks) if suite.looks else made
+
+
+def _made(suite: Suite) -> Iterator[Episode]:
+    """The episodes of a suite in its first look, as they are made."""
     for part in suite.parts:
         if part.task not in task_names():
             raise UserError(f"task {part.task} is not installed; installed tasks: {', '.join(task_names())}")
@@ -199,17 +208,15 @@ def episodes(suite: Suite) -> list[Episode]:
             mix=part.mix or suite.mix,
         )
         try:
-            made.extend(part_episodes)
+            for episode in part_episodes:
+                yield episode if suite.cell is None else replace(episode, pixels=suite.cell * episode.level)
         except TooFewStatesError as error:
             raise UserError(str(error)) from error
         except ValueError as error:
             raise UserError(f"suite {suite.name}: {error}") from error
-    if suite.cell is not None:
-        made = [replace(episode, pixels=suite.cell * episode.level) for episode in made]
-    return in_looks(made, suite.looks) if suite.looks else made
 
 
-def subsample(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
+def subsample(all_episodes: Sequence[Episode], limit: int) -> Packed:
     """At most ``limit`` episodes of each task and level, spread evenly over their plan lengths, in suite order.
 
     An episode that is asked in several looks counts once, and stays in all of them.
@@ -219,16 +226,16 @@ def subsample(all_episodes: Sequence[Episode], limit: int) -> list[Episode]:
     """
     if limit < 1:
         raise UserError(f"{option('limit', limit)}: must be at least 1")
-    strata: dict[tuple[str, int], list[Episode]] = {}
+    strata: dict[tuple[str, int], list[tuple[int, str]]] = {}
     for episode in all_episodes:
         if id_without_look(episode.id) == episode.id:
-            strata.setdefault((episode.task, episode.level), []).append(episode)
+            strata.setdefault((episode.task, episode.level), []).append((episode.shortest, episode.id))
     kept: set[str] = set()
     for stratum in strata.values():
-        by_length = sorted(stratum, key=lambda episode: (episode.shortest, episode.id))
+        by_length = sorted(stratum)
         n = min(limit, len(by_length))
-        kept.update(by_length[(2 * i + 1) * len(by_length) // (2 * n)].id for i in range(n))
-    return [episode for episode in all_episodes if id_without_look(episode.id) in kept]
+        kept.update(by_length[(2 * i + 1) * len(by_length) // (2 * n)][1] for i in range(n))
+    return Packed(episode for episode in all_episodes if id_without_look(episode.id) in kept)
 
 
 def digest(of_episodes: Iterable[Episode], prompt_texts: Iterable[str] = ()) -> str:
@@ -236,8 +243,21 @@ def digest(of_episodes: Iterable[Episode], prompt_texts: Iterable[str] = ()) -> 
 
     Two runs are comparable only if their digests agree.
     """
+    return digests(of_episodes, prompt_texts)[1]
+
+
+def digests(of_episodes: Iterable[Episode], prompt_texts: Iterable[str]) -> tuple[str, str]:
+    """The digest of episodes alone, and that with the prompt texts; the episodes are read once."""
     running = sha256()
-    for line in (*(episode.canonical() for episode in of_episodes), "", *prompt_texts):
-        running.update(line.encode())
-        running.update(b"\n")
-    return running.hexdigest()
+    for episode in of_episodes:
+        _add(running, episode.canonical())
+    _add(running, "")
+    alone = running.hexdigest()
+    for text in prompt_texts:
+        _add(running, text)
+    return alone, running.hexdigest()
+
+
+def _add(running: Hash, line: str) -> None:
+    running.update(line.encode())
+    running.update(b"\n")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from mgsd_bench.errors import UserError
+from mgsd_bench.suites.packed import ById, Packed
 from mgsd_bench.suites.suite import Part, Suite, digest
 from mgsd_envs import Episode, episode_from_json
 from mgsd_envs.files import open_regular, read_bytes, read_lines
@@ -14,14 +16,16 @@ EPISODES = "episodes.jsonl"
 ABOUT = "suite.json"
 
 
-def read_episodes(folder: Path) -> dict[str, Episode]:
+def read_episodes(folder: Path) -> ById:
     """The episodes of a folder by id, in their order.
 
     Raises:
         UserError: they are missing or damaged.
     """
-    path = folder / EPISODES
-    episodes = {}
+    return ById(Packed(_episodes(folder / EPISODES)))
+
+
+def _episodes(path: Path) -> Iterator[Episode]:
     try:
         with open_regular(path) as stream:
             for number, line in enumerate(read_lines(stream), 1):
@@ -29,10 +33,9 @@ def read_episodes(folder: Path) -> dict[str, Episode]:
                     episode = episode_from_json(json.loads(line.decode()))
                 except (ValueError, KeyError, TypeError, RecursionError) as error:
                     raise UserError(f"{path}:{number}: not an episode of an installed task ({error})") from error
-                episodes[episode.id] = episode
+                yield episode
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
-    return episodes
 
 
 def read_folder(folder: Path) -> Suite:
@@ -50,9 +53,10 @@ def read_folder(folder: Path) -> Suite:
         raise UserError(f"{folder}: no suite that `generate` wrote (no {ABOUT})") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}); write the suite anew") from error
-    episodes = list(read_episodes(folder).values())
+    by_id = read_episodes(folder)
+    episodes = by_id.episodes
     written = about.get("digest") if isinstance(about, dict) else None
-    if not episodes or digest(episodes) != written:
+    if not episodes or len(by_id) < len(episodes) or digest(episodes) != written:
         raise UserError(f"{folder / EPISODES}: not the episodes that {path} was written with; write the suite anew")
     if any(episode.original for episode in episodes):
         raise UserError(f"{folder}: shows pictures of an external test set; name that suite and its folder instead")
@@ -66,6 +70,6 @@ def read_folder(folder: Path) -> Suite:
         parts=tuple(Part(task, level, count) for (task, level), count in counts.items()),
         split=first.split,
         theme=first.theme,
-        given=tuple(episodes),
+        given=episodes,
         split_by=first.split_by,
     )

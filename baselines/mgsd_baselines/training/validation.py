@@ -23,7 +23,9 @@ from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.prompts import CLOSED_LOOP, WITH_FACTS, WITH_PLAN, Condition, PromptSet, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import Loop, step_limits
-from mgsd_bench.runs.runner import IMAGE_SIZE, Asking, ask, questions
+from mgsd_bench.runs.questions import Questions
+from mgsd_bench.runs.runner import IMAGE_SIZE, Asking, ask
+from mgsd_bench.suites.packed import Packed
 from mgsd_envs.views import FULL
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ class Validator:
         """
         spec = self.spec
         sampling = Sampling(spec.temperature, spec.top_p, max_tokens=spec.max_tokens, seed=self.seed)
-        whole = questions(list(self.episodes), self.conditions, 1)
+        whole = list(Questions(Packed(self.episodes), self.conditions, 1))
         share = whole[part::parts]
         if len(share) * parts < len(whole):
             share.append(whole[0])

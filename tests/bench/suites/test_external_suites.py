@@ -315,7 +315,7 @@ class TestRuns:
         for file in folder.rglob("*.png"):
             file.unlink()
         finished = load_run(tmp_path / "run")
-        assert list(finished.episodes.values()) == episodes(suite)
+        assert list(finished.episodes.values()) == list(episodes(suite))
         assert digest(finished.episodes.values()) == finished.record["identity"]["episodes_digest"]
         assert finished.record["identity"]["image"] == "original"
         assert finished.record["sessions"][0]["origin"]["data_root"] == str((tmp_path / "sets").resolve())

@@ -11,7 +11,7 @@ import pytest
 from mgsd_bench import load_run
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, load_prompts
-from mgsd_bench.runs.runner import is_asked, questions
+from mgsd_bench.runs.questions import Questions, is_asked
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.looks import in_looks
 from mgsd_bench.suites.suite import digest, episodes, find_episode, select, subsample, with_theme
@@ -126,7 +126,7 @@ def test_scale_keeps_plans_within_a_hundred_actions() -> None:
 
 
 def test_what_shows_no_picture_is_asked_once() -> None:
-    asked = questions(episodes(SOME), ["visual", "symbolic"], 1)
+    asked = Questions(episodes(SOME), ["visual", "symbolic"], 1)
     assert sum(question.condition == "symbolic" for question in asked) == 20
     assert sum(question.condition == "visual" for question in asked) == 63 * 20
 

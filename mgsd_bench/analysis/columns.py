@@ -1,0 +1,128 @@
+"""Columns of the table of samples: their types, and their values in few bytes while they are gathered."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of samples.
+
+    Attributes:
+        dtype: pandas' type; ``category`` holds texts. A nullable type, or ``float64``, where a value may be missing.
+        unit: what it counts; empty where it counts nothing.
+        meaning: one line.
+    """
+
+    dtype: str
+    unit: str
+    meaning: str
+
+    def values(self) -> Values:
+        """Nothing yet."""
+        if self.dtype in ("category", "str"):
+            return _Texts(self.dtype)
+        return _Floats() if self.dtype == "float64" else _Numbers(self.dtype)
+
+
+class Values(Protocol):
+    """The values of one column, in the order in which they were added."""
+
+    def append(self, value: Any) -> None:
+        """Add one; None where it is missing."""
+        ...
+
+    def ranks(self) -> NDArray[Any]:
+        """For each value a number, in the values' order; equal values have the same."""
+        ...
+
+    def series(self, order: NDArray[np.int64]) -> pd.Series[Any]:
+        """Those at some places, in this order, in the column's type."""
+        ...
+
+
+class _Texts:
+    """Texts by number: a million samples share few of them."""
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = dtype
+        self._numbers: dict[str | None, int] = {}
+        self._values = array("i")
+
+    def append(self, value: str | None) -> None:
+        self._values.append(self._numbers.setdefault(value, len(self._numbers)))
+
+    def ranks(self) -> NDArray[np.int32]:
+        """The place of each text among all of them in order; -1 where it is missing."""
+        ranks = np.full(len(self._numbers), -1, np.int32)
+        for rank, text in enumerate(self._texts()):
+            ranks[self._numbers[text]] = rank
+        return ranks[np.array(self._values, np.int32)]
+
+    def series(self, order: NDArray[np.int64]) -> pd.Series[Any]:
+        import pandas as pd
+
+        if self._dtype == "category":
+            categories = pd.Index(self._texts(), dtype="str")
+            return pd.Series(pd.Categorical.from_codes(self.ranks()[order], categories))
+        texts = np.array([*self._numbers, None], object)
+        return pd.Series(texts[np.array(self._values, np.int32)[order]], dtype="str")
+
+    def _texts(self) -> list[str]:
+        return sorted(text for text in self._numbers if text is not None)
+
+
+class _Numbers:
+    """Whole numbers and truth values."""
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = dtype
+        self._values = array("q")
+        self._missing = bytearray()
+
+    def append(self, value: int | None) -> None:
+        self._values.append(0 if value is None else value)
+        self._missing.append(value is None)
+
+    def ranks(self) -> NDArray[np.int64]:
+        """The numbers themselves; a missing one is 0."""
+        return np.array(self._values, np.int64)
+
+    def series(self, order: NDArray[np.int64]) -> pd.Series[Any]:
+        import pandas as pd
+
+        found = self.ranks()[order]
+        if self._dtype not in ("Int64", "boolean"):
+            return pd.Series(found.astype(bool) if self._dtype == "bool" else found)
+        missing = np.array(self._missing, np.uint8).astype(bool)[order]
+        if self._dtype == "boolean":
+            return pd.Series(pd.arrays.BooleanArray(found.astype(bool), missing))
+        return pd.Series(pd.arrays.IntegerArray(found, missing))
+
+
+class _Floats:
+    """Numbers; a missing one is none."""
+
+    def __init__(self) -> None:
+        self._values = array("d")
+
+    def append(self, value: float | None) -> None:
+        self._values.append(np.nan if value is None else value)
+
+    def ranks(self) -> NDArray[np.float64]:
+        """The numbers themselves."""
+        return np.array(self._values, np.float64)
+
+    def series(self, order: NDArray[np.int64]) -> pd.Series[Any]:
+        import pandas as pd
+
+        return pd.Series(self.ranks()[order])

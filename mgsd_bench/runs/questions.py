@@ -1,0 +1,91 @@
+"""All that a run asks, in its order; each question is made when it is its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterator, Sequence, Set
+from dataclasses import dataclass
+
+from mgsd_bench.backends import request_key
+from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition
+from mgsd_bench.runs.conversation import Question
+from mgsd_bench.suites.packed import Packed
+from mgsd_envs.looks import id_without_look, is_turned
+
+
+@dataclass(frozen=True, slots=True)
+class Questions(Collection[Question]):
+    """Every episode under every condition, as often as it is asked.
+
+    Questions that share their instructions are neighbours, for the prefix cache. In the closed loop those with the
+    longest plans come first, so that no long episode is left over at the end.
+
+    Attributes:
+        episodes: what is asked about.
+        conditions: how they are put.
+        repeats: how often each question is asked.
+        as_listed: in the episodes' own order, in the closed loop too.
+    """
+
+    episodes: Packed
+    conditions: Sequence[Condition]
+    repeats: int
+    as_listed: bool = False
+
+    def __len__(self) -> int:
+        return self.repeats * sum(1 for _ in self._asked())
+
+    def __iter__(self) -> Iterator[Question]:
+        return self.without(frozenset())
+
+    def __contains__(self, question: object) -> bool:
+        return isinstance(question, Question) and question.key in self.keys
+
+    def without(self, keys: Container[str]) -> Iterator[Question]:
+        """The questions but for those with these keys, whose episodes are not looked at."""
+        for place, condition in self._asked():
+            for repeat in range(self.repeats):
+                if request_key(self.episodes.ids[place], condition, repeat) not in keys:
+                    yield Question(self.episodes[place], condition, repeat)
+
+    @property
+    def keys(self) -> Set[str]:
+        """The keys of all questions."""
+        return _Keys(self)
+
+    def _asked(self) -> Iterator[tuple[int, Condition]]:
+        """The places of episodes, each with a condition under which it is asked."""
+        for condition in self.conditions:
+            places: Sequence[int] = range(len(self.episodes))
+            if condition in CLOSED_LOOP and not self.as_listed:
+                places = sorted(places, key=lambda place: -self.episodes.shortest[place])
+            for place in places:
+                if is_asked(self.episodes.ids[place], condition):
+                    yield place, condition
+
+
+class _Keys(Set[str]):
+    """The keys of questions, none of which is made."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+        self._ids = frozenset(questions.episodes.ids)
+
+    def __len__(self) -> int:
+        return len(self._questions)
+
+    def __iter__(self) -> Iterator[str]:
+        for place, condition in self._questions._asked():
+            for repeat in range(self._questions.repeats):
+                yield request_key(self._questions.episodes.ids[place], condition, repeat)
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str) or key.count("/") < 2:
+            return False
+        episode, condition, repeat = key.rsplit("/", 2)
+        asked = condition in self._questions.conditions and is_asked(episode, condition)
+        return asked and repeat in map(str, range(self._questions.repeats)) and episode in self._ids
+
+
+def is_asked(episode: str, condition: str) -> bool:
+    """Whether a condition is asked of an episode: one that shows no picture once a state, however many looks."""
+    return condition in WITH_IMAGE or id_without_look(episode) == episode or is_turned(episode)
