@@ -1,4 +1,4 @@
-"""Commands that ask a model: eval, diagnose, score."""
+"""Commands that ask a model, and about what they wrote: eval, score, merge, verify, diagnose."""
 
 from __future__ import annotations
 
@@ -40,6 +40,20 @@ def score_command(settings: ScoreSettings) -> None:
         raise UserError(f"score: give {option('answers')} or {option('rescore')}")
     asked = {each.name: getattr(settings, each.name) for each in fields(QuestionSettings)}
     _evaluate(EvaluationSettings(model=str(settings.answers), backend="recorded", **asked))
+
+
+@app.command("merge")
+def merge_command(
+    shards: Annotated[list[Path], typer.Argument(help="Folders of all shards of one run.")],
+    out: Annotated[Path, typer.Option("--out", help="The run folder to make of them, a new one.")],
+) -> None:
+    """Make one run of the shards that `eval --shard` wrote."""
+    from mgsd_bench.evaluation.merge import merge
+
+    summary = merge(shards, out)
+    say(f"{len(shards)} shards, {summary.samples} answers, {summary.errors} failed requests; run in {out}")
+    if summary.errors:
+        raise typer.Exit(Exit.ENGINE)
 
 
 @app.command("verify")

@@ -17,6 +17,7 @@ from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.lines import seal_of, whole_lines
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome, outcomes_of
+from mgsd_bench.runs.shards import shard_of
 from mgsd_bench.suites.suite_folder import read_episodes
 from mgsd_envs import Episode
 from mgsd_envs.files import read_bytes
@@ -68,8 +69,20 @@ def _is_identity(identity: dict[str, Any]) -> bool:
     match identity:
         case {"conditions": [*conditions], "repeats": int(repeats), "scorer": int()}:
             asked = all(isinstance(condition, str) for condition in conditions) and 0 < repeats <= MOST_REPEATS
-            return asked and (("loop" not in identity and CLOSED_LOOP.isdisjoint(conditions)) or _is_loop(identity))
+            return (
+                asked
+                and _is_part(identity)
+                and (("loop" not in identity and CLOSED_LOOP.isdisjoint(conditions)) or _is_loop(identity))
+            )
     return False
+
+
+def _is_part(identity: dict[str, Any]) -> bool:
+    try:
+        shard_of(identity)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loop(identity: dict[str, Any]) -> bool:

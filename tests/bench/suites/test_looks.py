@@ -54,7 +54,7 @@ def test_turned_episodes_are_images_and_as_hard() -> None:
     keys: dict[str, set[str]] = {}
     for episode in asked:
         task, first = get_task(episode.task), by_id[id_without_look(episode.id)]
-        if episode is not first:
+        if episode.id != first.id:
             assert is_turned(episode.id)
             symmetry = SYMMETRIES[episode.severity]
             assert episode.state == task.transform(first.state, symmetry)
