@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,14 @@ except ImportError:  # no advisory locks on Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> None:
     """Write a file whole or not at all; also after a loss of power, it is the old one or the new one.
 
     A device or a pipe is written to, and not replaced by a file.
+
+    Args:
+        path: the file.
+        content: what it is to hold, at once or part by part, so that it need not be in memory.
 
     Raises:
         OSError: it cannot be written.
@@ -32,15 +36,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
     if _is_special(path):
         append(path, content)
         return
-    rest = memoryview(_as_bytes(content))
     # without locks, no two processes may share a name
     temporary = path.with_name(f".{path.name}.tmp" if fcntl else f".{path.name}.{os.getpid()}.tmp")
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with _locked(temporary, lambda: os.open(temporary, flags, 0o666)) as descriptor:
         try:
             os.ftruncate(descriptor, 0)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            for part in _parts(content):
+                rest = memoryview(part)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)  # else the name could be on the disk before what it names
             if fcntl:
                 temporary.replace(path)
@@ -52,7 +57,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         temporary.replace(path)
 
 
-def append(path: Path, text: str | bytes) -> None:
+def append(path: Path, text: str | bytes | Iterable[bytes]) -> None:
     """Add to a file, a device or a pipe; never waits for a pipe that nobody reads.
 
     Raises:
@@ -63,7 +68,8 @@ def append(path: Path, text: str | bytes) -> None:
     with os.fdopen(os.open(path, flags | no_wait, 0o666), "ab") as stream:
         if no_wait:
             os.set_blocking(stream.fileno(), True)
-        stream.write(_as_bytes(text))
+        for part in _parts(text):
+            stream.write(part)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -153,8 +159,10 @@ def _is_special(path: Path) -> bool:
     return not path.is_file() or (path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.is_symlink())
 
 
-def _as_bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()
+def _parts(content: str | bytes | Iterable[bytes]) -> Iterable[bytes]:
+    if isinstance(content, str):
+        return (content.encode(),)
+    return (content,) if isinstance(content, bytes) else content
 
 
 def pretty_json(data: Any) -> str:
