@@ -56,7 +56,8 @@ class Answers:
         row: (n,) row of the run's table of samples.
         episode: (n,) number of the episode; runs share the episodes that they have in common.
         solved: (n,) whether the answer is right.
-        kind: (n,) number, from 0, of the answer's model, task, level, condition and outcome.
+        kinds: (n,) numbers, from 0, of its task, its outcome, its condition, its model, its task and level, and of all
+            these together.
         order: (n,) places of the answers, the most unexpected failure first.
     """
 
@@ -64,7 +65,7 @@ class Answers:
     row: Numbers
     episode: Numbers
     solved: Truths
-    kind: Numbers
+    kinds: tuple[Numbers, ...]
     order: Numbers
 
     @classmethod
@@ -99,20 +100,23 @@ class Answers:
             np.concatenate, zip(*parts, strict=True)
         )
         solved = outcome == _OUTCOMES.index(Outcome.SOLVED)
+        board = task_ * (level.max(initial=0) + 1) + level
         alike = model
-        for column in (task_, level, condition, outcome):
+        for column in (board, condition, outcome):
             alike = alike * (column.max(initial=0) + 1) + column
+        several = task_, outcome, condition, model, board, alike
+        kinds = tuple(np.unique(column, return_inverse=True)[1] for column in several)
         order = by_surprise(
             model * len(CONDITIONS) + condition, episode * len(CONDITIONS) + condition, solved, shortest, level
         )
-        return cls(run_, row, episode, solved, np.unique(alike, return_inverse=True)[1], order)
+        return cls(run_, row, episode, solved, kinds, order)
 
     def chosen(self, most: int) -> Truths:
         """Which answers to show where no more than so many can be: all to some of the episodes.
 
-        Of every model, task, level, condition and outcome answers are taken by turns, rare kinds first, the most
-        unexpected first, and more failures than solved ones; with an answer all others to its episode. The same
-        answers make the same choice.
+        First comes an answer of every task, outcome, condition, model and level, then answers of all that occurs
+        together by turns, what is rare first; of each the most unexpected ones, more failures than solved answers, and
+        with an answer all others to its episode. The same answers make the same choice.
 
         Args:
             most: how many; those to one episode are taken in any case.
@@ -122,26 +126,51 @@ class Answers:
         """
         if len(self.order) <= most:
             return np.ones(len(self.order), bool)
-        kind, episode = self.kind[self.order], self.episode[self.order]
-        of_kind = np.argsort(kind, kind="stable")
-        ends = np.cumsum(np.bincount(kind))
-        count = np.diff(ends, prepend=0)
+        choice = _Choice(self.episode, self.kinds[-1], most)
+        for kind in self.kinds[:-1]:
+            for number, first in enumerate(np.unique(kind[self.order], return_index=True)[1]):
+                if not choice.taken[self.episode[kind == number]].any():
+                    choice.take(self.episode[self.order[first]])
+        kind = self.kinds[-1][self.order]
+        of_kind, count = np.argsort(kind, kind="stable"), np.bincount(kind)
         rank = np.empty(len(kind), int)
-        rank[of_kind] = np.arange(len(kind)) - (ends - count)[kind[of_kind]]
-        turn = rank * np.where(self.solved[self.order], SOLVED_EVERY, 1)
-        turns = np.lexsort((kind, count[kind], turn))
-        size = np.bincount(episode)
-        of_episode, last = np.argsort(episode, kind="stable"), np.cumsum(size)
-        smallest, left = size[size > 0].min(), most
-        taken, there = np.zeros(len(size), bool), np.zeros(len(count), int)
+        rank[of_kind] = np.arange(len(kind)) - (np.cumsum(count) - count)[kind[of_kind]]
+        turns = np.lexsort((kind, count[kind], rank * np.where(self.solved[self.order], SOLVED_EVERY, 1)))
         for in_turn in (True, False):  # at last whatever fits
             for i in turns:
-                number = episode[i]
-                if left < smallest:
+                if choice.is_full:
                     break
-                if taken[number] or (in_turn and there[kind[i]] > rank[i]) or (size[number] > left and left < most):
-                    continue
-                taken[number] = True
-                left -= size[number]
-                np.add.at(there, kind[of_episode[last[number] - size[number] : last[number]]], 1)
-        return taken[self.episode]
+                if not in_turn or choice.there[kind[i]] <= rank[i]:
+                    choice.take(self.episode[self.order[i]])
+        return choice.taken[self.episode]
+
+
+class _Choice:
+    """Episodes that are taken as long as all their answers fit.
+
+    Attributes:
+        taken: by episode, whether it is.
+        there: by kind, how many answers are.
+    """
+
+    def __init__(self, episode: Numbers, kind: Numbers, most: int) -> None:
+        self._kind, self._most = kind, most
+        self._size = np.bincount(episode)
+        self._smallest = self._size[self._size > 0].min()
+        self._answers, self._ends = np.argsort(episode, kind="stable"), np.cumsum(self._size)
+        self._left = most
+        self.taken = np.zeros(len(self._size), bool)
+        self.there = np.zeros(kind.max() + 1, int)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no episode fits any more."""
+        return bool(self._left < min(self._most, self._smallest))
+
+    def take(self, episode: int) -> None:
+        """Take an episode if it fits, or is the first."""
+        size, end = self._size[episode], self._ends[episode]
+        if not self.taken[episode] and (size <= self._left or self._left == self._most):
+            self.taken[episode] = True
+            self._left -= size
+            np.add.at(self.there, self._kind[self._answers[end - size : end]], 1)

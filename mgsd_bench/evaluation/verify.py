@@ -133,39 +133,57 @@ def _starts(path: Path, size: int) -> list[tuple[int, int]]:
 
 
 def _check(part: _Part, episodes: Mapping[str, Episode]) -> _Block:
+    today = part.identity["scorer"] == SCORER_VERSION
+    lines = sealed = 0
+    faults: list[str] = []
+    answers: list[tuple[str, str, int, bool]] = []
+    acted: dict[int, Sample] = {}
     with open_regular(part.folder / SAMPLES) as stream:
         stream.seek(part.byte)
-        lines = list(islice(read_lines(stream), part.size))
-    found = _Block(len(lines), sum(seal_of(line) is not None for line in lines), [], [])
-    read: dict[int, Sample] = {}
-    for number, line in enumerate(lines, part.number):
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("half written")
-            read[number] = read_sample(line, seal_of(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            found.faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
-    today = part.identity["scorer"] == SCORER_VERSION
+        for number, line in enumerate(islice(read_lines(stream), part.size), part.number):
+            seal = seal_of(line)
+            lines, sealed = lines + 1, sealed + (seal is not None)
+            try:
+                if not line.endswith(b"\n"):
+                    raise ValueError("half written")
+                sample = read_sample(line, seal)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
+                continue
+            answers.append((sample.episode, sample.condition, sample.repeat, sample.outcome == Outcome.ERROR))
+            if today and sample.loop is not None:
+                acted[number] = sample  # its turns are read once for the block
+            else:
+                faults += _faults(number, sample, episodes, today=today)
     try:
-        acted = {sample.key for sample in read.values() if today and sample.loop is not None}
-        transcripts = Transcripts.of(part.folder, part.identity, acted.__contains__) if acted else None
+        keys = {sample.key for sample in acted.values()}
+        transcripts = Transcripts.of(part.folder, part.identity, keys.__contains__) if acted else None
     except UserError as error:
-        found.faults.append(error.message)
+        faults.append(error.message)
         transcripts = None
-    for number, sample in read.items():
-        episode = episodes.get(sample.episode)
-        try:
-            scored = episode is not None and today and (sample.loop is None or transcripts is not None)
-            again = score_again(episode, sample, transcripts) if episode is not None and scored else None
-            fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
-            if fault is None and transcripts is not None and sample.key in transcripts.otherwise:
-                fault = f"turn {transcripts.otherwise[sample.key]} holds other actions than its text"
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            fault = f"{type(error).__name__}: {error}"
-        if fault is not None:
-            found.faults.append(f"{SAMPLES}:{number}: {sample.key}: {fault}")
-        found.answers.append((sample.episode, sample.condition, sample.repeat, sample.outcome == Outcome.ERROR))
-    return found
+    for number, sample in acted.items():
+        faults += _faults(number, sample, episodes, transcripts, today=transcripts is not None)
+    return _Block(lines, sealed, faults, answers)
+
+
+def _faults(
+    number: int,
+    sample: Sample,
+    episodes: Mapping[str, Episode],
+    transcripts: Transcripts | None = None,
+    *,
+    today: bool,
+) -> list[str]:
+    """What does not hold of the sample in a line; it is scored again where that can be done today."""
+    episode = episodes.get(sample.episode)
+    try:
+        again = score_again(episode, sample, transcripts) if episode is not None and today else None
+        fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
+        if fault is None and transcripts is not None and sample.key in transcripts.otherwise:
+            fault = f"turn {transcripts.otherwise[sample.key]} holds other actions than its text"
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        fault = f"{type(error).__name__}: {error}"
+    return [] if fault is None else [f"{SAMPLES}:{number}: {sample.key}: {fault}"]
 
 
 def _otherwise(sample: Sample, again: Sample | None) -> str | None:
