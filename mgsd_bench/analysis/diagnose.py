@@ -108,7 +108,8 @@ class Cases:
     @classmethod
     def of(cls, frame: pd.DataFrame, episodes: Mapping[str, Episode]) -> Self:
         """Keep the last sample of each try and condition, and only tries that have an answer from the picture."""
-        frame = frame.drop_duplicates(["condition", "episode", "repeat"], keep="last")
+        again = frame.duplicated(["condition", "episode", "repeat"], keep="last")
+        frame = frame[~again] if again.any() else frame
         visual = frame[frame["condition"] == "visual"].copy()
         shares = {name: _random_share(episodes[name]) for name in visual["episode"].unique()}
         visual["random"] = visual["episode"].astype(object).map(shares).astype(float)
