@@ -3,9 +3,9 @@
     python benchmarks/scale.py --answers 10000,100000,1000000 [--keep FOLDER]
 
 A scripted model that errs is asked a quarter as many episodes under four conditions. Each step is a command in a
-process of its own, whose seconds, processor seconds and peak of memory the kernel tells. ``resume`` is the time from the
-start of the command to its first new answer, with half of the answers there. The shards of ``merge`` are the run's own
-answers, divided by seven.
+process of its own, whose seconds, processor seconds and peak of memory the kernel tells. ``resume`` is the time from
+the start of the command to its first new answer, with half of the answers there. The shards of ``merge`` are the
+own answers of the run, divided by seven.
 """
 
 from __future__ import annotations

@@ -21,21 +21,21 @@ except ImportError:  # no advisory locks on Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
+def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> None:
     """Write a file whole or not at all; also after a loss of power, it is the old one or the new one.
 
     A device or a pipe is written to, and not replaced by a file.
 
     Args:
         path: the file.
-        content: what to write, or pieces of it, which are not held all at once.
+        content: what it is to hold, at once or part by part, so that it need not be in memory.
 
     Raises:
         OSError: it cannot be written.
     """
     if _is_special(path):
-        for block in _blocks(content):
-            append(path, block)
+        for part in _parts(content):
+            append(path, part)
         return
     # without locks, no two processes may share a name
     temporary = path.with_name(f".{path.name}.tmp" if fcntl else f".{path.name}.{os.getpid()}.tmp")
@@ -43,8 +43,8 @@ def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
     with _locked(temporary, lambda: os.open(temporary, flags, 0o666)) as descriptor:
         try:
             os.ftruncate(descriptor, 0)
-            for block in _blocks(content):
-                rest = memoryview(block)
+            for part in _parts(content):
+                rest = memoryview(part)
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)  # else the name could be on the disk before what it names
@@ -58,7 +58,7 @@ def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
         temporary.replace(path)
 
 
-def append(path: Path, text: str | bytes) -> None:
+def append(path: Path, text: str | bytes | Iterable[bytes]) -> None:
     """Add to a file, a device or a pipe; never waits for a pipe that nobody reads.
 
     Raises:
@@ -69,7 +69,8 @@ def append(path: Path, text: str | bytes) -> None:
     with os.fdopen(os.open(path, flags | no_wait, 0o666), "ab") as stream:
         if no_wait:
             os.set_blocking(stream.fileno(), True)
-        stream.write(_as_bytes(text))
+        for part in _parts(text):
+            stream.write(part)
 
 
 def remove_leftovers(path: Path) -> None:
@@ -159,27 +160,22 @@ def _is_special(path: Path) -> bool:
     return not path.is_file() or (path.absolute().parts[1:2] in (("dev",), ("proc",)) and path.is_symlink())
 
 
-def _blocks(content: str | bytes | Iterable[str]) -> Iterator[bytes]:
-    """A content in one block, or its pieces in blocks of a megabyte."""
+def _parts(content: str | bytes | Iterable[bytes]) -> Iterator[bytes]:
+    """A content at once, or its parts in blocks of a megabyte."""
     if isinstance(content, str | bytes):
-        yield _as_bytes(content)
+        yield content.encode() if isinstance(content, str) else content
         return
-    held: list[str] = []
-    size = 0
-    for piece in content:
-        held.append(piece)
-        size += len(piece)
+    held, size = [], 0
+    for part in content:
+        held.append(part)
+        size += len(part)
         if size >= _BLOCK:
-            yield "".join(held).encode()
+            yield b"".join(held)
             held, size = [], 0
-    yield "".join(held).encode()
+    yield b"".join(held)
 
 
 _BLOCK = 2**20
-
-
-def _as_bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()
 
 
 def pretty_json(data: Any) -> str:

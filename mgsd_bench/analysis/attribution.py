@@ -156,7 +156,7 @@ def planned_well(episode: Episode, sample: Sample, belief: Belief, misplanned: b
     return _transfer(episode.task, belief.state, episode.state)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def _transfer(task: str, believed: Any, true: Any) -> float:
     return transfer(get_task(task), believed, true)
 

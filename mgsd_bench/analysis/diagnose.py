@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import product
@@ -34,7 +34,7 @@ from mgsd_bench.analysis.metrics import METRICS, Measure
 from mgsd_bench.analysis.overlap import attribution_bounds
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
-from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.sample import Sample, last_of_each
 from mgsd_bench.statistics.intervals import Estimate, complement
 from mgsd_envs import Episode, Irreversible, get_task, random_plan, rollout
 
@@ -108,7 +108,8 @@ class Cases:
     @classmethod
     def of(cls, frame: pd.DataFrame, episodes: Mapping[str, Episode]) -> Self:
         """Keep the last sample of each try and condition, and only tries that have an answer from the picture."""
-        frame = frame.drop_duplicates(["condition", "episode", "repeat"], keep="last")
+        again = frame.duplicated(["condition", "episode", "repeat"], keep="last")
+        frame = frame[~again] if again.any() else frame
         visual = frame[frame["condition"] == "visual"].copy()
         shares = {name: _random_share(episodes[name]) for name in visual["episode"].unique()}
         visual["random"] = visual["episode"].astype(object).map(shares).astype(float)
@@ -257,7 +258,7 @@ def _repeats(rows: pd.DataFrame) -> Repeats | None:
     )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)  # of larger suites the episodes would be held
 def _random_share(episode: Episode) -> float:
     """Share of random plans that solve the episode."""
     rng = Random(sha256(episode.id.encode()).digest())
@@ -266,7 +267,17 @@ def _random_share(episode: Episode) -> float:
     return sum(rollout(task, episode.state, plan).outcome == "solved" for plan in plans) / RANDOM_TRIES
 
 
-def _visual(runs: Sequence[Run]) -> Iterable[Sample]:
-    """The last answer to each question from the picture."""
-    read = (sample for run in runs for sample in run.read_samples(texts=False))
-    return {sample.key: sample for sample in read if sample.condition == "visual"}.values()
+def _visual(runs: Sequence[Run]) -> Iterator[Sample]:
+    """The last answer to each question from the picture, one after another."""
+    for number, run in enumerate(runs):
+        later = {row for other in runs[number + 1 :] for row in _tries(other)}
+        from_picture = (sample for sample in run.read_samples(texts=False) if sample.condition == "visual")
+        for sample in last_of_each(from_picture):
+            if (sample.episode, sample.repeat) not in later:
+                yield sample
+
+
+def _tries(run: Run) -> Iterator[tuple[str, int]]:
+    """Episodes and repeats that a run has an answer from the picture to."""
+    rows = run.frame[run.frame["condition"] == "visual"]
+    return zip(rows["episode"], rows["repeat"], strict=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mgsd_bench.analysis.attribution import Counts, count_by_kind, fact_cells
 from mgsd_bench.analysis.diagnosis import FactCounts, Grid
+from mgsd_bench.digests import short_digest
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.statistics.intervals import complement, f1
 from mgsd_envs import Episode, get_task
@@ -34,12 +37,37 @@ class TaskFacts:
 
 @dataclass(slots=True)
 class _Level:
-    """What is counted at one level: answers, facts by episode and kind, and facts by cell."""
+    """What is counted at one level: answers, facts by episode and kind, and facts by cell.
+
+    Attributes:
+        answers: how many there are.
+        rows: numbers of the episodes, from 0, by the digest of their ids.
+        counts: by kind, for one episode after another, facts right, false and missing, up to the last that has any.
+        missed: facts by the cell that they are about.
+        invented: likewise.
+    """
 
     answers: int = 0
-    counts: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)
+    counts: dict[str, array[int]] = field(default_factory=dict)
     missed: Counter[tuple[int, int]] = field(default_factory=Counter)
     invented: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    def add(self, episode: str, found: Mapping[str, Counts]) -> None:
+        """Count an answer's facts by kind."""
+        row = 3 * self.rows.setdefault(short_digest(episode), len(self.rows))
+        for kind, counts in found.items():
+            column = self.counts.setdefault(kind, array("q"))
+            column.extend([0] * (row + 3 - len(column)))
+            for place, count in enumerate(counts, row):
+                column[place] += count
+
+    def values(self, kind: str) -> NDArray[np.int64]:
+        """Facts of a kind, right, false and missing, a row an episode."""
+        found = np.zeros((len(self.rows), 3), np.int64)
+        column = self.counts.get(kind, ())
+        found.reshape(-1)[: len(column)] = column
+        return found
 
 
 def read_facts(samples: Iterable[Sample], episodes: Mapping[str, Episode]) -> dict[str, TaskFacts]:
@@ -58,15 +86,12 @@ def read_facts(samples: Iterable[Sample], episodes: Mapping[str, Episode]) -> di
         level.answers += 1
         level.missed.update(fact_cells(true - stated, episode.level))
         level.invented.update(fact_cells(stated - true, episode.level))
-        of_episode = level.counts.setdefault(episode.id, {})
-        for kind, counts in count_by_kind(true, stated).items():
-            before = of_episode.get(kind, Counts(0, 0, 0))
-            of_episode[kind] = Counts(*map(sum, zip(before, counts, strict=True)))
+        level.add(episode.id, count_by_kind(true, stated))
     return {task: _task(dict(sorted(of_task.items()))) for task, of_task in levels.items()}
 
 
 def _task(levels: Mapping[int, _Level]) -> TaskFacts:
-    kinds = sorted({kind for level in levels.values() for of_episode in level.counts.values() for kind in of_episode})
+    kinds = sorted({kind for level in levels.values() for kind in level.counts})
     return TaskFacts(
         {kind: _kind(kind, levels.values()) for kind in kinds},
         {size: _grid(level.missed + level.invented, size, level.answers) for size, level in levels.items()},
@@ -77,8 +102,7 @@ def _task(levels: Mapping[int, _Level]) -> TaskFacts:
 
 def _kind(kind: str, levels: Iterable[_Level]) -> FactCounts:
     """One kind of fact; an episode that has none of it neither true nor stated counts as one without any."""
-    none = Counts(0, 0, 0)
-    values = [np.array([counts.get(kind, none) for counts in level.counts.values()]) for level in levels]
+    values = [level.values(kind) for level in levels]
     tp, fp, fn = (int(count) for count in np.concatenate(values).sum(axis=0))
     return FactCounts(
         tp,

@@ -74,7 +74,9 @@ class Run:
         """
         if not self.identity.get("looks"):
             return self
-        kept = [sample for sample in self.read_samples() if id_without_look(sample.episode) == sample.episode]
+        kept = [
+            sample for sample in self.read_samples(texts=False) if id_without_look(sample.episode) == sample.episode
+        ]
         return replace(self, given=kept)
 
     @property
@@ -118,6 +120,10 @@ class Run:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The table of samples with the columns :data:`mgsd_bench.analysis.frame.COLUMNS`."""
+        if "diagnostic_frame" in self.__dict__:  # the same and more
+            from mgsd_bench.analysis.frame import DIAGNOSTICS
+
+            return self.diagnostic_frame.drop(columns=list(DIAGNOSTICS))
         return self._frame(None)
 
     @cached_property

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from mgsd_bench.digests import short_digest
 from mgsd_bench.errors import option
 from mgsd_bench.plain import plain
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
+
+if TYPE_CHECKING:
+    from mgsd_bench.analysis.run import Run
 
 MANY = 0.05
 """The share of answers from which on they are said."""
 EARLY = 32
 """After so many answers of a run it is said if none could be read."""
 _QUOTED = 60
+_UNREAD = (str(Outcome.NO_ANSWER), str(Outcome.TRUNCATED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +43,29 @@ class Unread:
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Self:
         """Count them, each question's last sample once."""
-        counts = dict.fromkeys((Outcome.NO_ANSWER, Outcome.TRUNCATED), 0)
-        answers, first = 0, ""
-        for sample in {sample.key: sample for sample in samples}.values():
+        answered: set[int] = set()
+        unread: dict[int, tuple[str, str]] = {}
+        for sample in samples:
             if sample.outcome == Outcome.ERROR:
                 continue
-            answers += 1
-            if sample.outcome in (Outcome.NO_ANSWER, Outcome.TRUNCATED):
-                counts[Outcome(sample.outcome)] += 1
-                first = first or quoted(sample.text)
-        return cls(answers, counts[Outcome.NO_ANSWER], counts[Outcome.TRUNCATED], first)
+            question = short_digest(sample.key)
+            answered.add(question)
+            unread.pop(question, None)
+            if sample.outcome in _UNREAD:
+                unread[question] = sample.outcome, quoted(sample.text)
+        counts = Counter(outcome for outcome, _ in unread.values())
+        first = next((quote for _, quote in unread.values() if quote), "")
+        return cls(len(answered), counts[Outcome.NO_ANSWER], counts[Outcome.TRUNCATED], first)
+
+    @classmethod
+    def of_run(cls, run: Run) -> Self:
+        """Those of a run; its texts are read as far as the first of them."""
+        counts = run.frame["outcome"].value_counts()
+        no_answer, truncated = (int(counts.get(outcome, 0)) for outcome in _UNREAD)
+        answers = len(run.frame) - int(counts.get(str(Outcome.ERROR), 0))
+        found = (quoted(s.text) for s in run.read_samples() if s.outcome in _UNREAD)
+        first = next(filter(None, found), "") if no_answer + truncated else ""
+        return cls(answers, no_answer, truncated, first)
 
     @property
     def many(self) -> bool:

@@ -5,7 +5,7 @@ A backend module is imported only when its backend is used, so vLLM and torch ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -233,7 +233,7 @@ class Metered(Protocol):
 class Bounded(Protocol):
     """A backend that answers certain questions and no others."""
 
-    def check_asked(self, keys: Set[str]) -> None:
+    def check_asked(self, keys: Iterable[str]) -> None:
         """Refuse a run that does not ask all of them.
 
         Args:

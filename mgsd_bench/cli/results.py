@@ -95,7 +95,7 @@ def _unread(runs: list[Run]) -> list[str]:
     """A line on each run of which many answers could not be read or were cut off."""
     from mgsd_bench.analysis.unread import Unread
 
-    counted = ((run.model, Unread.of(run.read_samples())) for run in runs)
+    counted = ((run.model, Unread.of_run(run)) for run in runs)
     return [f"{model}: {spell(unread.line(), command_line)}" for model, unread in counted if unread.many]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.runs.lines import facts_row
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import ending_of
-from mgsd_bench.runs.sample import Sample
+from mgsd_bench.runs.sample import Sample, last_of_each
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.runs.stored import read_samples
 from mgsd_bench.runs.turns import TURNS, TurnRecord, read_turns
@@ -54,7 +55,8 @@ class Rescored:
 def rescore(run: Run, out: Path | None = None) -> Rescored:
     """Score the texts of a run with today's reader and simulator, into a new run folder.
 
-    Everything but plans, facts, forms and outcomes stays as it was recorded.
+    Everything but plans, facts, forms and outcomes stays as it was recorded. Texts are read and written one by one; of
+    closed loop all turns are held at once.
 
     Args:
         run: the run; it is only read.
@@ -68,16 +70,12 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
         raise UserError(f"{option('out', out)}: is the run itself, which stays as it is; name another folder")
     episodes = run.episodes
     transcripts = Transcripts.of(run.path, run.identity)
-    pairs: list[tuple[Sample, Sample]] = []
-    for old in run.samples:
-        try:
-            pairs.append((old, score_again(episodes[old.episode], old, transcripts)))
-        except ValueError as error:
-            raise UserError(
-                f"{run.path / TURNS}: {old.key}: {error}; copy the whole run folder, or see what mgsd-bench verify says"
-            ) from error
-    with RunFolder.open(out, {**run.identity, "scorer": SCORER_VERSION}, list(episodes.values())) as folder:
-        for old, new in pairs:
+    acted = _acted_again(run, episodes, transcripts)  # before anything is written
+    changed: Counter[str] = Counter()
+    with RunFolder.open(out, {**run.identity, "scorer": SCORER_VERSION}, episodes.episodes) as folder:
+        for old in last_of_each(run.read_samples()):
+            new = acted.get(old.key) or score_again(episodes[old.episode], old)
+            changed.update(_changes(old, new))
             if old.key not in folder.answered:
                 for turn in transcripts.turns.get(old.key, ())[len(folder.turns.get(old.key, ())) :]:
                     folder.append_turn(turn)
@@ -86,15 +84,44 @@ def rescore(run: Run, out: Path | None = None) -> Rescored:
         folder.write_metrics(summary.to_json())
         origin = {"run": run.path.resolve().name, "scorer": run.identity["scorer"], "at": provenance.now()}
         folder.write_record(**{**run.record, "identity": folder.record["identity"], "rescored": origin})
-    return Rescored(
-        out,
-        summary,
-        found=sum(old.plan is None and new.plan is not None for old, new in pairs),
-        lost=sum(old.plan is not None and new.plan is None for old, new in pairs),
-        replanned=sum(None not in (old.plan, new.plan) and old.plan != new.plan for old, new in pairs),
-        restated=sum(old.stated != new.stated for old, new in pairs),
-        outcomes=sum(old.outcome != new.outcome for old, new in pairs),
-    )
+    return Rescored(out, summary, **{name: changed[name] for name in _CHANGES})
+
+
+_CHANGES = ("found", "lost", "replanned", "restated", "outcomes")
+"""Fields of :class:`Rescored` that count."""
+
+
+def _changes(old: Sample, new: Sample) -> list[str]:
+    """Which of the counts a sample is in."""
+    differs = {
+        "found": old.plan is None and new.plan is not None,
+        "lost": old.plan is not None and new.plan is None,
+        "replanned": None not in (old.plan, new.plan) and old.plan != new.plan,
+        "restated": old.stated != new.stated,
+        "outcomes": old.outcome != new.outcome,
+    }
+    return [name for name in _CHANGES if differs[name]]
+
+
+def _acted_again(run: Run, episodes: Mapping[str, Episode], transcripts: Transcripts) -> dict[str, Sample]:
+    """The new samples of closed loop by key; they hold no more texts than the transcripts.
+
+    Raises:
+        UserError: the turns of one are missing, or are not those that it counts.
+    """
+    found: dict[str, Sample] = {}
+    if CLOSED_LOOP.isdisjoint(run.identity["conditions"]):
+        return found
+    for old in last_of_each(run.read_samples(texts=False)):
+        if old.condition in CLOSED_LOOP:
+            try:
+                found[old.key] = score_again(episodes[old.episode], old, transcripts)
+            except ValueError as error:
+                raise UserError(
+                    f"{run.path / TURNS}: {old.key}: {error}; copy the whole run folder, or see what mgsd-bench verify "
+                    "says"
+                ) from error
+    return found
 
 
 @dataclass(frozen=True, slots=True)

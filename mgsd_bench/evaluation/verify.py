@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 from mgsd_bench.analysis.frame import sample_frame
 from mgsd_bench.analysis.summary import summarise
+from mgsd_bench.backends import request_key
+from mgsd_bench.digests import short_digest
 from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import Transcripts, score_again
 from mgsd_bench.runs.contradiction import contradiction
@@ -22,7 +23,7 @@ from mgsd_bench.runs.lines import seal_of
 from mgsd_bench.runs.questions import is_asked
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
-from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample
+from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample, read_samples
 from mgsd_bench.suites.suite import digest
 from mgsd_bench.suites.suite_folder import EPISODES, read_episodes
 from mgsd_envs import Episode
@@ -49,12 +50,12 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """What one block of lines came to: faults, and the samples that can be read, without their texts."""
+    """What a block of lines came to: faults, and of what can be read the question and whether its request failed."""
 
     lines: int
     sealed: int
     faults: list[str]
-    samples: list[Sample]
+    answers: list[tuple[str, str, int, bool]]
 
 
 def verify(folder: Path, block: int = BLOCK) -> Verification:
@@ -73,13 +74,15 @@ def verify(folder: Path, block: int = BLOCK) -> Verification:
     episodes, faults = read_episodes(folder), []
     if digest(episodes.values()) != record["identity"]["episodes_digest"]:
         faults.append(f"{EPISODES}: not the episodes of run.json")
-    blocks = list(_checked(folder, record["identity"], block, episodes))
-    faults += [fault for block in blocks for fault in block.faults]
-    samples = [sample for block in blocks for sample in block.samples]
-    faults += _questions(record, episodes, samples)
+    questions = _Questions(record, episodes)
+    lines = sealed = 0
+    for found in _checked(folder, record["identity"], block, episodes):
+        lines, sealed = lines + found.lines, sealed + found.sealed
+        faults += found.faults
+        questions.add(found.answers)
+    faults += questions.faults()
     if not faults:
-        faults += _figures(folder, samples)
-    lines, sealed = (sum(getattr(block, name) for block in blocks) for name in ("lines", "sealed"))
+        faults += _figures(folder)
     return Verification(lines, sealed, tuple(faults))
 
 
@@ -94,12 +97,26 @@ class _Part:
     size: int
 
 
-def _checked(folder: Path, identity: Mapping[str, Any], size: int, episodes: Mapping[str, Episode]) -> Iterable[_Block]:
+def _checked(folder: Path, identity: Mapping[str, Any], size: int, episodes: Mapping[str, Episode]) -> Iterator[_Block]:
     parts = [_Part(folder, identity, number, byte, size) for number, byte in _starts(folder / SAMPLES, size)]
     if len(parts) == 1:
-        return [_check(parts[0], episodes)]
-    with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1), get_context("spawn")) as pool:
-        return list(pool.map(partial(_check, episodes=episodes), parts))
+        yield _check(parts[0], episodes)
+        return
+    workers = min(len(parts), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, get_context("spawn"), _read_known, (folder,)) as pool:
+        yield from pool.map(_check_known, parts)
+
+
+_known: dict[Path, Mapping[str, Episode]] = {}
+"""The episodes of the run that this process checks blocks of: read once, not sent with every block."""
+
+
+def _read_known(folder: Path) -> None:
+    _known[folder] = read_episodes(folder)
+
+
+def _check_known(part: _Part) -> _Block:
+    return _check(part, _known[part.folder])
 
 
 def _starts(path: Path, size: int) -> list[tuple[int, int]]:
@@ -116,39 +133,57 @@ def _starts(path: Path, size: int) -> list[tuple[int, int]]:
 
 
 def _check(part: _Part, episodes: Mapping[str, Episode]) -> _Block:
+    today = part.identity["scorer"] == SCORER_VERSION
+    lines = sealed = 0
+    faults: list[str] = []
+    answers: list[tuple[str, str, int, bool]] = []
+    acted: dict[int, Sample] = {}
     with open_regular(part.folder / SAMPLES) as stream:
         stream.seek(part.byte)
-        lines = list(islice(read_lines(stream), part.size))
-    found = _Block(len(lines), sum(seal_of(line) is not None for line in lines), [], [])
-    read: dict[int, Sample] = {}
-    for number, line in enumerate(lines, part.number):
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("half written")
-            read[number] = read_sample(line, seal_of(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            found.faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
-    today = part.identity["scorer"] == SCORER_VERSION
+        for number, line in enumerate(islice(read_lines(stream), part.size), part.number):
+            seal = seal_of(line)
+            lines, sealed = lines + 1, sealed + (seal is not None)
+            try:
+                if not line.endswith(b"\n"):
+                    raise ValueError("half written")
+                sample = read_sample(line, seal)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                faults.append(f"{SAMPLES}:{number}: {type(error).__name__}: {error}")
+                continue
+            answers.append((sample.episode, sample.condition, sample.repeat, sample.outcome == Outcome.ERROR))
+            if today and sample.loop is not None:
+                acted[number] = sample  # its turns are read once for the block
+            else:
+                faults += _faults(number, sample, episodes, today=today)
     try:
-        acted = {sample.key for sample in read.values() if today and sample.loop is not None}
-        transcripts = Transcripts.of(part.folder, part.identity, acted.__contains__) if acted else None
+        keys = {sample.key for sample in acted.values()}
+        transcripts = Transcripts.of(part.folder, part.identity, keys.__contains__) if acted else None
     except UserError as error:
-        found.faults.append(error.message)
+        faults.append(error.message)
         transcripts = None
-    for number, sample in read.items():
-        episode = episodes.get(sample.episode)
-        try:
-            scored = episode is not None and today and (sample.loop is None or transcripts is not None)
-            again = score_again(episode, sample, transcripts) if episode is not None and scored else None
-            fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
-            if fault is None and transcripts is not None and sample.key in transcripts.otherwise:
-                fault = f"turn {transcripts.otherwise[sample.key]} holds other actions than its text"
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            fault = f"{type(error).__name__}: {error}"
-        if fault is not None:
-            found.faults.append(f"{SAMPLES}:{number}: {sample.key}: {fault}")
-        found.samples.append(replace(sample, text=""))
-    return found
+    for number, sample in acted.items():
+        faults += _faults(number, sample, episodes, transcripts, today=transcripts is not None)
+    return _Block(lines, sealed, faults, answers)
+
+
+def _faults(
+    number: int,
+    sample: Sample,
+    episodes: Mapping[str, Episode],
+    transcripts: Transcripts | None = None,
+    *,
+    today: bool,
+) -> list[str]:
+    """What does not hold of the sample in a line; it is scored again where that can be done today."""
+    episode = episodes.get(sample.episode)
+    try:
+        again = score_again(episode, sample, transcripts) if episode is not None and today else None
+        fault = None if sample == again else contradiction(sample, episode) or _otherwise(sample, again)
+        if fault is None and transcripts is not None and sample.key in transcripts.otherwise:
+            fault = f"turn {transcripts.otherwise[sample.key]} holds other actions than its text"
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        fault = f"{type(error).__name__}: {error}"
+    return [] if fault is None else [f"{SAMPLES}:{number}: {sample.key}: {fault}"]
 
 
 def _otherwise(sample: Sample, again: Sample | None) -> str | None:
@@ -162,31 +197,43 @@ def _otherwise(sample: Sample, again: Sample | None) -> str | None:
     return None
 
 
-def _questions(record: dict[str, Any], episodes: Mapping[str, Episode], samples: list[Sample]) -> list[str]:
+class _Questions:
     """Answers to what is not asked, second answers, and questions without one."""
-    identity = record["identity"]
-    conditions, repeats = set(identity.get("conditions", ())), identity.get("repeats", 1)
-    # not as a set: whoever wrote the record says how large it is
-    asked = repeats * sum(is_asked(episode, condition) for condition in conditions for episode in episodes)
-    faults, answered, tried = [], set(), set()
-    for sample in samples:
-        question = (sample.episode, sample.condition, sample.repeat)
-        if sample.episode not in episodes or sample.condition not in conditions or sample.repeat >= repeats:
-            faults.append(f"{sample.key}: is not asked")
-            continue
-        tried.add(question)
-        if question in answered:
-            faults.append(f"{sample.key}: a second answer")
-        elif sample.outcome != Outcome.ERROR:
-            answered.add(question)
-    if record["status"] in FINISHED and (missing := asked - len(tried)):
-        faults.append(f"{missing} of {asked} questions have no answer, and the run is called {record['status']}")
-    if record["status"] == "complete" and (failed := len(tried - answered)):
-        faults.append(f"{failed} requests failed, and the run is called complete")
-    return faults
+
+    def __init__(self, record: dict[str, Any], episodes: Mapping[str, Episode]) -> None:
+        self._record, self._episodes = record, episodes
+        self._conditions = set(record["identity"].get("conditions", ()))
+        self._answered: dict[int, bool] = {}
+        self._faults: list[str] = []
+
+    def add(self, answers: Iterable[tuple[str, str, int, bool]]) -> None:
+        """Take what further lines answer; the digests of questions are kept."""
+        repeats = self._record["identity"].get("repeats", 1)
+        for episode, condition, repeat, failed in answers:
+            key = request_key(episode, condition, repeat)
+            if episode not in self._episodes or condition not in self._conditions or repeat >= repeats:
+                self._faults.append(f"{key}: is not asked")
+                continue
+            question = short_digest(key)
+            if self._answered.get(question):
+                self._faults.append(f"{key}: a second answer")
+            else:
+                self._answered[question] = not failed
+
+    def faults(self) -> list[str]:
+        """What does not hold of all of them together."""
+        faults, status = list(self._faults), self._record["status"]
+        # not as a set: whoever wrote the record says how large it is
+        of_each = sum(is_asked(episode, condition) for condition in self._conditions for episode in self._episodes)
+        asked = self._record["identity"].get("repeats", 1) * of_each
+        if status in FINISHED and (missing := asked - len(self._answered)):
+            faults.append(f"{missing} of {asked} questions have no answer, and the run is called {status}")
+        if status == "complete" and (failed := sum(not answered for answered in self._answered.values())):
+            faults.append(f"{failed} requests failed, and the run is called complete")
+        return faults
 
 
-def _figures(folder: Path, samples: list[Sample]) -> list[str]:
+def _figures(folder: Path) -> list[str]:
     path = folder / METRICS
     if not path.is_file():
         return []
@@ -194,7 +241,7 @@ def _figures(folder: Path, samples: list[Sample]) -> list[str]:
         stored = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         return [f"{METRICS}: cannot be read ({type(error).__name__}: {error})"]
-    counted = json.loads(json.dumps(summarise(sample_frame(samples)).to_json()))
+    counted = json.loads(json.dumps(summarise(sample_frame(read_samples(folder, texts=False))).to_json()))
     return [] if _agree(stored, counted) else [f"{METRICS}: holds other figures than samples.jsonl comes to"]
 
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mgsd_bench.analysis.run import Run, load_run
 from mgsd_bench.analysis.summary import summarise
+from mgsd_bench.backends import request_key
+from mgsd_bench.digests import short_digest
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.gating.settings import FOLDER
-from mgsd_bench.runs.sample import ordered
-from mgsd_bench.runs.stored import METRICS, RECORD, SAMPLES
+from mgsd_bench.runs.lines import seal_of
+from mgsd_bench.runs.stored import METRICS, RECORD, SAMPLES, placed_samples, read_sample
 from mgsd_bench.suites.suite_folder import EPISODES
-from mgsd_envs.files import read_text
+from mgsd_envs.files import open_regular, read_lines
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-MOST_OF_EPISODES = 2**29
-"""The most bytes of ``episodes.jsonl`` in a baseline: about a million episodes."""
-
 _KEPT = ("versions", "git", "backend")
 _OF_THE_MACHINE = ("model", "hardware")
 
@@ -109,21 +112,55 @@ def save_baseline(path: Path, name: str, folder: Path = FOLDER, *, force: bool =
         raise UserError(f"{target}: is a link, and a baseline is written to no other place; remove it")
     if not force and _is_taken(target):
         raise UserError(f"{target}: exists; give another name, or {option('force', True)} to overwrite it")
-    samples = [replace(sample, seconds=None) for sample in ordered(run.samples)]
-    texts = {
-        EPISODES: read_text(path / EPISODES, MOST_OF_EPISODES),
-        SAMPLES: b"".join(sample.to_line() for sample in samples).decode(),
+    contents: dict[str, str | Iterator[bytes]] = {
+        EPISODES: _episode_lines(path),
+        SAMPLES: _sample_lines(run),
         METRICS: pretty_json(summarise(run.frame).to_json()),
         RECORD: pretty_json(_without_machine(run)),  # last: without it the folder is no run
     }
     try:
         target.mkdir(parents=True, exist_ok=True)
         (target / RECORD).unlink(missing_ok=True)  # first: else it would be said of another run's answers
-        for file, text in texts.items():
-            write_whole(target / file, text)
+        for file, content in contents.items():
+            write_whole(target / file, content)
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
+
+
+def _episode_lines(path: Path) -> Iterator[bytes]:
+    with open_regular(path / EPISODES) as stream:
+        yield from (line.replace(b"\r\n", b"\n") for line in read_lines(stream))
+
+
+def _sample_lines(run: Run) -> Iterator[bytes]:
+    """The lines of a baseline's samples in the order of the run's table: each is read where it stands in the run.
+
+    Raises:
+        UserError: a line is another one than before.
+    """
+    keys, places = array("Q"), array("Q")
+    for place, sample in placed_samples(run.path, texts=False):
+        keys.append(short_digest(sample.key))
+        places.append(place)
+    order = np.argsort(np.frombuffer(keys, np.uint64), kind="stable")
+    known, at = np.frombuffer(keys, np.uint64)[order], np.frombuffer(places, np.uint64)[order]
+    rows = (run.frame[name] for name in ("episode", "condition", "repeat"))
+    with open_regular(run.path / SAMPLES) as stream:
+        for episode, condition, repeat in zip(*rows, strict=True):
+            key = request_key(episode, condition, repeat)
+            # of a question that was asked again the last one
+            stream.seek(int(at[np.searchsorted(known, np.uint64(short_digest(key)), "right") - 1]))
+            line = stream.readline()
+            try:
+                sample = read_sample(line, seal_of(line))
+                if sample.key != key:
+                    raise ValueError(f"it answers {sample.key}")
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise UserError(
+                    f"{run.path / SAMPLES}: was changed while it was read ({error}); run the command again"
+                ) from error
+            yield replace(sample, seconds=None).to_line()
 
 
 def _is_taken(target: Path) -> bool:

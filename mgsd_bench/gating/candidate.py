@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def gate_model(
     in_blocks = blocks(ids, policy.looks)
     record = {**baseline.record, "status": "complete"}
 
-    def seen(samples: list[Sample]) -> int:
+    def seen(samples: Iterable[Sample]) -> int:
         """How many blocks the samples cover."""
         there = {sample.episode for sample in samples}
         return next((i for i, block in enumerate(in_blocks) if not there.issuperset(block)), len(in_blocks))
@@ -175,7 +175,7 @@ def gate_model(
     _, code = evaluate(job, console, Blocks(in_blocks, enough))
     candidate = load_run(job.out)
     _no_errors(candidate, policy, code)
-    used = in_blocks[: seen(list(candidate.read_samples(texts=False)))]
+    used = in_blocks[: seen(candidate.read_samples(texts=False))]
     part = frozenset(episode for block in used for episode in block)
     finished = {**candidate.record, "status": "complete"}
     part_policy = replace(policy, min_episodes=1)  # the baseline as a whole has enough

@@ -13,6 +13,7 @@ from rich.console import Console
 from mgsd_bench.analysis import comparable
 from mgsd_bench.analysis.metrics import GATED, METRICS
 from mgsd_bench.analysis.run import Run
+from mgsd_bench.digests import short_digest
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.evaluation.asked import Asked
 from mgsd_bench.evaluation.evaluate import Blocks, Evaluation, evaluate
@@ -113,7 +114,7 @@ def noise(first: Run, second: Run, allow: Iterable[str] = ()) -> Noise:
             raise UserError(
                 f"{run.path}: {failed} requests failed; run its command again to retry them", Exit.NOT_COMPARABLE
             )
-    texts = [{(s.condition, s.episode, s.repeat): s.text for s in run.samples} for run in (first, second)]
+    texts = [_texts(run) for run in (first, second)]
     rows = []
     for name in GATED:
         condition = METRICS[name].condition
@@ -121,7 +122,7 @@ def noise(first: Run, second: Run, allow: Iterable[str] = ()) -> Noise:
             continue
         pairs = paired(first, second, name)
         change = pairs.change()
-        keys = [key for key in texts[0] if key[0] == condition]
+        ours, theirs = (of_run[condition] for of_run in texts)
         rows.append(
             MetricNoise(
                 metric=name,
@@ -132,8 +133,16 @@ def noise(first: Run, second: Run, allow: Iterable[str] = ()) -> Noise:
                 change=change.mean,
                 discordance=change.discordance,
                 differing=int(np.count_nonzero(change.values)),
-                texts=sum(texts[0][key] != texts[1].get(key) for key in keys) / len(keys),
+                texts=sum(theirs.get(key) != text for key, text in ours.items()) / len(ours),
             )
         )
     identity = first.identity
     return Noise(first.model, identity["suite"], identity["episodes_digest"], tuple(rows), tuple(notes))
+
+
+def _texts(run: Run) -> dict[str, dict[int, int]]:
+    """By condition and question what was answered, each as a digest: a million texts would be too much to hold."""
+    found: dict[str, dict[int, int]] = {}
+    for sample in run.read_samples():  # of a question that was asked again the last answer stays
+        found.setdefault(sample.condition, {})[short_digest(sample.key)] = short_digest(sample.text)
+    return found

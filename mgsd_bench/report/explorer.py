@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
+
+import numpy as np
 
 from mgsd_bench.analysis.attribution import attribute
 from mgsd_bench.analysis.run import Run
-from mgsd_bench.analysis.surprise import Asked, by_surprise
+from mgsd_bench.analysis.surprise import Answers, Numbers
 from mgsd_bench.errors import UserError
-from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, WITH_FACTS
+from mgsd_bench.prompts import CLOSED_LOOP, WITH_FACTS
 from mgsd_bench.report.page import AnswerData, EpisodeData, Facet, FactList, Index, World, in_script, pack
 from mgsd_bench.report.tables import run_names
 from mgsd_bench.report.transcripts import Acted, Transcripts
@@ -18,15 +22,39 @@ from mgsd_bench.runs.loop_score import UNREAD
 from mgsd_bench.runs.sample import Sample
 from mgsd_envs import Cell, Episode, Fact, Task, get_task
 
+MOST_ANSWERS = 20_000
+"""The most answers of a page; of more the page shows those that :meth:`Answers.chosen` chooses."""
+MOST_CHARACTERS = 100_000_000
+"""The most characters of what answers say in a page."""
+MOST_TEXT = 20_000
+"""The most characters of one answer, where the page has room for them; of longer texts the middle is left out."""
 MOST_ACTIONS = 200
 MOST_FACTS = 60
-MOST_TEXT = 20_000
 _BLOCKED = "b"
 _FACETS = ("model", "task", "level", "condition", "repeat", "outcome", "attribution", "path")
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a page shows of answers that are too many for it.
+
+    Attributes:
+        answers: how many it shows.
+        of_answers: how many there are.
+        episodes: how many it shows; to each of them all answers.
+        of_episodes: how many there are.
+    """
+
+    answers: int
+    of_answers: int
+    episodes: int
+    of_episodes: int
+
+
 class Explorer:
     """Everything that the page's explorer shows, in blocks of text that are safe within a script element.
+
+    What is in memory does not grow with the texts of answers that are not shown.
 
     Args:
         runs: the runs whose answers to show.
@@ -37,6 +65,9 @@ class Explorer:
         samples: a line of JSON for every answer (:class:`mgsd_bench.report.page.AnswerData`), the most unexpected
             failure first.
         transcripts: the turns of the first answers that were acted out step by step.
+        answers: how many answers there are, shown or not.
+        conditions: under which they were given, as they come in the runs.
+        left_out: what is shown and what is not; None where everything is shown.
 
     Raises:
         UserError: the episodes or turns of a run are missing, damaged or not those of its answers.
@@ -45,34 +76,36 @@ class Explorer:
     def __init__(self, runs: Sequence[Run]) -> None:
         self._worlds = Worlds()
         self._actions: dict[str, int] = {}
-        places: dict[str, int] = {}
+        names, numbers = run_names(runs), _numbered(runs)
+        answers = Answers.of(runs, names, numbers)
+        chosen = answers.chosen(MOST_ANSWERS)
+        count = int(chosen.sum())
+        drawn = np.ones(1 + max((int(of_run.max(initial=-1)) for of_run in numbers), default=-1), bool)
+        self.answers, self.left_out = len(chosen), None
+        if count < len(chosen):
+            drawn[:] = False
+            drawn[answers.episode[chosen]] = True
+            self.left_out = LeftOut(count, len(chosen), int(drawn.sum()), len(drawn))
+        self.conditions: dict[str, None] = {}
+        self._most_text = min(MOST_TEXT, MOST_CHARACTERS // max(1, count))
         episodes: list[EpisodeData] = []
-        owners: list[int] = []
         facets: list[tuple[str, ...]] = []
-        asked: list[Asked] = []
         samples: list[str] = []
         acted: dict[int, tuple[Run, Sample, Episode]] = {}
-        names = run_names(runs)
-        for run, name in zip(runs, names, strict=True):
-            known = run.episodes
-            for episode in known.values():
-                if places.setdefault(episode.canonical(), len(episodes)) == len(episodes):
-                    episodes.append(self._episode(episode))
-            for sample in _in_order(run, known):
+        before = 0
+        for number, (run, name, of_run) in enumerate(zip(runs, names, numbers, strict=True)):
+            known, ids = run.episodes, list(run.episodes)
+            new = (of_run >= before) & drawn[of_run]
+            episodes += [self._episode(known[ids[place]]) for place in np.flatnonzero(new)]
+            before = max(before, int(of_run.max(initial=-1)) + 1)
+            for sample in self._read(run, answers.row[chosen & (answers.run == number)]):
                 episode = known[sample.episode]
-                owner = places[episode.canonical()]
-                owners.append(owner)
                 facets.append((name, *_facets(episode, sample)))
-                question = (owner, sample.condition)
                 if sample.condition in CLOSED_LOOP:
-                    acted[len(samples)] = run, sample, episode
-                asked.append(
-                    Asked(
-                        (name, sample.condition), question, sample.outcome == "solved", episode.shortest, episode.level
-                    )
-                )
+                    acted[len(samples)] = run, replace(sample, text=""), episode
                 samples.append(in_script(self._answer(episode, sample)))
-        order = by_surprise(asked)
+        owners = (np.cumsum(drawn) - 1)[answers.episode[chosen]].tolist()
+        order = (np.cumsum(chosen) - 1)[answers.order[chosen[answers.order]]].tolist()
         columns = zip(*facets, strict=True) if facets else [()] * len(_FACETS)
         prompts, by_model = _prompts(runs, names)
         self.transcripts = Transcripts(
@@ -98,6 +131,21 @@ class Explorer:
         self.index = in_script(index)
         self.episodes = "\n".join(map(in_script, episodes))
         self.samples = "\n".join(samples[i] for i in order)
+
+    def _read(self, run: Run, rows: Numbers) -> list[Sample]:
+        """The answers in some rows of a run's table, with their texts as far as the page holds them."""
+        table = run.frame.iloc[rows]
+        keys = zip(table["episode"], table["condition"], table["repeat"], strict=True)
+        places = {key: place for place, key in enumerate(keys)}
+        found: dict[int, Sample] = {}
+        for sample in run.read_samples():
+            self.conditions.setdefault(sample.condition)
+            place = places.get((sample.episode, sample.condition, sample.repeat))
+            if place is not None:
+                found[place] = replace(sample, text=_shortened(sample.text, self._most_text))
+        if len(found) < len(rows):
+            raise UserError(f"{run.path}: samples.jsonl was changed while it was read; run the command again")
+        return [found[place] for place in range(len(rows))]
 
     def _episode(self, episode: Episode) -> EpisodeData:
         world = self._worlds.world(get_task(episode.task), episode.theme, episode.state, episode.plan)
@@ -126,7 +174,7 @@ class Explorer:
             seconds=sample.seconds,
             kinds=None if loop is None else loop.kinds,
             looped=None if loop is None else loop.looped,
-            text=_shortened(sample.text),
+            text=sample.text,
         )
 
     def _believed(
@@ -189,13 +237,19 @@ def _prompts(runs: Sequence[Run], names: Sequence[str]) -> tuple[tuple[str, ...]
     return tuple(numbers), asked
 
 
-def _in_order(run: Run, known: Mapping[str, Episode]) -> list[Sample]:
-    """A run's samples in the order of its episodes."""
-    order = {name: i for i, name in enumerate((*known, *CONDITIONS))}
-    try:
-        return sorted(run.samples, key=lambda sample: (order[sample.episode], order[sample.condition], sample.repeat))
-    except KeyError as error:
-        raise UserError(f"{run.path}: samples.jsonl and episodes.jsonl do not agree on {error}") from error
+def _numbered(runs: Sequence[Run]) -> list[Numbers]:
+    """For every run the numbers of its episodes, in their order; what is the same in two runs has one number."""
+    numbers: dict[bytes, int] = {}
+    return [
+        np.array(
+            [
+                numbers.setdefault(sha256(episode.canonical().encode()).digest(), len(numbers))
+                for episode in run.episodes.values()
+            ],
+            np.int64,
+        )
+        for run in runs
+    ]
 
 
 def _fact_list(facts: Sequence[Fact], size: int) -> FactList:

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: a verdict, tables, figures and an explorer of every answer.
+"""The report as one HTML file that needs nothing else: a verdict, tables, figures and an explorer of answers.
 
 What models wrote is data of an untrusted party: it is in the file only as JSON without ``<``, the page shows it only as
 text, and the page's content security policy lets no other script run and nothing be fetched.
@@ -19,7 +19,7 @@ from mgsd_bench.analysis.attribution import Attribution
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.files import write_whole
 from mgsd_bench.report import dead_ends
-from mgsd_bench.report.explorer import Explorer
+from mgsd_bench.report.explorer import Explorer, LeftOut
 from mgsd_bench.report.markup import number, percent, stacked_bar, table, text, whisker
 from mgsd_bench.report.tables import OVERLAP, run_names
 from mgsd_bench.report.verdict import CAUSES, as_html
@@ -75,7 +75,7 @@ def write_html(
     notes = verdict.notes if verdict else ()
     parts = {
         "title": text(title),
-        "about": _about(names, runs),
+        "about": _about(names, runs, explorer),
         "summary": (_summary(verdict, names) if verdict else "") + _tables(tables or {}),
         "details": _details(verdict, names) if verdict else "",
         "figures": _figures(figures, notes),
@@ -83,12 +83,26 @@ def write_html(
         "script": script,
         "style_hash": _hash(style),
         "script_hash": _hash(script),
+        "left_out": _left_out(explorer.left_out),
         "index": explorer.index,
         "episodes": explorer.episodes,
         "samples": explorer.samples,
         "transcripts": _transcripts(explorer),
     }
-    write_whole(out, re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _template("report.html")))
+    pieces = re.split(r"\{\{(\w+)\}\}", _template("report.html"))  # every second one is the name of a part
+    write_whole(out, ((parts[piece] if place % 2 else piece).encode() for place, piece in enumerate(pieces)))
+
+
+def _left_out(found: LeftOut | None) -> str:
+    """Which answers are in the page, where not all are."""
+    if found is None:
+        return ""
+    return (
+        f'<p class="note" id="left-out">This page shows {found.answers:,} of {found.of_answers:,} answers: all to '
+        f"{found.episodes:,} of {found.of_episodes:,} episodes, chosen so that every model, task, level, condition and "
+        "outcome is among them, failures before solved answers and the most unexpected failures first. Figures and "
+        "tables are of all answers; filters, search, counts and the CSV below are of those shown.</p>"
+    )
 
 
 def _transcripts(explorer: Explorer) -> str:
@@ -115,15 +129,15 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _about(names: Sequence[str], runs: Sequence[Run]) -> str:
+def _about(names: Sequence[str], runs: Sequence[Run], explorer: Explorer) -> str:
     """Model, suite, digest and the number of answers."""
     identities = [run.identity for run in runs]
     rows = {
         "model": names,
         "suite": [identity["suite"] for identity in identities],
         "digest": [identity["episodes_digest"][:12] for identity in identities],
-        "conditions": list(dict.fromkeys(sample.condition for run in runs for sample in run.samples)),
-        "answers": [f"{sum(len(run.samples) for run in runs):,}"],
+        "conditions": list(explorer.conditions),
+        "answers": [f"{explorer.answers:,}"],
     }
     return "".join(
         f"<div><dt>{name}</dt><dd>{text(', '.join(dict.fromkeys(values)))}</dd></div>"

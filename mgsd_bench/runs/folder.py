@@ -23,6 +23,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
+from mgsd_bench.digests import short_digest
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, remove_leftovers, write_whole
 from mgsd_bench.prompts import CLOSED_LOOP
@@ -37,23 +38,20 @@ _BLOCK = 65_536
 
 
 class Answered(Container[str], Sized):
-    """Which questions have an answer: their keys, of which 64 bits are kept.
-
-    That two of a million questions share these has a chance of 3 in a hundred million.
-    """
+    """Which questions have an answer: short digests of their keys."""
 
     def __init__(self) -> None:
-        self._hashes: set[int] = set()
+        self._digests: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return len(self._digests)
 
     def __contains__(self, key: object) -> bool:
-        return hash(key) in self._hashes
+        return isinstance(key, str) and short_digest(key) in self._digests
 
     def add(self, key: str) -> None:
         """There is an answer to the question with this key."""
-        self._hashes.add(hash(key))
+        self._digests.add(short_digest(key))
 
 
 class RunFolder:
@@ -178,7 +176,7 @@ class RunFolder:
         """Write ``metrics.json``."""
         self._write(METRICS, pretty_json(metrics))
 
-    def _write(self, name: str, text: str | Iterable[str]) -> None:
+    def _write(self, name: str, text: str | Iterable[bytes]) -> None:
         try:
             for stream in self._streams.values():
                 os.fsync(stream)  # so that no file says more than is there after a loss of power
@@ -214,11 +212,12 @@ def _close(streams: Mapping[str, FileIO]) -> None:
             stream.close()
 
 
-def _episode_line(episode: Episode) -> str:
+def _episode_line(episode: Episode) -> bytes:
     """The episode's canonical line; one that was read from a test set also says where."""
     if episode.source is None:
-        return episode.canonical() + "\n"
-    return json.dumps({**episode.to_json(), "source": episode.source}, sort_keys=True, separators=(",", ":")) + "\n"
+        return f"{episode.canonical()}\n".encode()
+    row = {**episode.to_json(), "source": episode.source}
+    return f"{json.dumps(row, sort_keys=True, separators=(',', ':'))}\n".encode()
 
 
 def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -194,6 +194,18 @@ _KNOWN: set[tuple[type, ...]] = set()
 """Types of the fields of rows that were found right: few rows differ in them."""
 
 
-def ordered(samples: Iterable[Sample]) -> list[Sample]:
-    """Samples in an order that does not depend on when they arrived."""
-    return sorted(samples, key=lambda sample: (sample.condition, sample.episode, sample.repeat))
+def last_of_each(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Of every question the last sample, as they are read; those of requests that failed come at the end.
+
+    Args:
+        samples: as they are stored: after an answer there is no other to its question. Failed ones alone are held.
+    """
+    failed: dict[str, Sample] = {}
+    for sample in samples:
+        if sample.outcome == "error":
+            failed[sample.key] = sample
+        else:
+            if failed:
+                failed.pop(sample.key, None)
+            yield sample
+    yield from failed.values()

@@ -110,10 +110,17 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
     Raises:
         UserError: the file cannot be read, or a line is no sample, was changed, or answers a question once more.
     """
+    return (sample for _, sample in placed_samples(folder, texts=texts))
+
+
+def placed_samples(folder: Path, *, texts: bool = True) -> Iterator[tuple[int, Sample]]:
+    """The samples as of :func:`read_samples`, each with the byte where its line begins."""
     path = folder / SAMPLES
     episodes: Mapping[str, Episode] = {}
     answered: set[int] = set()
+    end = 0
     for number, line in whole_lines(path):
+        end += len(line)
         try:
             sealed = seal_of(line)
             sample = read_sample(line, sealed, text=texts or sealed is None)
@@ -128,7 +135,7 @@ def read_samples(folder: Path, *, texts: bool = True) -> Iterator[Sample]:
             raise _damaged(path, number, f"a second answer to {sample.key}")
         if sample.outcome != Outcome.ERROR:
             answered.add(question)
-        yield sample if texts or sealed else replace(sample, text="")
+        yield end - len(line), sample if texts or sealed else replace(sample, text="")
 
 
 def read_sample(line: bytes, sealed: bool | None, *, text: bool = True) -> Sample:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mgsd_bench.analysis.comparison import compare
 from mgsd_bench.analysis.diagnose import diagnose
 from mgsd_bench.analysis.run import Run, load_run
-from mgsd_bench.analysis.surprise import Asked, by_surprise
+from mgsd_bench.analysis.surprise import by_surprise
 from mgsd_bench.analysis.verdict import MOST_PAIRED, Verdict, judge
 from mgsd_bench.errors import Exit, UserError
 from support.gating import make
@@ -89,7 +90,9 @@ class TestVerdict:
 
 
 def order(*answers: tuple[str, str, bool, int, int]) -> list[int]:
-    return by_surprise([Asked(*answer) for answer in answers])
+    models, questions, *others = zip(*answers, strict=True)
+    numbers = [[list(dict.fromkeys(names)).index(name) for name in names] for names in (models, questions)]
+    return by_surprise(*map(np.array, (*numbers, *others))).tolist()
 
 
 class TestSurprise:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import rescore
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from support.commands import mgsd
-from support.stored import rewrite
+from support.stored import line, rewrite
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         conditions=("visual", "symbolic", "perceive"),
         out=tmp_path_factory.mktemp("old") / "run",
     )
+
+
+FAILED = {
+    "text": "", "plan": None, "facts": [], "form": "none", "outcome": "error", "error": "lost", "optimal": False,
+    "illegal": None, "steps": 0, "finish_reason": "error",
+}  # fmt: skip
 
 
 def changed(run: Run, folder: Path, **changes: object) -> Run:
@@ -61,6 +68,33 @@ def test_what_another_version_read_is_read_anew(run: Run, tmp_path: Path) -> Non
     assert load_run(found.out).identity == run.identity
     assert {path.name: path.read_bytes() for path in old.path.iterdir()} == before
     assert sorted(load_run(found.out).samples, key=lambda s: s.key) == sorted(run.samples, key=lambda s: s.key)
+
+
+def test_of_a_question_that_was_asked_again_the_last_sample_is_read(run: Run, tmp_path: Path) -> None:
+    again = load_run(shutil.copytree(run.path, tmp_path / "again"))
+    rows = [json.loads(each) for each in (run.path / "samples.jsonl").read_text().splitlines()]
+    failed = [{**row, **FAILED} for row in rows[:3]]
+    lines = [line(row) for row in (*failed, *failed[:2], *rows[2:], rows[0])]  # the second one stays failed
+    (again.path / "samples.jsonl").write_bytes(b"".join(lines))
+    found = rescore(again, tmp_path / "new")
+    assert (found.outcomes, found.found, found.lost, found.summary.samples) == (0, 0, 0, len(rows))
+    new = {sample.key: sample for sample in load_run(found.out).samples}
+    assert [sample.key for sample in new.values() if sample.outcome == "error"] == [run.samples[1].key]
+    assert len((found.out / "samples.jsonl").read_bytes().splitlines()) == len(rows) == len(new)
+    assert all(new[sample.key] == sample for sample in run.samples if sample.key != run.samples[1].key)
+
+
+def test_what_cannot_be_read_again_leaves_no_folder(tmp_path: Path) -> None:
+    run = mgsd_bench.evaluate(
+        model="random", backend="scripted", suite="smoke", limit=1, levels=(4,), conditions=("act",),
+        out=tmp_path / "acted",
+    )  # fmt: skip
+    turns = (run.path / "turns.jsonl").read_bytes().splitlines(keepends=True)
+    last = json.loads(turns[-1])["episode"].encode()
+    (run.path / "turns.jsonl").write_bytes(b"".join(turn for turn in turns if last not in turn))
+    with pytest.raises(UserError, match=r"turns\.jsonl: .*copy the whole run folder"):
+        rescore(load_run(run.path), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_into_itself_is_refused(run: Run) -> None:

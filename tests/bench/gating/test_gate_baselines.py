@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from mgsd_bench.analysis.run import load_run
+from mgsd_bench.analysis.run import Run, load_run
+from mgsd_bench.evaluation.verify import verify
 from mgsd_bench.gating.baselines import save_baseline
+from mgsd_bench.gating.noise import noise
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from support.gating import LOOSE, call, copy, edit
+from support.long_runs import long_run, peak
+from support.stored import line
 
 
 def test_baselines(runs: Path, tmp_path: Path) -> None:
@@ -36,6 +41,30 @@ def test_the_order_of_answers_leaves_no_trace_in_a_baseline(runs: Path, tmp_path
     (other / "samples.jsonl").write_bytes(b"".join(reversed(lines)))
     folders = [save_baseline(run, name, tmp_path) for run, name in ((runs / "old", "a"), (other, "b"))]
     assert folders[0].joinpath("samples.jsonl").read_bytes() == folders[1].joinpath("samples.jsonl").read_bytes()
+
+
+def test_a_baseline_holds_the_last_answer_to_each_question(runs: Path, tmp_path: Path) -> None:
+    other = copy(runs / "old", tmp_path / "other")
+    lines = (other / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    failed = {"text": "", "plan": None, "facts": [], "form": "none", "outcome": "error", "error": "lost",
+              "optimal": False, "illegal": None, "steps": 0, "finish_reason": "error"}  # fmt: skip
+    first = line({**json.loads(lines[0]), **failed})
+    (other / "samples.jsonl").write_bytes(b"".join((first, first, *lines)))
+    folders = [save_baseline(run, name, tmp_path) for run, name in ((runs / "old", "a"), (other, "b"))]
+    assert folders[0].joinpath("samples.jsonl").read_bytes() == folders[1].joinpath("samples.jsonl").read_bytes()
+
+
+def test_texts_are_not_held(runs: Path, tmp_path: Path) -> None:
+    def growth(work: Callable[[Run], object]) -> float:
+        several = [load_run(tmp_path / str(repeats)) for repeats in (1, 6)]
+        peaks = [peak(lambda run=run: work(run)) for run in several]  # type: ignore[misc]
+        return (peaks[1] - peaks[0]) / (len(several[1].frame) - len(several[0].frame))
+
+    for repeats in (1, 6):
+        long_run(runs / "old", tmp_path / str(repeats), repeats, 10_000)
+    assert growth(lambda run: save_baseline(run.path, run.path.name, tmp_path / "kept")) < 2_000
+    assert growth(lambda run: noise(run, run)) < 2_000
+    assert growth(lambda run: verify(run.path)) < 2_000
 
 
 def test_an_unfinished_run_is_no_baseline(runs: Path, tmp_path: Path) -> None:
