@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from mgsd_bench.analysis.unread import EARLY, Unread
-from mgsd_bench.backends import BackendConfig, Bounded, EngineError, Metered, Sampling, check_settings, open_backend
+from mgsd_bench.backends import (
+    BackendConfig,
+    Bounded,
+    EngineError,
+    Metered,
+    Sampling,
+    answering,
+    check_settings,
+    open_backend,
+)
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.settings import EvaluationSettings
 from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, Condition, load_prompts
@@ -62,6 +71,11 @@ class Evaluation:
     def acts(self) -> bool:
         """Whether some of it is asked in the closed loop."""
         return not CLOSED_LOOP.isdisjoint(self.conditions)
+
+    @property
+    def answering(self) -> str:
+        """The backend that answers: in a cluster, the one in each worker."""
+        return answering(self.backend, self.config.engine_args)
 
     @classmethod
     def from_settings(
@@ -172,7 +186,8 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     """
     if job.repeats < 1:
         raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
-    if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
+    greedy = job.config.sampling.temperature == 0 and job.answering not in ("scripted", "recorded")
+    if job.repeats > 1 and greedy:
         raise UserError(
             f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
         )
@@ -182,7 +197,6 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     prompts = load_prompts(job.prompts, asked, job.conditions, say_state=job.loop.say_state)
     to_ask = questions(asked, job.conditions, job.repeats)
     limits = step_limits(of_suite, job.loop.view) if job.acts else {}
-    greedy = job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded")
     asking = Asking(prompts, job.config.sampling.seed, Loop(job.loop, limits, greedy))
     with RunFolder.open(job.out, _identity(job, asked, asking), asked) as run:
         run.write_record(prompts=prompts.by_question())
@@ -315,7 +329,7 @@ def _identity(job: Evaluation, asked: list[Episode], asking: Asking) -> dict[str
         "conditions": list(job.conditions),
         "repeats": job.repeats,
         "prompts": job.prompts,
-        "backend": job.backend,
+        "backend": job.answering,
         "model": job.config.model,
         "sampling": asdict(job.config.sampling),
         "pixels": [job.config.min_pixels, job.config.max_pixels],
