@@ -84,7 +84,8 @@ def read_settings(config: BackendConfig) -> RaySettings:
         raise UserError(f"{option('engine.of', own['of'])}: {hint}; use {option('backend', own['of'])} by itself")
     origins: dict[Key, str] = {(): option("engine")}
     for name, value in own.items():
-        origins[(name,)] = Option(option(f"engine.{name}", value))
+        shown = "..." if name == "address" and "@" in str(value) else value  # a password, which no address takes
+        origins[(name,)] = Option(option(f"engine.{name}", shown))
     given = validate(RayArguments, Layers(own, origins))
     split = _split(given, rest)
     if rest and given.of == "scripted":
