@@ -181,10 +181,8 @@ class RayBackend(Backend):
                 raise UserError(f"{option('backend', 'ray')}: {error}", Exit.ENGINE) from error
 
     def _hand_out(self) -> None:
-        ready = {member.number: member for member in self._crew.in_state("ready")}
-        given = self._ledger.assign({number: member.window for number, member in ready.items()})
-        for number, tickets in given.items():
-            self._crew.feed(ready[number], [(ticket.number, ticket.parcel) for ticket in tickets])
+        for number, tickets in self._ledger.assign(self._crew.windows()).items():
+            self._crew.feed(self._crew.members[number], [(ticket.number, ticket.parcel) for ticket in tickets])
 
     def _heard(self, event: Event) -> None:
         member = event.member

@@ -132,19 +132,24 @@ class Cluster:
                 "num_cpus": ceil(self._settings.cpus * (self._settings.workers or 1)),
                 "include_dashboard": False,
                 "object_store_memory": _STORE,
-                "_node_ip_address": "127.0.0.1",
             }
         else:
             address = self._found(address)
             probe(address, self._settings.address)
+        from ray._private import ray_constants
         from ray._private import worker as internals
 
         self._print, internals.print_to_stdstream = internals.print_to_stdstream, _silent
+        clusters = ray_constants.ENABLE_RAY_CLUSTER
+        # off, as Ray has it on macOS: the processes of this machine's own cluster listen on the loopback alone
+        ray_constants.ENABLE_RAY_CLUSTER = clusters and address != "local"
         try:
             self._ray.init(address=address, **options)
         except (Exception, SystemExit) as error:
             internals.print_to_stdstream = self._print
             raise self._refusal(one_line(error)) from error
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = clusters
 
     def _found(self, address: str) -> str:
         """The address of a cluster that is meant by ``auto``; never one that is still to be started."""

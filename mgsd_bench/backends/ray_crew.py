@@ -53,6 +53,7 @@ class Member:
     since: float = 0.0
     _life: int = field(default=0, repr=False)
     _retry: float = field(default=0.0, repr=False)
+    _dropping: bool = field(default=False, repr=False)
     _dead: str = field(default="", repr=False)  # the token of a process that is on its way out
 
     @property
@@ -104,14 +105,19 @@ class Crew:
         """The workers in some states."""
         return [member for member in self.members if member.state in states]
 
+    def windows(self) -> dict[int, int]:
+        """Of each worker that can be given questions, by its number, how many it may have at once."""
+        return {member.number: member.window for member in self.in_state("ready") if not member._dropping}
+
     def feed(self, member: Member, parcels: Sequence[tuple[int, Parcel]]) -> None:
         """Hand questions to a worker that is ready."""
         assert member.hello is not None
         self._call(member, "feed", member.actor.feed.remote(member.hello.token, parcels))
 
     def drop(self, member: Member) -> None:
-        """Make a worker that is ready give up its questions."""
+        """Make a worker that is ready give up its questions; until it has, it is not open to others."""
         assert member.hello is not None
+        member._dropping = True  # calls overtake one another
         self._call(member, "drop", member.actor.drop.remote(member.hello.token))
 
     def wait(self) -> list[Event]:
@@ -165,7 +171,9 @@ class Crew:
         except self._ray.exceptions.RayError as error:
             yield from self._failed(member, call, error)
             return
-        if isinstance(said, Hello):
+        if call == "drop":
+            member._dropping = False
+        elif isinstance(said, Hello):
             if said.token == member._dead:  # it is on its way out
                 member._retry = monotonic() + _PAUSE
                 return
@@ -223,6 +231,7 @@ class Crew:
 
     def _place(self, member: Member) -> None:
         member.state, member._life, member._retry = "placing", member._life + 1, monotonic() + _PAUSE
+        member._dropping = False
 
 
 def _cause(error: BaseException) -> str:

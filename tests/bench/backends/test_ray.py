@@ -10,15 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from mgsd_bench.backends import Request, Response, generate, single_turn
+from mgsd_bench.backends import BackendConfig, Request, Response, generate, single_turn
 from mgsd_bench.backends.ray import RayBackend
+from mgsd_bench.backends.ray_cluster import PROBE_SECONDS, Cluster
+from mgsd_bench.backends.ray_settings import read_settings
 from mgsd_bench.backends.scripted import open_backend
 from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.suites.choose import find_suite
@@ -52,13 +56,13 @@ def _cluster(kind: type[Any]) -> Iterator[Any]:
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE, "ray_client_server_port": port}
     cluster = kind(initialize_head=True, head_node_args=head)
     cluster.client = f"ray://127.0.0.1:{port}"
-    add_node(cluster)
+    add_node(cluster, num_gpus=2)  # which are said to be there
     yield cluster
     cluster.shutdown()
 
 
-def add_node(cluster: Any) -> Any:
-    return cluster.add_node(num_cpus=1, object_store_memory=STORE)
+def add_node(cluster: Any, **resources: int) -> Any:
+    return cluster.add_node(num_cpus=1, object_store_memory=STORE, **resources)
 
 
 @contextmanager
@@ -166,7 +170,91 @@ def test_workers_that_are_refused(
 
 def test_no_room(cluster: Any, tmp_path: Path) -> None:
     line = error(*ASK, "-M", f"address={cluster.address}", "-M", "cpus=3", "-M", "patience=1", *SMALL, code=5)
-    assert "no machine of the cluster had room for a worker, 3 CPU, in 1 s; the largest has 1 CPU, 0 GPU" in line
+    assert "no machine of the cluster had room for a worker, 3 CPU, in 1 s; the largest has 1 CPU, 2 GPU in all" in line
+
+
+def test_an_engine_over_two_gpus_has_them_on_one_node_and_keeps_them(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mgsd_bench.backends.ray.GRACE", 0.5)
+    asked, got = questions(30), []
+    split = replace(settings(cluster.address, tmp_path, workers=2, gpus=2.0), split=2)
+    with RayBackend(split, Plant) as backend:
+        assert backend.describe()["ray"]["waiting"] == 1
+        for response in generate(backend, iter(asked)):
+            got.append(response)
+            if len(got) == 8:
+                killed = backend._crew.in_state("ready")[0].hello
+                assert killed is not None
+                os.kill(killed.pid, signal.SIGKILL)
+        used = backend.usage()
+    check_whole(got, asked, backend)
+    assert sorted(worker["deaths"] for worker in used["workers"]) == [0, 1]
+
+
+def test_how_many_workers_there_are_unless_it_is_said(cluster: Any) -> None:
+    def found(**given: Any) -> tuple[int, float]:
+        config = BackendConfig("x/y", engine_args={"address": cluster.address, **given})
+        there = Cluster(read_settings(config))
+        try:
+            return there.workers(), there.gpus()
+        finally:
+            there.close()
+
+    assert found(of="hf") == (2, 1.0)
+    assert found(of="vllm", tensor_parallel_size=2) == (1, 2.0)
+    assert found(of="vllm", gpus=0) == (1, 0.0)
+    assert found(of="scripted") == (1, 0.0)
+
+
+@contextmanager
+def listening(answer: bytes) -> Iterator[int]:
+    """A port where somebody says this, and nothing more, to everyone."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+                    held[-1].sendall(answer)
+
+        held: list[socket.socket] = []
+        Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("where", ["nobody", "silent", "web", "head", "client", "auto", "local"])
+def test_a_wrong_address_is_one_line_at_once(
+    cluster: Any, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never another cluster than the one that was meant, and nothing that hangs."""
+    assert PROBE_SECONDS <= 5
+    monkeypatch.setattr("mgsd_bench.backends.ray_cluster.PROBE_SECONDS", 1.0)
+    head, client = cluster.address, cluster.client.removeprefix("ray://")
+
+    def none(address: str) -> str:
+        raise ConnectionError("no cluster")
+
+    with listening(b"") as silent, listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as web:
+        address, says = {
+            "nobody": ("127.0.0.1:9", "no Ray cluster answers at 127.0.0.1:9; start one by ray start --head"),
+            "silent": (f"127.0.0.1:{silent}", "no Ray cluster answers"),
+            "web": (f"ray://127.0.0.1:{web}", "no Ray cluster answers"),
+            "head": (f"ray://{head}", "is another kind of server; is it HOST:PORT of the head, mostly 6379?"),
+            "client": (client, "is another kind of server; is it ray://HOST:PORT, mostly 10001?"),
+            "auto": ("auto", "this machine is in no Ray cluster"),
+            "local": ("auto", "RAY_ADDRESS is local, which names no cluster"),
+        }[where]
+        if where == "auto":
+            monkeypatch.delenv("RAY_ADDRESS", raising=False)
+            monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address", none)
+        if where == "local":
+            monkeypatch.setenv("RAY_ADDRESS", "local")
+        began = time.monotonic()
+        line = error(*ASK, "-M", f"address={address}", *SMALL, "--out", str(tmp_path / "x"), code=5)
+    assert f"-M address={address}: " in line
+    assert says in line
+    assert time.monotonic() - began < 10
 
 
 def test_runs_are_those_without_ray(cluster: Any, tmp_path: Path) -> None:
@@ -186,13 +274,14 @@ def test_runs_are_those_without_ray(cluster: Any, tmp_path: Path) -> None:
     assert [worker["answered"] > 0 for worker in session["usage"]["workers"]] == [True, True]
 
 
-def test_a_driver_that_is_killed(cluster: Any, tmp_path: Path) -> None:
+def test_a_driver_that_is_killed(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = (*SMALL, "--repeats", "20", "--out", str(tmp_path / "run"))
-    line = [*ASK, "-M", f"address={cluster.address}", *some]
+    line = [*ASK, "-M", "address=auto", *some]
     code = (
         "import sys; import mgsd_bench.backends.ray as ray; from mgsd_bench.cli import main\n"
         "from support.ray_plants import Slow; ray.Worker = Slow\nsys.argv = sys.argv[1:]; main()"
     )
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     driver = subprocess.Popen([sys.executable, "-c", code, "mgsd-bench", *line], env=environment)
     samples = tmp_path / "run" / "samples.jsonl"

@@ -16,9 +16,10 @@ from mgsd_bench.backends.ray import RayBackend
 from support.commands import mgsd
 from support.engines import MAX_MODEL_LEN, MAX_NUM_SEQS, MAX_TOKENS, SharedEngine
 
-if find_spec("vllm") is None or find_spec("ray") is None:
-    pytest.skip("vllm or ray is not installed", allow_module_level=True)
+if find_spec("vllm") is None:
+    pytest.skip("vllm is not installed", allow_module_level=True)
 pytestmark = [pytest.mark.engine, pytest.mark.ray]
+ray: Any = pytest.importorskip("ray")
 
 
 class Lent(Backend):
@@ -83,12 +84,15 @@ def test_one_engine_and_two_in_a_cluster_make_one_run(
             assert hello is not None
             os.kill(hello.pid, signal.SIGKILL)
             killed.append(hello.pid)
+            nodes = ray.nodes()
+            assert [node["NodeManagerAddress"] for node in nodes] == ["127.0.0.1"]
         return answers
 
     monkeypatch.setattr(RayBackend, "collect", collect_and_kill)
     by_ray = ("--backend", "ray", "-M", "of=vllm", "-M", "workers=2", "-M", "address=local")
     mgsd(*ask, *by_ray, "--out", "run", cwd=tmp_path)
     assert killed
+    assert not ray.is_initialized()
     assert (tmp_path / "run/metrics.json").read_bytes() == (tmp_path / "alone/metrics.json").read_bytes()
     texts = [
         sorted(

@@ -61,9 +61,9 @@ def asked(model: str, view: View = FULL) -> tuple[list[str], list[tuple[Request,
         samples = hold(backend, map(asking.conversation, to_ask))
         return sorted(str(replace(sample, seconds=None)) for sample in samples)
 
-    travelled = Travelled(model)
-    assert lines(travelled) == lines(open_backend(BackendConfig(model)))
-    return [sample for sample in lines(open_backend(BackendConfig(model)))], travelled.pairs
+    travelled, at_home = Travelled(model), lines(open_backend(BackendConfig(model)))
+    assert lines(travelled) == at_home
+    return at_home, travelled.pairs
 
 
 @pytest.mark.parametrize("view", [FULL, View("fog", 1), View("window", 1)], ids=str)
