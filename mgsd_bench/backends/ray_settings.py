@@ -66,6 +66,13 @@ class RaySettings(RayArguments):
     split: int
 
 
+def names_cluster(engine_args: object) -> bool:
+    """Whether these name a cluster by its address, which a file of settings must not: whoever sent it would decide
+    whose machines hand objects of Python to this one."""
+    address = engine_args.get("address") if isinstance(engine_args, Mapping) else None
+    return address not in (None, "auto", "local")
+
+
 def inner_name(engine_args: Mapping[str, Any]) -> str:
     """The backend that answers in each worker."""
     return str(engine_args.get("of", RayArguments.__dataclass_fields__["of"].default))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,6 +13,7 @@ from mgsd_bench.backends.ray_ledger import MOST_DEATHS, Ledger, Ticket
 from mgsd_bench.backends.ray_settings import read_settings
 from mgsd_bench.backends.wire import Parcel
 from mgsd_bench.errors import UserError
+from support.commands import error
 
 
 def filled(count: int) -> Ledger:
@@ -124,3 +127,20 @@ def test_what_is_the_engines_goes_to_the_engine() -> None:
     assert answering("ray", given) == "vllm"
     assert answering("ray", {"of": "hf"}) == "hf"
     assert answering("openai", {}) == "openai"
+
+
+@pytest.mark.parametrize("address", ["stranger:6379", "ray://stranger:10001", 7])
+def test_no_file_names_a_cluster(tmp_path: Path, address: object) -> None:
+    """Whoever sent it would decide whose objects are unpickled here."""
+    engine = {"of": "scripted", "address": address}
+    asked = {"backend": "ray", "model": "oracle", "suite": "smoke", "engine": engine}
+    (tmp_path / "sent.yaml").write_text(json.dumps(asked))
+    (tmp_path / "mine.yaml").write_text("extends: sent.yaml")
+    for name in ("sent.yaml", "mine.yaml"):
+        line = error("eval", "--config", name, "--out", "new", cwd=tmp_path)
+        assert "sent.yaml: engine.address: no file can name a cluster; give -M address=HOST:PORT" in line
+    table = "{title: x, models: {row: {backend: ray, model: oracle, engine: %s}}, tables: {}}"
+    (tmp_path / "table.yaml").write_text(table % json.dumps(engine))
+    line = error("table1", "--config", "table.yaml", "--out", "new", cwd=tmp_path)
+    assert "names a cluster, which no file can; leave its address out, and set RAY_ADDRESS" in line
+    assert not (tmp_path / "new").exists()
