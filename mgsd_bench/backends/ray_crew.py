@@ -134,10 +134,7 @@ class Crew:
     def close(self) -> None:
         """End all workers."""
         for member in self.members:
-            try:
-                self._ray.kill(member.actor)
-            except Exception:  # it, or the cluster, is gone
-                member.state = "gone"
+            self._kill(member, restart=False)
         self._calls.clear()
 
     def _wait(self) -> Iterator[Event]:
@@ -215,19 +212,26 @@ class Crew:
 
     def _not_loaded(self, member: Member, refused: Refused) -> Event:
         member.failures, member.why = member.failures + 1, refused.message
-        self._restart(member)
         if member.failures >= MOST_LOADS:
+            self._kill(member, restart=False)
             member.state = "gone"
+        else:
+            self._restart(member)
         return Event(member, "refused", refused=refused)
 
     def _restart(self, member: Member) -> None:
         """Let Ray put a new process in the place of one, whether that is dead already or not."""
-        try:
-            self._ray.kill(member.actor, no_restart=False)
-            member._dead = "" if member.hello is None else member.hello.token
-        except Exception:  # nothing is left to be killed
-            member._dead = ""
+        killed = self._kill(member, restart=True)
+        member._dead = member.hello.token if killed and member.hello else ""
         self._place(member)
+
+    def _kill(self, member: Member, *, restart: bool) -> bool:
+        """End a worker's process; whether there was one to be ended, as far as can be known."""
+        try:
+            self._ray.kill(member.actor, no_restart=not restart)
+        except Exception:  # it, or the cluster, is gone
+            return False
+        return True
 
     def _place(self, member: Member) -> None:
         member.state, member._life, member._retry = "placing", member._life + 1, monotonic() + _PAUSE
