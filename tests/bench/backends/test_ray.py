@@ -102,6 +102,7 @@ def test_a_killed_worker_one_that_comes_late_and_a_node_that_is_removed(
     monkeypatch.setattr("mgsd_bench.backends.ray.GRACE", 0.5)
     asked, got, late = questions(), [], None
     with workers(cluster, tmp_path, count=3) as backend:
+        await_ready(backend, 2)
         facts = backend.describe()["ray"]
         windows = [backend.capacity]
         for response in generate(backend, iter(asked)):
