@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, Literal
@@ -171,7 +172,8 @@ class Crew:
         if call == "drop":
             member._dropping = False
         elif isinstance(said, Hello):
-            if said.token == member._dead:  # it is on its way out
+            if said.token == member._dead:  # it is on its way out; or could not be reached, and is to go now
+                self._kill(member, restart=True)
                 member._retry = monotonic() + _PAUSE
                 return
             member.hello, member.state = said, "loading"
@@ -180,58 +182,57 @@ class Crew:
             member.loaded, member.state, member.failures, member.since = said, "ready", 0, monotonic()
             yield Event(member, "ready")
         elif isinstance(said, Refused):
-            yield self._not_loaded(member, said)
+            yield self._not_loaded(member, said, alive=True)
         elif isinstance(said, Taken):
             member.answered += len(said.answers)
             if said.answers:
                 yield Event(member, "answers", said.answers)
             if said.death is not None:
                 member.why = said.death
-                yield from self._lost(member)
+                yield from self._lost(member, alive=True)
 
     def _failed(self, member: Member, call: Call, error: Exception) -> Iterator[Event]:
         """A call that came to nothing: the process is gone, or cannot be reached, or is another one by now."""
         for_good = isinstance(error, self._ray.exceptions.ActorDiedError)
         if member.state == "ready":
             member.why = f"its process or its machine is gone, or cannot be reached ({type(error).__name__})"
-            yield from self._lost(member)
+            yield from self._lost(member, alive=False)
         if for_good:
             member.state, member.why = "gone", f"no worker can be started: {_cause(error)}"
             yield Event(member, "refused", refused=Refused(member.why, Exit.ENGINE))
         elif member.state == "loading" and call == "load":
-            yield self._not_loaded(member, Refused("the process died while its engine was started", Exit.ENGINE))
+            died = Refused("the process died while its engine was started", Exit.ENGINE)
+            yield self._not_loaded(member, died, alive=False)
         elif member.state != "placing":
             self._place(member)
         else:
             member._retry = monotonic() + _PAUSE
 
-    def _lost(self, member: Member) -> Iterator[Event]:
+    def _lost(self, member: Member, *, alive: bool) -> Iterator[Event]:
         member.seconds, member.deaths = member.ready_seconds(), member.deaths + 1
-        self._restart(member)
+        self._restart(member, alive=alive)
         yield Event(member, "died")
 
-    def _not_loaded(self, member: Member, refused: Refused) -> Event:
+    def _not_loaded(self, member: Member, refused: Refused, *, alive: bool) -> Event:
         member.failures, member.why = member.failures + 1, refused.message
         if member.failures >= MOST_LOADS:
             self._kill(member, restart=False)
             member.state = "gone"
         else:
-            self._restart(member)
+            self._restart(member, alive=alive)
         return Event(member, "refused", refused=refused)
 
-    def _restart(self, member: Member) -> None:
-        """Let Ray put a new process in the place of one, whether that is dead already or not."""
-        killed = self._kill(member, restart=True)
-        member._dead = member.hello.token if killed and member.hello else ""
+    def _restart(self, member: Member, *, alive: bool) -> None:
+        """Let Ray put a new process in the place of one; of one that seems dead, its successor is not to be hit."""
+        if alive:
+            self._kill(member, restart=True)
+        member._dead = member.hello.token if member.hello else ""
         self._place(member)
 
-    def _kill(self, member: Member, *, restart: bool) -> bool:
-        """End a worker's process; whether there was one to be ended, as far as can be known."""
-        try:
+    def _kill(self, member: Member, *, restart: bool) -> None:
+        """End a worker's process, if there is one."""
+        with suppress(Exception):  # it, or the cluster, is gone
             self._ray.kill(member.actor, no_restart=not restart)
-        except Exception:  # it, or the cluster, is gone
-            return False
-        return True
 
     def _place(self, member: Member) -> None:
         member.state, member._life, member._retry = "placing", member._life + 1, monotonic() + _PAUSE
