@@ -47,9 +47,9 @@ PROCESSES ?= 2
 test: $(READY)
 	$(BIN)/python -m pytest -n $(PROCESSES)
 
-# the inner loop: without engines, torch, a browser, and whatever else takes long
+# the inner loop: without engines, torch, a browser, a cluster, and whatever else takes long
 test-fast: $(READY)
-	$(BIN)/python -m pytest -n $(PROCESSES) -m "not engine and not train and not browser and not slow"
+	$(BIN)/python -m pytest -n $(PROCESSES) -m "not engine and not train and not browser and not ray and not slow"
 
 # whole tables, with the models that are at hand; DATA_ROOT names a folder with the published test sets
 reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny: reproduce-%: $(READY)

@@ -66,7 +66,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In the order of the scheduler."""
     if hasattr(config, "workerinput"):
-        order = (*LONGEST, "slow")
+        order = (*LONGEST, "ray", "slow")
         items.sort(key=lambda item: [mark not in marks_of(item.path) for mark in order])
 
 

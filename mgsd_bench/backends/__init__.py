@@ -303,7 +303,7 @@ def generate(backend: Backend, requests: Iterable[Request]) -> Iterator[Response
     return hold(backend, map(ask, requests))
 
 
-_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "hf", "scripted", "recorded")}
+_MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "hf", "ray", "scripted", "recorded")}
 NAMES: tuple[str, ...] = tuple(_MODULES)
 
 
@@ -317,6 +317,19 @@ def check_settings(name: str, config: BackendConfig) -> None:
         from mgsd_bench.backends.chat_settings import read_settings
 
         read_settings(config.engine_args, config.model)
+    if name == "ray":
+        from mgsd_bench.backends.ray_settings import read_settings as read_ray_settings
+
+        read_ray_settings(config)
+
+
+def answering(name: str, engine_args: Mapping[str, Any]) -> str:
+    """The backend that answers: the one called ``name`` or, where that only holds others, the one in each worker."""
+    if name != "ray":
+        return name
+    from mgsd_bench.backends.ray_settings import inner_name
+
+    return inner_name(engine_args)
 
 
 def open_backend(name: str, config: BackendConfig) -> Backend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mgsd_bench.backends import answering
 from mgsd_bench.backends.checkpoints import locate
 from mgsd_bench.config.layers import Layers, read_layer, suggest
 
@@ -24,7 +25,9 @@ def card_of(given: Layers) -> Layers:
         UserError: the card cannot be read, or sets something else than :data:`MAY_SET`.
     """
     model = given.values.get("model")
-    if not isinstance(model, str) or given.values.get("backend", "vllm") not in ("vllm", "hf"):
+    engine = given.values.get("engine")
+    backend = answering(given.values.get("backend", "vllm"), engine if isinstance(engine, dict) else {})
+    if not isinstance(model, str) or backend not in ("vllm", "hf"):
         return Layers({}, {})
     path = Path(locate(model)) / CARD
     if not path.is_file():

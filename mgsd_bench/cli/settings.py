@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
+from mgsd_bench.backends.ray_settings import names_cluster
 from mgsd_bench.config.layers import Key, Layers, Option, read_extended
 from mgsd_bench.config.settings import Declared, declared, defaults_of, read_settings
 from mgsd_bench.errors import SettingValue, Spelling, UserError, command_line, option, setting_of
@@ -21,6 +22,8 @@ SPELLING = "mgsd_bench.spelling"
 
 NOT_IN_FILES = ("trust_remote_code",)
 """Settings that a file cannot switch on: whoever sent the file would decide what runs here."""
+
+_ADDRESS = "engine.address", "HOST:PORT"
 
 Command = Callable[..., None]
 
@@ -140,6 +143,8 @@ def _layers(model: type, context: typer.Context, given: dict[str, Any]) -> Layer
         for name in NOT_IN_FILES:
             if config.values.get(name):
                 raise config.error((name,), f"no file can switch this on; give {command_line(name, True)}")
+        if names_cluster(config.values.get("engine")):
+            raise config.error(("engine", "address"), f"no file can name a cluster; give {command_line(*_ADDRESS)}")
         layers = layers.over(config, ())
     for pair in given.get("overrides", ()):
         layers = layers.assign(pair, "")

@@ -80,7 +80,7 @@ class Asked:
             "conditions": list(job.conditions),
             "repeats": job.repeats,
             "prompts": job.prompts,
-            "backend": job.backend,
+            "backend": job.answering,
             "model": job.config.model,
             "sampling": asdict(job.config.sampling),
             "pixels": [job.config.min_pixels, job.config.max_pixels],

@@ -13,7 +13,16 @@ from rich.console import Console
 
 from mgsd_bench.analysis.frame import SampleTable
 from mgsd_bench.analysis.unread import EARLY, Unread
-from mgsd_bench.backends import BackendConfig, Bounded, EngineError, Metered, Sampling, check_settings, open_backend
+from mgsd_bench.backends import (
+    BackendConfig,
+    Bounded,
+    EngineError,
+    Metered,
+    Sampling,
+    answering,
+    check_settings,
+    open_backend,
+)
 from mgsd_bench.errors import Exit, UserError, command_line, option, spell
 from mgsd_bench.evaluation.asked import Asked
 from mgsd_bench.evaluation.settings import EvaluationSettings
@@ -68,6 +77,11 @@ class Evaluation:
     def acts(self) -> bool:
         """Whether some of it is asked in the closed loop."""
         return not CLOSED_LOOP.isdisjoint(self.conditions)
+
+    @property
+    def answering(self) -> str:
+        """The backend that answers: in a cluster, the one in each worker."""
+        return answering(self.backend, self.config.engine_args)
 
     @classmethod
     def from_settings(
@@ -168,14 +182,14 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     """
     if job.repeats < 1:
         raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
-    if job.repeats > 1 and job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded"):
+    greedy = job.config.sampling.temperature == 0 and job.answering not in ("scripted", "recorded")
+    if job.repeats > 1 and greedy:
         raise UserError(
             f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
         )
     check_settings(job.backend, job.config)
     asked = Asked.of(job)
     to_ask = Questions(asked.episodes, job.conditions, job.repeats)
-    greedy = job.config.sampling.temperature == 0 and job.backend not in ("scripted", "recorded")
     asking = Asking(asked.prompts, job.config.sampling.seed, Loop(job.loop, asked.limits, greedy))
     progress = _Progress()
     with RunFolder.open(job.out, asked.identity(job, asking.loop), asked.episodes, progress.add) as run:

@@ -125,7 +125,7 @@ class EngineSettings:
     """A model, and how it is run; who inherits these says which of them has to be given."""
 
     model: Annotated[str | None, Setting("Folder or name of a model.", ENGINE)] = None
-    backend: Annotated[BackendName | None, Setting("vllm, openai, hf, scripted or recorded.", ENGINE)] = None
+    backend: Annotated[BackendName | None, Setting("vllm, openai, hf, ray, scripted or recorded.", ENGINE)] = None
     base_url: Annotated[
         tuple[str, ...],
         Setting(
@@ -161,7 +161,7 @@ class EvaluationSettings(EngineSettings, LoopOptions, QuestionSettings):
     """All of an evaluation: what is asked, which model, how answers are drawn, and where the run is kept."""
 
     model: Annotated[str, Setting("Folder or name of a model: on the hub, of a server, scripted.", ENGINE)] = field()
-    backend: Annotated[BackendName, Setting("vllm, openai, hf, scripted or recorded.", ENGINE)] = "vllm"
+    backend: Annotated[BackendName, Setting("vllm, openai, hf, ray, scripted or recorded.", ENGINE)] = "vllm"
     min_pixels: Annotated[Count, Setting("Smallest image area, in pixels.", ENGINE)] = 65_536
     max_pixels: Annotated[Count, Setting("Largest image area, in pixels.", ENGINE)] = 262_144
     temperature: Annotated[Amount, Setting("0 is greedy.", SAMPLING)] = 0.0

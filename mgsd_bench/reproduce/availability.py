@@ -11,7 +11,7 @@ from mgsd_bench.backends.chat_settings import KEY_VARIABLE
 from mgsd_bench.errors import option
 from mgsd_bench.reproduce.config import RowConfig
 
-_NEEDS = {"vllm": ("vllm",), "hf": ("torch", "transformers"), "openai": ("httpx",)}
+_NEEDS = {"vllm": ("vllm",), "hf": ("torch", "transformers"), "openai": ("httpx",), "ray": ("ray",)}
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from mgsd_bench.analysis.metrics import OTHER_NAMES
 from mgsd_bench.backends import NAMES as BACKENDS
 from mgsd_bench.backends import Sampling
+from mgsd_bench.backends.ray_settings import names_cluster
 from mgsd_bench.config.editor_schema import editor_schema
 from mgsd_bench.config.fields import Check, Count, OneOf, Repeats, Says
 from mgsd_bench.config.layers import Key, Layers, read_extended, suggest
@@ -54,6 +55,12 @@ Title = Annotated[str, Check(lambda value: None if len(value) <= 200 else ""), S
 Paragraphs = Annotated[str | tuple[str, ...], Says("a text, nor a list of texts")]
 
 
+def _cluster_problem(engine: Mapping[str, Any]) -> str | None:
+    if not names_cluster(engine):
+        return None
+    return "{found} names a cluster, which no file can; leave its address out, and set RAY_ADDRESS"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSettings:
     """How rows are asked, as files say it; the fields are those of :class:`RowConfig`, None where nothing is said."""
@@ -65,7 +72,7 @@ class RowSettings:
     repeats: Repeats | None = None
     sampling: Sampling = field(default_factory=Sampling)
     pixels: Pixels | None = None
-    engine: Mapping[str, Any] | None = None
+    engine: Annotated[Mapping[str, Any], Check(_cluster_problem)] | None = None
     made_by: str | None = None
 
 

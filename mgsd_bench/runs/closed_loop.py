@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import Draw, Moment, Request, Response, Turn, turn_key
+from mgsd_bench.backends.wire import Drawn
 from mgsd_bench.errors import UserError, option
 from mgsd_bench.prompts import PromptSet
 from mgsd_bench.prompts.protocol import LoopSettings, opening, result_line
@@ -24,7 +25,7 @@ from mgsd_bench.runs.conversation import Conversation, Question, request_seed, t
 from mgsd_bench.runs.lines import facts_row
 from mgsd_bench.runs.loop_sample import loop_sample
 from mgsd_bench.runs.loop_scoring import Ending
-from mgsd_bench.runs.loop_view import shown_in_turn
+from mgsd_bench.runs.loop_view import shown_in_turn, trail_in_picture
 from mgsd_bench.runs.turns import TURNS, TurnRecord
 from mgsd_envs import get_task
 from mgsd_envs.acting import act
@@ -186,7 +187,8 @@ class _Board:
         shown = shown_in_turn(episode, condition, view, self.trail, self.steps, self._size)
         if shown is None or isinstance(shown, str):
             return "\n".join(filter(None, (self._result, shown))), None, b""
-        return self._result, shown.rgb, shown.content()
+        trail = trail_in_picture(condition, self.trail)
+        return self._result, Drawn(shown, episode, self._size, trail, view), shown.content()
 
     def carry_out(self, response: Response, number: int, digest: str, most: int) -> TurnRecord:
         """Do what an answer says, up to ``most`` actions and to the first that is not done."""

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from mgsd_bench.backends import Draw, Response, Talk, request_key, single_turn
+from mgsd_bench.backends.wire import Drawn
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import WITH_IMAGE, Condition, PromptSet
 from mgsd_bench.runs.sample import Sample
@@ -63,7 +64,7 @@ def _test_image(episode: Episode, size: int | None) -> tuple[Draw, bytes]:
     """What draws an episode's test image, and the bytes that tell it from others."""
     if episode.original is None:
         picture = episode.draw(size)
-        return picture.rgb, picture.content()
+        return Drawn(picture, episode, size), picture.content()
     try:
         pixels = episode.shown(size)
     except ValueError as error:

