@@ -71,11 +71,14 @@ def run_command(
         _show_leaks(chosen, suite)
         return
     _need("accelerate", "datasets", "peft", "torch", "transformers", "trl")
+    from mgsd_baselines.training.launch import ToldElsewhereError
     from mgsd_baselines.training.train import train
 
     folder = out or Path("runs") / "train" / chosen.name
     try:
         finished = train(chosen, folder, resume=resume, report=say)
+    except ToldElsewhereError as error:
+        raise typer.Exit(error.code) from None
     except KeyboardInterrupt:
         raise UserError(f"interrupted; the same command with --resume goes on in {folder}", Exit.INTERRUPTED) from None
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks
