@@ -131,13 +131,14 @@ def _need(*packages: str) -> None:
 
 def _show_estimates(recipe: Recipe, devices: int, teraflops: float | None) -> None:
     from mgsd_baselines.estimate.estimate import estimate
-    from mgsd_baselines.estimate.table import data_table, needs_table, notes
+    from mgsd_baselines.estimate.table import data_table, launches_table, needs_table, notes
     from mgsd_bench.terminal import Terminal
 
     estimates = estimate(recipe, devices=devices, teraflops=teraflops)
     console = Terminal()
     console.print(data_table(estimates))
     console.print(needs_table(estimates))
+    console.print(launches_table(estimates))
     for line in notes(estimates):
         console.print(spell(line, command_line), highlight=False, soft_wrap=True)
 

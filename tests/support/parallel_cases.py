@@ -1,4 +1,4 @@
-"""The same small trainings by one process and by several: ``torchrun ... parallel_cases.py OUT STEPS CASE...``.
+"""The same small trainings by one process and by several.
 
 A process samples from a random stream of its own, so that several cannot sample what one would. Here answers are a
 function of their place in the step instead, which leaves everything else of a training as it is.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -96,6 +96,11 @@ _GRPO = (
     "base=tiny",
 )
 _OWN_TEACHER = ("stages.self-distill.teacher.model=null",)
+_PICTURES = (
+    "validation.count=1",
+    "stages.cold-start.rows={questions: 1}",
+    "stages.cold-start.validation.conditions=[visual]",
+)
 CASES: dict[str, Case] = {
     "cold-start": Case("tiny-smoke", ("cold-start",), ("validation.count=1",)),
     "self-distill": Case("tiny-smoke", ("self-distill",), (*_DISTILL, *_OWN_TEACHER)),
@@ -106,8 +111,11 @@ CASES: dict[str, Case] = {
     ),
     "direct-sft": Case("tiny-direct-sft", ("direct-sft",), ("base=tiny",)),
     "grpo": Case("tiny-grpo", ("grpo",), _GRPO),
-    "cold-start, sharded": Case("tiny-smoke", ("cold-start",), ("validation.count=1",), sharded=True),
+    "cold-start, sharded": Case("tiny-smoke", ("cold-start",), _PICTURES, sharded=True),
     "self-distill, sharded": Case("tiny-smoke", ("self-distill",), (*_DISTILL, *_OWN_TEACHER), sharded=True),
+    "grpo, sharded": Case("tiny-grpo", ("grpo",), _GRPO, sharded=True),
+    "sampled": Case("tiny-smoke", ("self-distill",), (*_DISTILL, *_OWN_TEACHER), sampled=True),
+    "sampled, sharded": Case("tiny-smoke", ("self-distill",), (*_DISTILL, *_OWN_TEACHER), sharded=True, sampled=True),
 }
 
 
@@ -135,14 +143,83 @@ def answers_by_place() -> Iterator[None]:
         yield
 
 
-def run(case: Case, out: Path, steps: int) -> Path:
-    """Train a case in the process that this is, or in all that were launched."""
+@contextmanager
+def shards_written(out: Path) -> Iterator[None]:
+    """Within it, each process writes what it holds of each weight: ``out/shards-RANK.json``, whole and own shape.
+
+    Of the student and a separate teacher before the first micro-batch, and of the teacher before the last one.
+    """
+    from mgsd_baselines.training import train as module
+
+    made = module.stage_trainer
+
+    def shapes(model: Any) -> dict[str, Any]:
+        return {
+            name: (list(weight.shape), list(getattr(weight, "_local_tensor", weight).shape))
+            for name, weight in model.named_parameters()
+        }
+
+    def stage_trainer(*args: Any, **kwargs: Any) -> Any:
+        trainer = made(*args, **kwargs)
+        step = trainer.training_step
+        found: dict[str, Any] = {}
+
+        def training_step(*args: Any, **kwargs: Any) -> Any:
+            found.setdefault("student", shapes(trainer.model))
+            if getattr(trainer, "teacher_model", None) is not None:
+                found["teacher at last"] = shapes(trainer.teacher_model)
+                found.setdefault("teacher", found["teacher at last"])
+            (out / f"shards-{trainer.accelerator.process_index}.json").write_text(json.dumps(found))
+            return step(*args, **kwargs)
+
+        trainer.training_step = training_step
+        return trainer
+
+    with patch.object(module, "stage_trainer", stage_trainer):
+        yield
+
+
+def run(name: str, out: Path, steps: int, *, resume: bool = False, killed_at: int | None = None) -> None:
+    """Train a case in the process that this is, or in all that were launched, into ``out/NAME``.
+
+    Args:
+        name: of the case.
+        out: where all cases go.
+        steps: optimiser steps.
+        resume: whether it was begun before.
+        killed_at: the step in which the last process ends as by ``kill -9``.
+    """
+    from transformers import Trainer
+
     from mgsd_baselines.training.train import train
 
-    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    environ = FSDP if case.sharded and launched else {}
-    with patch.dict(os.environ, environ), nullcontext() if case.sampled else answers_by_place():
-        return train(case.load(steps), out, report=print)
+    case, folder = CASES[name], out / folder_of(name)
+    last = int(os.environ.get("WORLD_SIZE", "1")) - 1
+    whole = Trainer.training_step
+
+    def training_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.state.global_step == killed_at and self.accelerator.process_index == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(self, *args, **kwargs)
+
+    with (
+        patch.dict(os.environ, FSDP if case.sharded and last else {}),
+        nullcontext() if case.sampled else answers_by_place(),
+        shards_written(folder) if case.sharded and last else nullcontext(),
+        patch.object(Trainer, "training_step", training_step),
+    ):
+        train(case.load(steps), folder, resume=resume, report=lambda line: None)
+
+
+def run_all(names: Sequence[str], out: Path, steps: int) -> None:
+    """Train cases, one after the other."""
+    for name in names:
+        run(name, out, steps)
+
+
+def folder_of(name: str) -> str:
+    """The folder of a case's training."""
+    return name.replace(", ", "-")
 
 
 def losses(folder: Path) -> list[float]:
@@ -167,12 +244,3 @@ def apart(one: Path, other: Path) -> tuple[float, float]:
     left, right = weights(one), weights(other)
     assert left.keys() == right.keys()
     return max(abs(a - b) for a, b in pairs), max(float((left[name] - right[name]).abs().max()) for name in left)
-
-
-def main(out: Path, steps: int, names: Sequence[str]) -> None:
-    for name in names:
-        run(CASES[name], out / name.replace(", ", "-"), steps)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -11,17 +11,23 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import DistributedType, gather_object
 from transformers import Trainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
+from mgsd_baselines.data.examples import TEXT_KINDS
 from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.prompts import WITH_IMAGE
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from mgsd_baselines.recipe import Recipe, Stage
 
 T = TypeVar("T")
@@ -72,8 +78,8 @@ def check_launch(recipe: Recipe, environ: Mapping[str, str], gpus: int | None) -
 
     Raises:
         UserError: variables of a launcher that contradict each other, more processes than GPUs, a stage whose batch the
-            processes cannot share out, or the first version of FSDP. :class:`ToldElsewhereError` on all processes of a
-            machine but its first.
+            processes cannot share out, the first version of FSDP, or a stage that mixes rows with and without pictures
+            where weights are sharded. :class:`ToldElsewhereError` on all processes of a machine but its first.
     """
     try:
         launch = _read(environ)
@@ -84,6 +90,8 @@ def check_launch(recipe: Recipe, environ: Mapping[str, str], gpus: int | None) -
             )
         for stage in recipe.stages:
             accumulation(recipe, stage, launch.processes)
+            if launch.sharded:
+                _check_sharded(recipe, stage)
     except UserError as error:
         if environ.get("LOCAL_RANK", "0") == "0":
             raise
@@ -144,9 +152,11 @@ def hush() -> None:
 
 
 class Sharding(Trainer):  # type: ignore[misc]
-    """Put before a trainer, makes it shard on CPUs as on GPUs where it is told to.
+    """Put before a trainer, mends what keeps it from sharding.
 
-    accelerate shards on accelerators alone: on CPUs it leaves the model whole, and says nothing.
+    accelerate shards on accelerators alone: on CPUs it leaves the model whole, and says nothing. transformers takes a
+    checkpoint for the best one if its folder is there, which a sharded one's may be for some processes and not yet for
+    others: they would then wait for each other for ever.
     """
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -155,6 +165,12 @@ class Sharding(Trainer):  # type: ignore[misc]
         if state.distributed_type == DistributedType.MULTI_CPU and _is_on(os.environ, "ACCELERATE_USE_FSDP"):
             state.distributed_type = DistributedType.MULTI_GPU
         super().create_accelerator_and_postprocess()
+
+    def _save_checkpoint(self, model: PreTrainedModel, trial: object) -> None:
+        if self.args.should_save:
+            name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+            Path(self.args.output_dir, name).mkdir(parents=True, exist_ok=True)
+        super()._save_checkpoint(model, trial)
 
 
 def _read(environ: Mapping[str, str]) -> Launch:
@@ -176,6 +192,18 @@ def _read(environ: Mapping[str, str]) -> Launch:
         if numbers[rank] > most:
             raise UserError(f"{rank}={numbers[rank]} and {size}={numbers[size]} contradict each other: {_LAUNCHERS}")
     return Launch(numbers["WORLD_SIZE"], numbers["LOCAL_WORLD_SIZE"], numbers["LOCAL_RANK"], sharded)
+
+
+def _check_sharded(recipe: Recipe, stage: Stage) -> None:
+    """A process whose rows have no pictures would not ask for the vision tower's shards, for which others wait."""
+    rows = {kind in TEXT_KINDS for kind, share in stage.rows.items() if share}
+    asked = {condition in WITH_IMAGE for condition in stage.validation.conditions} if stage.validation.count else ()
+    for name, sorts in (("rows", rows), ("validation.conditions", asked)):
+        if len(sorts) > 1:
+            raise UserError(
+                f"{recipe.name}: {name} of stage {stage.name} are with and without pictures, which does not go with "
+                "sharded weights (FSDP); leave out one sort, or launch it without sharding"
+            )
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:

@@ -109,6 +109,8 @@ def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
         "gradient_checkpointing": gpu,
+        # rows without pictures leave the vision tower out of a step
+        **({} if stage.tuning else {"ddp_find_unused_parameters": True}),
         "seed": recipe.seed,
         "logging_steps": 10,
         "report_to": "none",
