@@ -1,8 +1,8 @@
 """How far a training by several processes is from that by one: losses and weights of every method, DDP and FSDP.
 
-``python benchmarks/parallel_training.py [--processes 2] [--steps 4]`` trains the tiny model on CPUs, each case once by one
-process and once by several with the same batch, and prints the largest difference of a loss and of a weight. Answers
-that a student would sample are fixed, since each process samples from a random stream of its own.
+``python benchmarks/parallel_training.py [--processes 2] [--steps 4]`` trains the tiny model on CPUs, each case once
+by one process and once by several with the same batch, and prints the largest difference of a loss and of a weight.
+Answers that a student would sample are fixed, since each process samples from a random stream of its own.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,8 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
 
 def _stages(recipe: Recipe, out: Path, report: Callable[[str], None]) -> Path:
     state = processes()
-    first = locally_first(lambda: resolve_model(recipe.start or recipe.base, recipe, out))
     folders: dict[str, Path] = {}
-    previous: Path | None = None
+    finished = out
     for stage in recipe.stages:
         folder = out / stage.name
         if (folder / "training.json").is_file():
@@ -96,12 +96,16 @@ def _stages(recipe: Recipe, out: Path, report: Callable[[str], None]) -> Path:
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of a process that was killed as it did this
             report(f"{stage.name}: finished before, in {folder}")
         else:
-            start = str(previous) if previous else first
+            start = str(finished) if folders else locally_first(partial(_first_model, recipe, out))
             _run(recipe, stage, folder, start=start, folders=folders, report=report)
             gc.collect()  # a trainer and its model refer to each other
             torch.cuda.empty_cache()
-        folders[stage.name] = previous = folder
-    return previous
+        folders[stage.name] = finished = folder
+    return finished
+
+
+def _first_model(recipe: Recipe, out: Path) -> str:
+    return resolve_model(recipe.start or recipe.base, recipe, out)
 
 
 def _say_nothing(line: str) -> None:

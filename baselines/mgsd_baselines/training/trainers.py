@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trl import DistillationConfig, GRPOConfig, GRPOTrainer, SFTConfig
 
+from mgsd_baselines.data.examples import TEXT_KINDS
 from mgsd_baselines.training.grpo import REWARDS
 from mgsd_baselines.training.launch import Sharding, accumulation, processes, uses_gpu
 from mgsd_baselines.training.self_distill import SelfDistillTrainer
@@ -110,7 +111,7 @@ def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]
         "dataloader_pin_memory": gpu,
         "gradient_checkpointing": gpu,
         # rows without pictures leave the vision tower out of a step
-        **({} if stage.tuning else {"ddp_find_unused_parameters": True}),
+        "ddp_find_unused_parameters": stage.tuning is None and not stage.rows.keys().isdisjoint(TEXT_KINDS),
         "seed": recipe.seed,
         "logging_steps": 10,
         "report_to": "none",
