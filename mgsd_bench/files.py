@@ -111,6 +111,17 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def sole_user(path: Path) -> Iterator[None]:
+    """Have a file that is there, and only ever replaced whole, to oneself; free when the process ends, however it ends.
+
+    Raises:
+        OSError: another process has it, ``errno.EWOULDBLOCK``, or it cannot be opened.
+    """
+    with _locked(path, lambda: os.open(path, os.O_RDWR), wait=False):
+        yield
+
+
+@contextmanager
 def _locked(path: Path, opened: Callable[[], int], *, wait: bool = True) -> Iterator[int]:
     """A file or folder, open in a way in which nobody else has it open.
 

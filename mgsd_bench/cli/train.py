@@ -71,11 +71,14 @@ def run_command(
         _show_leaks(chosen, suite)
         return
     _need("accelerate", "datasets", "peft", "torch", "transformers", "trl")
+    from mgsd_baselines.training.launch import ToldElsewhereError
     from mgsd_baselines.training.train import train
 
     folder = out or Path("runs") / "train" / chosen.name
     try:
         finished = train(chosen, folder, resume=resume, report=say)
+    except ToldElsewhereError as error:
+        raise typer.Exit(error.code) from None
     except KeyboardInterrupt:
         raise UserError(f"interrupted; the same command with --resume goes on in {folder}", Exit.INTERRUPTED) from None
     if os.environ.get("RANK", "0") == "0":  # one of several processes speaks
@@ -128,13 +131,14 @@ def _need(*packages: str) -> None:
 
 def _show_estimates(recipe: Recipe, devices: int, teraflops: float | None) -> None:
     from mgsd_baselines.estimate.estimate import estimate
-    from mgsd_baselines.estimate.table import data_table, needs_table, notes
+    from mgsd_baselines.estimate.table import data_table, launches_table, needs_table, notes
     from mgsd_bench.terminal import Terminal
 
     estimates = estimate(recipe, devices=devices, teraflops=teraflops)
     console = Terminal()
     console.print(data_table(estimates))
     console.print(needs_table(estimates))
+    console.print(launches_table(estimates))
     for line in notes(estimates):
         console.print(spell(line, command_line), highlight=False, soft_wrap=True)
 

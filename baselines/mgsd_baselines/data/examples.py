@@ -53,6 +53,8 @@ KINDS: tuple[OneShotKind, ...] = get_args(OneShotKind)
 ACT_KINDS: tuple[ActKind, ...] = get_args(ActKind)
 """Kinds of rows about a turn in the closed loop."""
 ALL_KINDS: tuple[Kind, ...] = KINDS + ACT_KINDS
+TEXT_KINDS: tuple[Kind, ...] = ("symbolic", "teacher", "act-symbolic")
+"""Kinds of rows without a picture."""
 UNANSWERED: tuple[Kind, ...] = ("distill", "distill-act")
 """Kinds of rows that the student finds its own answers to."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -35,6 +35,8 @@ VLLM_TOKEN_SECONDS = 0.01
 VLLM_SYNC_SECONDS = 2.0
 """Seconds to hand the new weights to the vLLM engine, once a step."""
 VALIDATION_BATCH = 16
+PROCESSES = (1, 2, 4, 8)
+"""Launches whose memory is always estimated."""
 RUNTIME_GIB = 1.0
 """What a GPU's libraries take for themselves."""
 _TINY = 100_000_000  # with fewer parameters a CPU is meant
@@ -50,12 +52,14 @@ class Hardware:
         flops: FLOP/s that one device really does in training, a fraction of its peak.
         devices: how many like it share the work, one process on each.
         gpu: whether they are GPUs, which train with gradient checkpointing, or CPUs.
+        sharded: whether weights are spread over them (FSDP) or whole on each (DDP); None spreads those of full tuning.
     """
 
     name: str
     flops: float
     devices: int = 1
     gpu: bool = True
+    sharded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class StageEstimate:
         total: number of all parameters, an adapter's included; a separate teacher's are not.
         memory: GiB on one device by component (:func:`memory_of`); not all are there at the same time.
         peak: GiB on one device at the worst moment.
+        launches: the same for other launches, by (number of processes, whether they shard); None where they cannot
+            share out the batch.
         seconds: wall time of all steps by part of the work (:func:`seconds_of`).
         hardware: what memory and time are for.
         tokenizer: how tokens were counted, in words.
@@ -86,6 +92,7 @@ class StageEstimate:
     total: int
     memory: Mapping[str, float]
     peak: float
+    launches: Mapping[tuple[int, bool], float | None]
     seconds: Mapping[str, float]
     hardware: Hardware
     tokenizer: str
@@ -101,7 +108,8 @@ def estimate(recipe: Recipe, *, devices: int = 1, teraflops: float | None = None
 
     Args:
         recipe: the recipe.
-        devices: processes that share the work; with full tuning they share the weights too.
+        devices: processes that share the work; with full tuning they share the weights too. Memory is also said of
+            other launches.
         teraflops: effective TFLOP/s of one device. By default :data:`EFFECTIVE_TERAFLOPS`, or for a tiny model on a
             machine without a GPU what a short measurement finds.
 
@@ -132,6 +140,7 @@ def estimate(recipe: Recipe, *, devices: int = 1, teraflops: float | None = None
                     total=sizes.total + adapter,
                     memory=memory,
                     peak=peak_of(memory),
+                    launches=launches_of(recipe, stage, sizes, lengths, hardware),
                     seconds=seconds_of(stage, sizes, lengths, pictures, steps, hardware),
                     hardware=hardware,
                     tokenizer=tokenizer,
@@ -173,11 +182,17 @@ def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hard
     """Memory of one device in GiB, by component.
 
     With P parameters, A trainable ones, b bytes a number in the recipe's precision (2 or 4), T = micro-batch x longest
-    row, and for full tuning everything of the first four divided by the number of devices (FSDP):
+    row, and where weights are sharded everything of the first four divided by the number of devices (FSDP; the sharing
+    of ZeRO's third stage, arXiv 1910.02054):
 
     - weights: 4 P with full tuning, and 2 P more for bf16 copies on a single device; else b P + 4 A
     - gradients: 4 A. optimiser: 8 A (AdamW)
     - teacher: b P, or 4 P beside full tuning, if it is a model of its own; likewise GRPO's reference where kl > 0
+    - buckets: 4 A, the gradients once more, where devices average them without sharding (what DDP sends from, unless
+      ``gradient_as_bucket_view``: torch's documentation of DistributedDataParallel)
+    - gathered, where weights are sharded: those that are whole on every device for a time. b for the embedding and two
+      layers (the one at work and the next, as torch's ``fully_shard`` fetches ahead), 4 more for the gradients of one
+      layer and of a trained embedding before they are summed up; b for the embedding of a separate teacher
     - activations: with gradient checkpointing b T width depth, and one layer at work with
       b T (6 width + 2 attention + 2 keys + 4 intermediate), without it all layers at work; eager attention has
       micro-batch x heads x row^2 x (b + 4) a layer on top; the vision tower 16 numbers a patch and unit of width, in
@@ -188,7 +203,8 @@ def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hard
     """
     full = stage.tuning is None
     number = 2 if recipe.precision == "bf16" else 4
-    shards = hardware.devices if full else 1
+    sharded = hardware.devices > 1 and (full if hardware.sharded is None else hardware.sharded)
+    shards = hardware.devices if sharded else 1
     trainable = sizes.total if stage.tuning is None else sizes.adapter(stage.tuning)
     weights = 4 * sizes.total if full else number * sizes.total + 4 * trainable
     if full and number == 2 and shards == 1:
@@ -222,6 +238,8 @@ def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hard
         "gradients": 4 * trainable / shards,
         "optimiser": 8 * trainable / shards,
         "teacher": second / shards,
+        "buckets": 4 * trainable if hardware.devices > 1 and not sharded else 0,
+        "gathered": _gathered(stage, sizes, number) if sharded else 0,
         "activations": activations,
         "logits": tile * (2 if stage.distill else 1),
         "rollouts": sampled * (lengths.prompt + longest) * sizes.kv_bytes * number / 2,
@@ -231,6 +249,28 @@ def memory_of(recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hard
         "runtime": RUNTIME_GIB * GIB if hardware.gpu else 0,
     }
     return {name: size / GIB for name, size in needs.items()}
+
+
+def launches_of(
+    recipe: Recipe, stage: Stage, sizes: Sizes, lengths: Lengths, hardware: Hardware
+) -> dict[tuple[int, bool], float | None]:
+    """GiB on one device at the worst moment, by :func:`memory_of`, for (number of processes, whether they shard)."""
+    found: dict[tuple[int, bool], float | None] = {}
+    for devices in sorted({*PROCESSES, hardware.devices}):
+        for sharded in (False, True):
+            shares = stage.batch % (stage.micro_batch * devices) == 0
+            launch = replace(hardware, devices=devices, sharded=sharded)
+            found[devices, sharded] = peak_of(memory_of(recipe, stage, sizes, lengths, launch)) if shares else None
+    return found
+
+
+def _gathered(stage: Stage, sizes: Sizes, number: int) -> float:
+    """Bytes of the weights and gradients that a device has whole for a time, though they are sharded."""
+    layer = sizes.layers / sizes.depth
+    size = number * (sizes.embedding + 2 * layer)
+    if stage.tuning is None:
+        size += 4 * (sizes.embedding + layer)
+    return size + (number * sizes.embedding if _has_second_model(stage) else 0)
 
 
 def peak_of(memory: Mapping[str, float]) -> float:

@@ -53,6 +53,19 @@ def needs_table(estimates: Sequence[StageEstimate]) -> Table:
     return table
 
 
+def launches_table(estimates: Sequence[StageEstimate]) -> Table:
+    """What each stage needs on a device when several processes share it, with whole and with sharded weights."""
+    numbers = list(dict.fromkeys(devices for devices, _ in estimates[0].launches))
+    title = "memory of a device by number of processes"
+    table = Table("", "", *(f"{number}" for number in numbers), pad_edge=False, title=title)
+    for stage in estimates:
+        for sharded in (False, True):
+            cells = [stage.launches[number, sharded] for number in numbers]
+            shown = ("–" if cell is None else f"{cell:.1f} GiB" for cell in cells)
+            table.add_row("" if sharded else stage.stage, "FSDP" if sharded else "DDP", *shown)
+    return table
+
+
 def notes(estimates: Sequence[StageEstimate]) -> list[str]:
     """What the figures rest on, one line each; their settings are marked by :func:`mgsd_bench.errors.option`."""
     first = estimates[0]
@@ -63,6 +76,7 @@ def notes(estimates: Sequence[StageEstimate]) -> list[str]:
         f"Rows, tokens and parameters are counted, tokens with: {first.tokenizer}.",
         f"Memory and time ({_duration(total)} in all) are estimates for {number}{hardware.name} at "
         f"{hardware.flops / 1e12:.3g} effective TFLOP/s, with answers as long as the reference answers.",
+        "DDP keeps all weights on every device, FSDP spreads them; – is where processes cannot share out the batch.",
         f"To measure instead, run a few steps: {option('overrides', 'stages.NAME.trainer.max_steps=5')}",
     ]
 

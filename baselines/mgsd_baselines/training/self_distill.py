@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
+from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from peft import PeftModel
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -95,6 +96,9 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             raise ValueError("without an adapter the student cannot be its own teacher: pass teacher_model")
         self._rollouts = rollouts
         super().__init__(model, teacher_model, args=args, **options)
+        if teacher_model is not None and self.is_fsdp_enabled:
+            # TRL leaves it whole, and where it is; frozen, it also keeps its precision
+            self.teacher_model = fsdp2_prepare_model(self.accelerator, teacher_model.requires_grad_(False))
         self._objective = objective
         self._weights = torch.tensor([float(weights[name]) for name in SPANS])
         self._metrics_every = metrics_every

@@ -5,46 +5,51 @@
     OUT/recipe.json          the recipe, as it was resolved
     OUT/tiny/                the untrained model, where the recipe's base is "tiny"
     OUT/<stage>/             a finished checkpoint: weights, tokenizer, processor, adapter/, training.json
-    OUT/<stage>/checkpoints/ what the trainer resumes from
+    OUT/<stage>/checkpoints/ what the trainer resumes from, and how many processes write it
     OUT/<stage>/metrics.jsonl
 """
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import math
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import PartialState
+from accelerate.utils import gather_object
+from torch import PyTorchFileReader
 from transformers import set_seed
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.utils import logging
 
 from mgsd_baselines.data.dataset import as_dataset, counts, rows_digest, stage_rows, val_episodes
 from mgsd_baselines.recipe import DataSpec
 from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
+from mgsd_baselines.training.launch import check_launch, hush, locally_first, processes, together, uses_gpu
 from mgsd_baselines.training.models import ADAPTER, adapt, finish, load_model, load_processor, resolve_model
 from mgsd_baselines.training.trainers import TrainerParts, stage_trainer, trainer_config
 from mgsd_baselines.training.validation import make_validator
 from mgsd_bench.backends.checkpoints import fingerprint
 from mgsd_bench.backends.model_card import CARD
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.files import write_whole
+from mgsd_bench.files import sole_user, write_whole
 from mgsd_bench.runs.provenance import now, provenance
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, Trainer
+    from transformers import Trainer
 
     from mgsd_baselines.recipe import Recipe, Stage
 
 PACKAGES = ("accelerate", "datasets", "peft", "trl")
+_PROCESSES = "processes"
 
 
 def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[str], None] = print) -> Path:
@@ -60,16 +65,30 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
     Returns:
         The folder of the last stage's finished checkpoint.
 
+    Of several processes that a launcher started, each calls this with the same arguments; the first alone writes and
+    reports.
+
     Raises:
-        UserError: ``out`` holds something else or, without ``resume``, anything; the model does not load.
+        UserError: a launch that cannot train; ``out`` holds something else or, without ``resume``, anything, or another
+            launch is at work in it; the model does not load. Of several processes one raises it, the others
+            :class:`~mgsd_baselines.training.launch.ToldElsewhereError`.
     """
-    logging.disable_progress_bar()
-    state = PartialState()
-    if state.is_main_process:
-        _claim(recipe, out, resume)
-    state.wait_for_everyone()
+    if not recipe.stages:
+        raise UserError(f"{recipe.name}: no stage to run")
+    check_launch(recipe, os.environ, torch.cuda.device_count() if uses_gpu() else None)
+    state = processes()
+    hush()
+    if not state.is_main_process:
+        report = _say_nothing
+    with ExitStack() as held:
+        together(lambda: held.enter_context(_entered(recipe, out, resume)) if state.is_main_process else None)
+        return _stages(recipe, out, report)
+
+
+def _stages(recipe: Recipe, out: Path, report: Callable[[str], None]) -> Path:
+    state = processes()
     folders: dict[str, Path] = {}
-    previous: Path | None = None
+    finished = out
     for stage in recipe.stages:
         folder = out / stage.name
         if (folder / "training.json").is_file():
@@ -77,15 +96,36 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, report: Callable[[
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of a process that was killed as it did this
             report(f"{stage.name}: finished before, in {folder}")
         else:
-            with state.local_main_process_first():
-                start = str(previous) if previous else resolve_model(recipe.start or recipe.base, recipe, out)
+            start = str(finished) if folders else locally_first(partial(_first_model, recipe, out))
             _run(recipe, stage, folder, start=start, folders=folders, report=report)
             gc.collect()  # a trainer and its model refer to each other
             torch.cuda.empty_cache()
-        folders[stage.name] = previous = folder
-    if previous is None:
-        raise UserError(f"{recipe.name}: no stage to run")
-    return previous
+        folders[stage.name] = finished = folder
+    return finished
+
+
+def _first_model(recipe: Recipe, out: Path) -> str:
+    return resolve_model(recipe.start or recipe.base, recipe, out)
+
+
+def _say_nothing(line: str) -> None:
+    """What processes but the first report."""
+
+
+@contextmanager
+def _entered(recipe: Recipe, out: Path, resume: bool) -> Iterator[None]:
+    """Have a folder for this launch alone."""
+    _claim(recipe, out, resume)
+    with ExitStack() as held:
+        try:
+            held.enter_context(sole_user(out / "recipe.json"))
+        except OSError as error:
+            raise UserError(
+                f"{option('out', out)}: another launch is training into it; wait for its end, or name another folder"
+                if error.errno == errno.EWOULDBLOCK
+                else f"{option('out', out)}: cannot be written ({error.strerror or error})"
+            ) from error
+        yield
 
 
 def _claim(recipe: Recipe, out: Path, resume: bool) -> None:
@@ -132,17 +172,25 @@ def _run(
     folders: Mapping[str, Path],
     report: Callable[[str], None],
 ) -> None:
-    state = PartialState()
+    state = processes()
     began, clock = now(), time.monotonic()
-    rows = stage_rows(stage, recipe)
+    checkpoints = folder / "checkpoints"
+    going_on = together(lambda: _checkpoint(checkpoints, state.num_processes))
+    rows = together(lambda: stage_rows(stage, recipe))
     report(f"{stage.name}: {len(rows)} rows, from {start}")
     set_seed(recipe.seed)
-    base, adapter = _base_and_adapter(recipe, stage, start)
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     # weights that are trained are kept in float32; those under an adapter are only read
     weights = dtype if stage.tuning else torch.float32
-    model = load_model(base, dtype=weights, attention=recipe.attention)
-    processor = load_processor(start)
+    base, adapter = together(lambda: _base_and_adapter(recipe, stage, start))
+    other = locally_first(lambda: _teacher(recipe, stage, folders, folder.parent))
+    model, processor, teacher = together(
+        lambda: (
+            load_model(base, dtype=weights, attention=recipe.attention),
+            load_processor(start),
+            other and load_model(other, dtype=weights, attention=recipe.attention),
+        )
+    )
     parts = TrainerParts(
         adapt(model, stage.tuning, adapter),
         processor,
@@ -150,23 +198,22 @@ def _run(
         trainer_config(recipe, stage, folder),
         [Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
     )
-    validator = make_validator(
-        stage.validation,
-        val_episodes(stage.data, stage.validation.count),
-        recipe.prompts,
-        image_size=stage.data.image_size,
-        seed=recipe.seed,
+    validator = together(
+        lambda: make_validator(
+            stage.validation,
+            val_episodes(stage.data, stage.validation.count),
+            recipe.prompts,
+            image_size=stage.data.image_size,
+            seed=recipe.seed,
+        )
     )
-    trainer = stage_trainer(
-        stage,
-        parts,
-        lengths=[row.length for row in rows],
-        teacher=_teacher(recipe, stage, folders, weights, folder.parent),
-        validator=validator,
-    )
+    trainer = stage_trainer(stage, parts, lengths=[row.length for row in rows], teacher=teacher, validator=validator)
     quiet(trainer)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
-    trained = folder / "checkpoints" / "trained"
+    if state.is_main_process:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        write_whole(checkpoints / _PROCESSES, f"{state.num_processes}\n")
+    trainer.train(resume_from_checkpoint=gather_object([going_on])[0])
+    trained = checkpoints / "trained"
     if trainer.is_fsdp_enabled:
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(str(trained))  # on all processes: weights may be sharded over them
@@ -180,6 +227,8 @@ def _run(
                 "fingerprint": fingerprint(Path(start)) if Path(start).is_dir() else None,
             },
             "data": {"rows": len(rows), "digest": rows_digest(rows), "counts": counts(rows)},
+            "processes": state.num_processes,
+            "sharded": trainer.is_fsdp_enabled,
             "steps": trainer.state.global_step,
             "best": {"step": trainer.state.best_global_step, "macro": trainer.state.best_metric},
             "metrics": _last_metrics(trainer),
@@ -191,22 +240,42 @@ def _run(
             folder / CARD, f"prompts: {json.dumps(recipe.prompts)}\nmax_tokens: {stage.validation.max_tokens}\n"
         )
         write_whole(folder / "training.json", json.dumps(record, indent=2) + "\n")
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(checkpoints, ignore_errors=True)
     state.wait_for_everyone()
     report(f"{stage.name}: {folder} after {trainer.state.global_step} steps")
 
 
-def last_checkpoint(folder: Path) -> str | None:
+def _checkpoint(folder: Path, processes: int) -> str | None:
+    """Where a stage goes on; None at its beginning.
+
+    Raises:
+        UserError: it was trained by another number of processes, whose random states are not to be shared out anew.
+    """
+    checkpoint = last_checkpoint(folder, processes)
+    with suppress(OSError, ValueError):  # release 0.1 wrote no number
+        before = int((folder / _PROCESSES).read_text())
+        if before != processes and any(folder.glob("checkpoint-*")):
+            raise UserError(
+                f"{option('resume', True)}: {folder.parent} was trained by {before} processes, and this launch has "
+                f"{processes}; launch as many"
+            )
+    return checkpoint
+
+
+def last_checkpoint(folder: Path, processes: int = 1) -> str | None:
     """The newest checkpoint that was written to its end: the trainer's state comes last, and in place.
 
     Args:
         folder: where a trainer keeps its checkpoints; it need not be there.
+        processes: how many wrote it; all but the first may still have been at it.
     """
     steps = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]
     for step in sorted(map(int, filter(str.isdecimal, steps)), reverse=True):
         path = folder / f"checkpoint-{step}"
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RuntimeError):
             json.loads((path / TRAINER_STATE_NAME).read_bytes())
+            for rank in range(processes if processes > 1 else 0):
+                PyTorchFileReader(str(path / f"rng_state_{rank}.pth"))  # raises where the end is missing
             return str(path)
     return None
 
@@ -225,15 +294,12 @@ def _base_and_adapter(recipe: Recipe, stage: Stage, start: str) -> tuple[str, Pa
     return str(config["base_model_name_or_path"]), adapter
 
 
-def _teacher(
-    recipe: Recipe, stage: Stage, folders: Mapping[str, Path], weights: torch.dtype, out: Path
-) -> PreTrainedModel | None:
-    """The separate teacher of a stage; None where the student without its adapter is the teacher."""
+def _teacher(recipe: Recipe, stage: Stage, folders: Mapping[str, Path], out: Path) -> str | None:
+    """What to load for the separate teacher of a stage; None where the student without its adapter is the teacher."""
     if stage.distill is None or (stage.distill.teacher.model is None and stage.tuning):
         return None
     name = stage.distill.teacher.model or recipe.base
-    path = str(folders[name]) if name in folders else resolve_model(name, recipe, out)
-    return load_model(path, dtype=weights, attention=recipe.attention)
+    return str(folders[name]) if name in folders else resolve_model(name, recipe, out)
 
 
 def _last_metrics(trainer: Trainer) -> dict[str, float]:

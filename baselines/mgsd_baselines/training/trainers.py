@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from accelerate import PartialState
 from trl import DistillationConfig, GRPOConfig, GRPOTrainer, SFTConfig
 
+from mgsd_baselines.data.examples import TEXT_KINDS
 from mgsd_baselines.training.grpo import REWARDS
+from mgsd_baselines.training.launch import Sharding, accumulation, processes, uses_gpu
 from mgsd_baselines.training.self_distill import SelfDistillTrainer
 from mgsd_baselines.training.sft import SortedSFTTrainer
 from mgsd_baselines.training.validation import Validated
-from mgsd_bench.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,15 +32,15 @@ _VALIDATED = {
 }
 
 
-class ValidatedSFT(Validated, SortedSFTTrainer):
+class ValidatedSFT(Validated, Sharding, SortedSFTTrainer):
     """Supervised fine-tuning that keeps the checkpoint which answers best."""
 
 
-class ValidatedDistill(Validated, SelfDistillTrainer):
+class ValidatedDistill(Validated, Sharding, SelfDistillTrainer):
     """Self-distillation that keeps the checkpoint which answers best."""
 
 
-class ValidatedGRPO(Validated, GRPOTrainer):  # type: ignore[misc]
+class ValidatedGRPO(Validated, Sharding, GRPOTrainer):  # type: ignore[misc]
     """GRPO that keeps the checkpoint which answers best."""
 
 
@@ -101,23 +100,18 @@ def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]
     Raises:
         UserError: the batch cannot be shared out among micro-batches and processes.
     """
-    processes = PartialState().num_processes
-    accumulation, rest = divmod(stage.batch, stage.micro_batch * processes)
-    if rest or not accumulation:
-        raise UserError(
-            f"{recipe.name}: batch {stage.batch} of stage {stage.name} is no multiple of micro_batch "
-            f"{stage.micro_batch} on {processes} processes"
-        )
-    gpu = torch.cuda.is_available()
+    gpu = uses_gpu()
     every = stage.validation.every
     return {
         "output_dir": str(folder / "checkpoints"),
         "per_device_train_batch_size": stage.micro_batch,
-        "gradient_accumulation_steps": accumulation,
+        "gradient_accumulation_steps": accumulation(recipe, stage, processes().num_processes),
         "bf16": recipe.precision == "bf16",
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
         "gradient_checkpointing": gpu,
+        # rows without pictures leave the vision tower out of a step
+        "ddp_find_unused_parameters": stage.tuning is None and not stage.rows.keys().isdisjoint(TEXT_KINDS),
         "seed": recipe.seed,
         "logging_steps": 10,
         "report_to": "none",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from mgsd_baselines.data.dataset import stage_rows
 from mgsd_baselines.estimate import estimate as estimates
-from mgsd_baselines.estimate.estimate import Hardware, estimate, memory_of, peak_of, seconds_of, steps_of
+from mgsd_baselines.estimate.estimate import Hardware, estimate, launches_of, memory_of, peak_of, seconds_of, steps_of
 from mgsd_baselines.estimate.sizes import sizes_of, visual_tokens
 from mgsd_baselines.estimate.token_counts import Lengths, counter, measure
 from mgsd_baselines.recipe import Lora, Recipe
@@ -158,6 +159,32 @@ def test_full_tuning_is_shared_among_devices() -> None:
     assert peak_of(shared) < 80 < peak_of(alone)
 
 
+def test_memory_of_other_launches() -> None:
+    """DDP adds the gradients once more; FSDP divides what lasts, and has the embedding and two layers whole."""
+    recipe = load_recipe("mgsd-4b-paper")
+    sizes = sizes_of(released("4B"))
+    lengths = Lengths(494, 434, 487, 153, 950, 701, 482)
+    stage = recipe.stage("self-distill")
+    alone, whole, sharded = (
+        memory_of(recipe, stage, sizes, lengths, Hardware("H100", 200e12, devices, sharded=sharded))
+        for devices, sharded in ((1, None), (8, False), (8, True))
+    )
+    assert all(whole[part] == alone[part] for part in ("weights", "gradients", "optimiser", "teacher", "activations"))
+    assert whole["buckets"] == whole["gradients"]
+    assert sharded["buckets"] == 0
+    assert [sharded[part] for part in ("gradients", "optimiser", "teacher")] == [
+        alone[part] / 8 for part in ("gradients", "optimiser", "teacher")
+    ]
+    layer, number = sizes.layers / sizes.depth, 2
+    gathered = (2 * number + 4) * sizes.embedding + (2 * number + 4) * layer
+    assert sharded["gathered"] * 2**30 == pytest.approx(gathered)
+    launches = launches_of(recipe, stage, sizes, lengths, H100)
+    assert launches[8, True] == peak_of(sharded)
+    assert launches[1, True] == launches[1, False] == peak_of(alone)
+    uneven = launches_of(recipe, replace(stage, micro_batch=8), sizes, lengths, H100)
+    assert (uneven[4, True] is None, uneven[8, True]) == (False, None)
+
+
 @pytest.mark.parametrize("size", RELEASED)
 @pytest.mark.parametrize("tokens", TERAFLOPS)
 def test_flops_of_one_answer(size: str, tokens: tuple[int, int, int]) -> None:
@@ -221,5 +248,5 @@ def test_dry_run_shows_counts_and_says_that_it_estimates() -> None:
     arguments = [word for pair in SMALL for word in ("--set", pair)]
     shown = CliRunner().invoke(app, ["train", "tiny", "--dry-run", *arguments], env={"COLUMNS": "120"})
     assert shown.exit_code == 0, shown.output
-    for words in ("frozenlake 3", "trainable parameters", "GiB", "are estimates", "are counted"):
+    for words in ("frozenlake 3", "trainable parameters", "GiB", "FSDP", "are estimates", "are counted"):
         assert words in shown.output
