@@ -27,6 +27,7 @@ SOUND: dict[str, tuple[str, ...]] = {
         "--answers answers.jsonl --suite smoke --tasks frozenlake --levels 3 --limit 2 --out new",
         "--rescore run --out new",
     ),
+    "merge": ("shards/shard-1-of-2 shards/shard-2-of-2 --out new",),
     "verify": ("run", "run other kept"),
     "diagnose": ("run", "--model random --backend scripted --suite smoke --levels 3 --limit 1 --out new"),
     "report": (
