@@ -36,7 +36,8 @@ def test_by_their_ids(made: list[Episode]) -> None:
     by_id = ById(Packed([*made, made[3]]))
     assert list(by_id) == [episode.id for episode in made]
     assert by_id[made[20].id] == made[20]
-    assert made[0].id in by_id and "maze/9/9999" not in by_id
+    assert made[0].id in by_id
+    assert "maze/9/9999" not in by_id
     with pytest.raises(KeyError):
         by_id["maze/9/9999"]
 
