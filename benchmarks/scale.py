@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py --answers 10000,100000,1000000 [--keep FOLDER]
 
-A scripted model that errs is asked a quarter as many episodes under four conditions. Each step is a command in a
+A scripted model is asked a quarter as many episodes under four conditions. Each step is a command in a
 process of its own, whose seconds, processor seconds and peak of memory the kernel tells. ``resume`` is the time from
 the start of the command to its first new answer, with half of the answers there. The shards of ``merge`` are the
 own answers of the run, divided by seven.
@@ -38,7 +38,7 @@ parts:
   - {{task: maze, levels: [8, 9, 10, 11, 12]}}
 conditions: [visual, symbolic, perceive, direct]
 """
-MODEL = ("--backend", "scripted", "--model", "faulty:0.1,0.2,0.1")
+MODEL = ("--backend", "scripted", "--model", "oracle")
 
 
 @dataclass(frozen=True, slots=True)
