@@ -282,8 +282,9 @@ def _moved_order(size: int, symmetry: Symmetry) -> itemgetter[tuple[int, ...]]:
     return itemgetter(*(row * size + column for row, column in came_from))
 
 
-def _names(flags: int) -> list[str]:
-    return [side for side, flag in FLAGS.items() if flags & flag]
+@lru_cache(maxsize=256)
+def _names(flags: int) -> tuple[str, ...]:
+    return tuple(side for side, flag in FLAGS.items() if flags & flag)
 
 
 @lru_cache(maxsize=4096)  # who acts is told the same walls in every turn

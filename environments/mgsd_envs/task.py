@@ -282,8 +282,8 @@ class Task(ABC, Generic[S]):
 
     def with_given(self, state: S, stated: frozenset[Fact]) -> frozenset[Fact]:
         """Facts that somebody states who was asked about a state, with what the question told; none if none is."""
-        seen = self.seen(stated)
-        return seen | {fact for fact in self.facts(state) if fact[0] in self.given} if seen else seen
+        seen, given = self.seen(stated), self.given
+        return seen | {fact for fact in self.facts(state) if fact[0] in given} if seen and given else seen
 
     def seen(self, facts: frozenset[Fact]) -> frozenset[Fact]:
         """Facts but those that every question tells: what counts as seen."""

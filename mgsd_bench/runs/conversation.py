@@ -74,7 +74,9 @@ def _test_image(episode: Episode, size: int | None) -> tuple[Draw, bytes]:
 
 def turn_digest(text: str, content: bytes) -> str:
     """SHA-256 of a turn: its text, and the bytes that tell its picture from others."""
-    return sha256(text.encode() + b"\0" + content).hexdigest()
+    running = sha256(text.encode() + b"\0")
+    running.update(content)  # rather than a copy of it
+    return running.hexdigest()
 
 
 def request_seed(seed: int, key: str) -> int:
