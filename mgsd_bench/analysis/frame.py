@@ -56,7 +56,7 @@ COLUMNS: dict[str, Column] = {
     "completion_tokens": Column("Int64", "tokens", "length of the answer, if known"),
     "seconds": Column("float64", "seconds", "time that the answer took, if known"),
     "error": Column("str", "", "why there is no answer, missing where there is one"),
-    "prompt_digest": Column("str", "", "SHA-256 of the prompt's text and picture"),
+    "prompt_digest": Column("str", "", "SHA-256 of the prompt's text and picture", digest=True),
 }
 """The columns of every table of samples, in their order."""
 

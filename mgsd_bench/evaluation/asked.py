@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import PromptSet, load_prompts
@@ -41,8 +41,8 @@ class Asked:
     of_run: tuple[str, str] | None
     made_from: str | None
 
-    @classmethod
-    def of(cls, job: Evaluation) -> Self:
+    @staticmethod
+    def of(job: Evaluation) -> Asked:
         """Make the episodes, or take them from the job's own folder, where the same have been asked about before.
 
         Raises:
@@ -50,17 +50,16 @@ class Asked:
         """
         made_from = None if job.suite.given is not None or job.shard is not None or job.acts else _made_from(job)
         if made_from is not None and (begun := _begun(job, made_from)) is not None:
-            prompts = _prompts(job, begun)
-            return cls(begun, prompts, {}, digests(begun, prompts.canonical()), None, made_from)
+            return begun
         of_suite = episodes(job.suite)
         limits = step_limits(of_suite, job.loop.view) if job.acts else {}
         whole = of_suite if job.limit is None else subsample(of_suite, job.limit)
         prompts = _prompts(job, whole)
         of_whole = digests(whole, prompts.canonical())
         if job.shard is None:
-            return cls(whole, prompts, limits, of_whole, None, made_from)
+            return Asked(whole, prompts, limits, of_whole, None, made_from)
         part = job.shard.part(whole)
-        return cls(part, prompts, limits, digests(part, prompts.canonical()), of_whole, made_from)
+        return Asked(part, prompts, limits, digests(part, prompts.canonical()), of_whole, made_from)
 
     def identity(self, job: Evaluation, loop: Loop) -> dict[str, Any]:
         """What has to agree for two sessions to belong to one run; what the engine needs to start does not."""
@@ -103,12 +102,16 @@ def _made_from(job: Evaluation) -> str:
     return sha256(repr((suite, job.limit, version("mgsd-bench"))).encode()).hexdigest()
 
 
-def _begun(job: Evaluation, made_from: str) -> Packed | None:
-    """The episodes in the job's folder, if a run of the same ones was begun there, and they are whole."""
+def _begun(job: Evaluation, made_from: str) -> Asked | None:
+    """What the run in the job's folder asks about, if it was begun with the same episodes, and they are whole."""
     try:
         if not (job.out / RECORD).exists() or (record := read_record(job.out)).get("made_from") != made_from:
             return None
         found = read_episodes(job.out).episodes
     except (UserError, OSError):
         return None  # whoever opens the folder says what is wrong with it
-    return found if digests(found, ())[0] == record["identity"]["episodes_digest"] else None
+    prompts = _prompts(job, found)
+    both = digests(found, prompts.canonical())
+    return (
+        Asked(found, prompts, {}, both, None, made_from) if both[0] == record["identity"]["episodes_digest"] else None
+    )

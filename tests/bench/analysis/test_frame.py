@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -89,3 +90,14 @@ def test_tables_are_joined_with_their_categories(run: Run) -> None:
     joined = concatenate(parts)
     assert len(joined) == len(frame)
     assert joined.dtypes.map(str).tolist() == frame.dtypes.map(str).tolist()
+
+
+def test_digests_and_other_texts_come_out_as_they_went_in() -> None:
+    column = COLUMNS["prompt_digest"]
+    texts = ["0" * 64, "ab" * 32, "no digest", "", "AB" * 32]
+    values = column.values()
+    for text in texts:
+        values.append(text)
+    order = np.array([4, 2, 0, 1, 3])
+    assert values.series(order).tolist() == [texts[i] for i in order]
+    assert [texts[i] for i in np.argsort(values.ranks(), kind="stable")] == sorted(texts)
