@@ -199,7 +199,7 @@ def probe(address: str, given: str) -> None:
 
 def _refusal(given: str, reason: str) -> UserError:
     return UserError(
-        f"{option('engine.address', given)}: {reason}; start one by ray start --head, name one by HOST:PORT or "
+        f"{option('engine.address', given)}: {reason}; start one by `ray start --head`, name one by HOST:PORT or "
         f"ray://HOST:PORT, or use {option('engine.address', 'local')} for this machine alone",
         Exit.ENGINE,
     )

@@ -238,7 +238,7 @@ def test_a_wrong_address_is_one_line_at_once(
 
     with listening(b"") as silent, listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as web:
         address, says = {
-            "nobody": ("127.0.0.1:9", "no Ray cluster answers at 127.0.0.1:9; start one by ray start --head"),
+            "nobody": ("127.0.0.1:9", "no Ray cluster answers at 127.0.0.1:9; start one by `ray start --head`"),
             "silent": (f"127.0.0.1:{silent}", "no Ray cluster answers"),
             "web": (f"ray://127.0.0.1:{web}", "no Ray cluster answers"),
             "head": (f"ray://{head}", "is another kind of server; is it HOST:PORT of the head, mostly 6379?"),

@@ -117,7 +117,7 @@ def test_unknown_backend() -> None:
 )
 def test_backend_contract(model: str) -> None:
     """Streaming, one response a request, in a context manager, the same again for the same seeds."""
-    asked = episodes(find_suite("smoke"))[:5] * 20
+    asked = list(episodes(find_suite("smoke")))[:5] * 20
     pulled: list[str] = []
 
     def requests() -> object:

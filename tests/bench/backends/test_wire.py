@@ -18,8 +18,10 @@ from mgsd_bench.backends.wire import Drawn, pack, unpack
 from mgsd_bench.prompts import CONDITIONS, load_prompts
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import Loop, step_limits
-from mgsd_bench.runs.runner import Asking, questions
+from mgsd_bench.runs.questions import Questions
+from mgsd_bench.runs.runner import Asking
 from mgsd_bench.suites.choose import find_suite
+from mgsd_bench.suites.packed import Packed
 from mgsd_bench.suites.suite import episodes, select
 from mgsd_envs import Episode, get_task
 from mgsd_envs.looks import Look
@@ -55,7 +57,7 @@ def asked(model: str, view: View = FULL) -> tuple[list[str], list[tuple[Request,
     settings = LoopSettings(view=view, history=None, say_state=True, chunk=2)
     prompts = load_prompts("compact", of_suite, cast(Any, conditions), say_state=True)
     asking = Asking(prompts, 5, Loop(settings, step_limits(of_suite, view), greedy=False))
-    to_ask = questions(of_suite, cast(Any, conditions), 1)
+    to_ask = Questions(Packed(of_suite), cast(Any, conditions), 1)
 
     def lines(backend: Backend) -> list[str]:
         samples = hold(backend, map(asking.conversation, to_ask))
@@ -105,7 +107,8 @@ def test_pictures_of_others_travel_as_files(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "board.png")
     episode = replace(episodes(find_suite("smoke"))[0], original=read_original(tmp_path / "board.png"))
     prompts = load_prompts("compact", [episode], ["visual"])
-    request = next(Asking(prompts, 0).conversation(questions([episode], ["visual"], 1)[0]))
+    (question,) = Questions(Packed([episode]), ["visual"], 1)
+    request = next(Asking(prompts, 0).conversation(question))
     parcel = pack(request, scripted=False)
     assert len(parcel.files) == 1
     (tmp_path / "board.png").unlink()
