@@ -57,6 +57,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
             marks = marks_of(config.rootpath / file)
+            if "ray" in marks and "engine" not in marks:
+                return "train"  # no cluster can be reached from a process that has held an engine in one
             return next((mark for mark in LONGEST if mark in marks), file)
 
     config.option.loadscopereorder = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +105,7 @@ class SampleTable:
         suite: name of the suite.
         look: look of the pictures; of an episode that is asked in several, the theme of the first.
         view: how much of the board is shown to one who acts step by step.
+        without: columns that are not needed.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class SampleTable:
         suite: str = "",
         look: str = "classic",
         view: str = "full",
+        without: Collection[str] = (),
     ) -> None:
         constant = {"run": run, "model": model, "suite": suite}
         readers: dict[str, Callable[[Sample], Any]] = {
@@ -124,7 +126,7 @@ class SampleTable:
             **_READERS,
         }
         self._episodes = episodes
-        self._values = {name: column.values() for name, column in COLUMNS.items()}
+        self._values = {name: column.values() for name, column in COLUMNS.items() if name not in without}
         self._appends = [(values.append, readers[name]) for name, values in self._values.items()]
         self._found = {name: column.values() for name, column in DIAGNOSTICS.items()} if episodes is not None else {}
         self._loops = LoopValues(view)
@@ -166,6 +168,10 @@ class SampleTable:
         last[-1] = True
         counting: NDArray[np.int64] = order[last]
         return counting
+
+
+NOT_SUMMED_UP = ("prompt_digest", "error")
+"""Columns that no figure of a run by itself comes from, and that take memory."""
 
 
 def _constant(value: str) -> Callable[[Sample], str]:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mgsd_bench.analysis.frame import SampleTable
+from mgsd_bench.analysis.frame import NOT_SUMMED_UP, SampleTable
 from mgsd_bench.analysis.summary import Summary, summarise
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, whole_folder
@@ -72,7 +72,7 @@ def merge(folders: Sequence[Path], out: Path) -> Summary:
     try:
         with whole_folder(out) as folder:
             _join_episodes(parts, folder / EPISODES)
-            table = SampleTable()
+            table = SampleTable(without=NOT_SUMMED_UP)
             for part in parts:
                 _check_answers(part, table)
                 for name in (SAMPLES, TURNS):
