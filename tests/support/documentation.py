@@ -43,6 +43,12 @@ def needs(page: Path) -> set[str]:
     return found
 
 
+def _expanded(word: str, folder: Path) -> list[str]:
+    """What a shell makes of a word with a pattern."""
+    found = [str(path.relative_to(folder)) for path in folder.glob(word)] if "*" in word else []
+    return sorted(found) or [word]
+
+
 def run_commands(page: Path, folder: Path) -> None:
     """Run every command of a page, one after the other in one folder; fail where one is not known or does not work."""
     for name, text in files(page).items():
@@ -54,6 +60,6 @@ def run_commands(page: Path, folder: Path) -> None:
             case ["pip", "install", what]:
                 assert set(re.findall(r"\[([\w,-]+)\]", what)) <= EXTRAS
             case ["mgsd-bench", *arguments]:
-                mgsd(*arguments, cwd=folder)
+                mgsd(*(path for word in arguments for path in _expanded(word, folder)), cwd=folder)
             case _:
                 raise AssertionError(f"{page.name}: {shlex.join(words)} is run by no test")
