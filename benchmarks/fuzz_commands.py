@@ -70,6 +70,7 @@ def make_ready(forker: Forker, folder: Path) -> None:
         ["eval", "--model", "oracle", *asked, "--out", "other"],
         ["baseline", "save", "run", "kept", "--dir", "baselines"],
         ["report", "run", "--out", "report.html"],
+        *(["eval", "--model", "oracle", *asked, "--shard", f"{i}/2", "--out", "shards"] for i in (1, 2)),
         [
             *("eval", "--model", "oracle", "--backend", "scripted", "--suite", "tiny-p1-quick", "--tasks", "maze"),
             *("--levels", "3", "--limit", "1", "--prompts", "compact", "--out", "looks"),
