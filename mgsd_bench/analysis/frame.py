@@ -96,7 +96,7 @@ def sample_frame(
 
 
 class SampleTable:
-    """The table of samples while they are gathered: about 200 bytes each, and none of them is kept.
+    """The table of samples while they are gathered; none of them is kept.
 
     Args:
         episodes: the episodes by id; with them the table has the columns of :data:`DIAGNOSTICS` too.
