@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mgsd_bench.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # no advisory locks on Windows
@@ -34,8 +36,7 @@ def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> None:
         OSError: it cannot be written.
     """
     if _is_special(path):
-        for part in _parts(content):
-            append(path, part)
+        append(path, content)
         return
     # without locks, no two processes may share a name
     temporary = path.with_name(f".{path.name}.tmp" if fcntl else f".{path.name}.{os.getpid()}.tmp")
@@ -119,6 +120,26 @@ def sole_user(path: Path) -> Iterator[None]:
     """
     with _locked(path, lambda: os.open(path, os.O_RDWR), wait=False):
         yield
+
+
+@contextmanager
+def new_folder(out: Path, told: str) -> Iterator[Path]:
+    """:func:`whole_folder` for a folder that a user names.
+
+    Args:
+        out: the new folder; it may be there if it is empty.
+        told: what a message calls it.
+
+    Raises:
+        UserError: it holds something, or cannot be written.
+    """
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"{told}: already holds something; name a new folder")
+        with whole_folder(out) as part:
+            yield part
+    except OSError as error:
+        raise UserError(f"{told}: cannot be written ({error.strerror or error}); name another folder") from error
 
 
 @contextmanager

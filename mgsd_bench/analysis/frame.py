@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,18 +79,30 @@ DIAGNOSTICS: dict[str, Column] = {
 """What comes of comparing an answer with its episode; these columns need the episodes of the run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where samples come from: what all rows of a table have in common.
+
+    Attributes:
+        run: folder of the run.
+        model: name of the model.
+        suite: name of the suite.
+        look: look of the pictures; of an episode that is asked in several, the theme of the first.
+        view: how much of the board is shown to one who acts step by step.
+    """
+
+    run: str = ""
+    model: str = ""
+    suite: str = ""
+    look: str = "classic"
+    view: str = "full"
+
+
 def sample_frame(
-    samples: Iterable[Sample],
-    episodes: Mapping[str, Episode] | None = None,
-    *,
-    run: str = "",
-    model: str = "",
-    suite: str = "",
-    look: str = "classic",
-    view: str = "full",
+    samples: Iterable[Sample], episodes: Mapping[str, Episode] | None = None, origin: Origin = Origin()
 ) -> pd.DataFrame:
     """The table of samples that come one after another; see :class:`SampleTable`."""
-    table = SampleTable(episodes, run=run, model=model, suite=suite, look=look, view=view)
+    table = SampleTable(episodes, origin)
     for sample in samples:
         table.append(sample)
     return table.frame()
@@ -100,36 +113,28 @@ class SampleTable:
 
     Args:
         episodes: the episodes by id; with them the table has the columns of :data:`DIAGNOSTICS` too.
-        run: folder of the run.
-        model: name of the model.
-        suite: name of the suite.
-        look: look of the pictures; of an episode that is asked in several, the theme of the first.
-        view: how much of the board is shown to one who acts step by step.
+        origin: where they come from.
         without: columns that are not needed.
     """
 
     def __init__(
         self,
         episodes: Mapping[str, Episode] | None = None,
-        *,
-        run: str = "",
-        model: str = "",
-        suite: str = "",
-        look: str = "classic",
-        view: str = "full",
+        origin: Origin = Origin(),
         without: Collection[str] = (),
     ) -> None:
-        constant = {"run": run, "model": model, "suite": suite}
         readers: dict[str, Callable[[Sample], Any]] = {
-            **{name: _constant(value) for name, value in constant.items()},
-            "look": lambda sample: look_of_id(sample.episode, look),
+            "run": lambda sample: origin.run,
+            "model": lambda sample: origin.model,
+            "suite": lambda sample: origin.suite,
+            "look": lambda sample: look_of_id(sample.episode, origin.look),
             **_READERS,
         }
         self._episodes = episodes
         self._values = {name: column.values() for name, column in COLUMNS.items() if name not in without}
         self._appends = [(values.append, readers[name]) for name, values in self._values.items()]
         self._found = {name: column.values() for name, column in DIAGNOSTICS.items()} if episodes is not None else {}
-        self._loops = LoopValues(view)
+        self._loops = LoopValues(origin.view)
 
     def append(self, sample: Sample) -> None:
         """Add a sample."""
@@ -172,10 +177,6 @@ class SampleTable:
 
 NOT_SUMMED_UP = ("prompt_digest", "error")
 """Columns that no figure of a run by itself comes from, and that take memory."""
-
-
-def _constant(value: str) -> Callable[[Sample], str]:
-    return lambda sample: value
 
 
 _READERS: dict[str, Callable[[Sample], Any]] = {

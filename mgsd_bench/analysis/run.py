@@ -146,17 +146,10 @@ class Run:
         return sorted(self.frame["condition"].cat.categories)
 
     def _frame(self, episodes: Mapping[str, Episode] | None) -> pd.DataFrame:
-        from mgsd_bench.analysis.frame import sample_frame
+        from mgsd_bench.analysis.frame import Origin, sample_frame
 
-        return sample_frame(
-            self.read_samples(texts=False),
-            episodes,
-            run=well_formed(str(self.path)),
-            model=self.model,
-            suite=self.identity["suite"],
-            look=self.look,
-            view=self.view,
-        )
+        origin = Origin(well_formed(str(self.path)), self.model, self.identity["suite"], self.look, self.view)
+        return sample_frame(self.read_samples(texts=False), episodes, origin)
 
 
 def load_run(path: str | Path) -> Run:

@@ -191,26 +191,26 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     asked = Asked.of(job)
     to_ask = Questions(asked.episodes, job.conditions, job.repeats)
     asking = Asking(asked.prompts, job.config.sampling.seed, Loop(job.loop, asked.limits, greedy))
-    progress = _Progress()
-    with RunFolder.open(job.out, asked.identity(job, asking.loop), asked.episodes, progress.add) as run:
+    so_far = _SoFar()
+    with RunFolder.open(job.out, asked.identity(job, asking.loop), asked.episodes, so_far.add) as run:
         made_from = {} if asked.made_from is None else {"made_from": asked.made_from}
         run.write_record(prompts=asked.prompts.by_question(), **made_from)
         stages, stopped = _stages(to_ask, blocks), False
-        while stages and not stopped and all(key in run.answered for key in stages[0].keys):
+        while stages and not stopped and all(key in run.answered for key in stages[0].asked_keys()):
             stages = stages[1:]
             stopped = _stops(stages, blocks)
         if stages and not stopped:
             if run.answered:
                 there = f"{len(run.answered)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
-            stopped = _ask(job, run, stages, to_ask, blocks, asking, progress, console)
-        summary = progress.summary()
+            stopped = _ask(job, run, stages, to_ask, blocks, asking, so_far, console)
+        summary = so_far.summary()
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
     return summary, Exit.ENGINE if summary.errors else Exit.OK
 
 
-class _Progress:
+class _SoFar:
     """What is known of the answers so far: their table, and of the first few the texts too."""
 
     def __init__(self) -> None:
@@ -259,7 +259,7 @@ def _ask(
     to_ask: Questions,
     blocks: Blocks | None,
     asking: Asking,
-    so_far: _Progress,
+    so_far: _SoFar,
     console: Console,
 ) -> bool:
     """Ask stage by stage what of all questions is left; whether it stopped before the last."""
@@ -275,7 +275,7 @@ def _ask(
             session["backend"] = backend.describe()
             _check_weights(job, run, session["backend"])
             if isinstance(backend, Bounded):
-                backend.check_asked(to_ask.keys)
+                backend.check_asked(to_ask.asked_keys())
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
             try:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mgsd_bench.analysis.frame import NOT_SUMMED_UP, SampleTable
 from mgsd_bench.analysis.summary import Summary, summarise
+from mgsd_bench.digests import KeySet
 from mgsd_bench.errors import Exit, UserError, option
-from mgsd_bench.files import pretty_json, whole_folder
+from mgsd_bench.files import new_folder, pretty_json
 from mgsd_bench.runs import provenance
-from mgsd_bench.runs.folder import Answered
 from mgsd_bench.runs.lines import whole_lines
 from mgsd_bench.runs.questions import is_asked
 from mgsd_bench.runs.shards import Shard, shard_of
 from mgsd_bench.runs.stored import FINISHED, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_bench.runs.turns import TURNS
+from mgsd_bench.suites.suite import line_digests
 from mgsd_bench.suites.suite_folder import EPISODES
-from mgsd_envs.files import open_regular, read_lines
 
 _OF_A_SHARD = ("shard", "digest", "episodes_digest")
 """What the identity of a shard has of its own."""
@@ -67,25 +66,20 @@ def merge(folders: Sequence[Path], out: Path) -> Summary:
     """
     parts = _parts(folders)
     identity = parts[0].identity
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{option('out', out)}: already holds something; name a new folder")
-    try:
-        with whole_folder(out) as folder:
-            _join_episodes(parts, folder / EPISODES)
-            table = SampleTable(without=NOT_SUMMED_UP)
-            for part in parts:
-                _check_answers(part, table)
-                for name in (SAMPLES, TURNS):
-                    _copy_lines(part.folder / name, folder / name)
-            summary = summarise(table.frame())
-            status = "errors" if summary.errors else "complete"
-            sessions = [{**session, "shard": str(part.shard)} for part in parts for session in part.record["sessions"]]
-            merged = {"from": [part.folder.resolve().name for part in parts], "at": provenance.now()}
-            record = {**parts[0].record, "status": status, "identity": identity, "sessions": sessions, "merged": merged}
-            (folder / RECORD).write_text(pretty_json(record))
-            (folder / METRICS).write_text(pretty_json(summary.to_json()))
-    except OSError as error:
-        raise UserError(f"{option('out', out)}: cannot be written ({error.strerror or error}); name another") from error
+    with new_folder(out, option("out", out)) as folder:
+        ids = _join_episodes(parts, folder / EPISODES)
+        table = SampleTable(without=NOT_SUMMED_UP)
+        for part, own in zip(parts, ids, strict=True):
+            _check_answers(part, own, table)
+            for name in (SAMPLES, TURNS):
+                _copy_lines(part.folder / name, folder / name)
+        summary = summarise(table.frame())
+        status = "errors" if summary.errors else "complete"
+        sessions = [{**session, "shard": str(part.shard)} for part in parts for session in part.record["sessions"]]
+        merged = {"from": [part.folder.resolve().name for part in parts], "at": provenance.now()}
+        record = {**parts[0].record, "status": status, "identity": identity, "sessions": sessions, "merged": merged}
+        (folder / RECORD).write_text(pretty_json(record))
+        (folder / METRICS).write_text(pretty_json(summary.to_json()))
     return summary
 
 
@@ -134,55 +128,55 @@ def _check_one_run(first: _Part, part: _Part) -> None:
         )
 
 
-def _join_episodes(parts: Sequence[_Part], target: Path) -> None:
-    """Write the episodes of all shards by turns, which is the run's order, and check that it is the run's."""
-    running = sha256()
-    with ExitStack() as stack, target.open("wb") as out:
-        files = [stack.enter_context(open_regular(part.folder / EPISODES)) for part in parts]
-        lines: list[Iterator[bytes]] = [iter(read_lines(file)) for file in files]
-        line, turn = next(lines[0], None), 0
-        while line is not None:
+def _join_episodes(parts: Sequence[_Part], target: Path) -> list[frozenset[str]]:
+    """Write the episodes of all shards by turns, which is the run's order, and check that it is the run's.
+
+    Returns:
+        The ids of each shard's episodes.
+    """
+    ids: list[list[str]] = [[] for _ in parts]
+
+    def joined(out: BinaryIO) -> Iterator[str]:
+        lines = [whole_lines(part.folder / EPISODES) for part in parts]
+        for turn in cycle(range(len(parts))):
+            if (found := next(lines[turn], None)) is None:
+                return
+            number, line = found
             out.write(line)
-            running.update(_canonical(line))
-            turn = (turn + 1) % len(lines)
-            line = next(lines[turn], None)
-    running.update(b"\n")
-    if running.hexdigest() != parts[0].identity["episodes_digest"]:
+            name, canonical = _read_episode(parts[turn].folder / EPISODES, number, line)
+            ids[turn].append(name)
+            yield canonical
+
+    with target.open("wb") as out:
+        alone, _ = line_digests(joined(out))
+    if alone != parts[0].identity["episodes_digest"]:
         for part in parts:
-            _check_episodes(part)
+            path = part.folder / EPISODES
+            own, _ = line_digests(_read_episode(path, number, line)[1] for number, line in whole_lines(path))
+            if own != part.record["identity"]["episodes_digest"]:
+                raise UserError(f"{path}: does not hold the episodes of {RECORD}; one was changed")
         raise UserError(f"merge: the shards' {EPISODES} do not make the episodes of their run; one was changed")
+    return list(map(frozenset, ids))
 
 
-def _check_episodes(part: _Part) -> None:
-    """Refuse a shard whose episodes are not its own."""
-    running = sha256()
-    with open_regular(part.folder / EPISODES) as file:
-        for line in read_lines(file):
-            running.update(_canonical(line))
-    running.update(b"\n")
-    if running.hexdigest() != part.record["identity"]["episodes_digest"]:
-        raise UserError(f"{part.folder / EPISODES}: does not hold the episodes of {RECORD}; one was changed")
-
-
-def _canonical(line: bytes) -> bytes:
-    """What a line adds to a digest: the episode without its source, which another machine may read elsewhere."""
+def _read_episode(path: Path, number: int, line: bytes) -> tuple[str, str]:
+    """An episode's id, and its canonical line: without its source, which another machine may read elsewhere."""
     try:
-        row = {key: value for key, value in json.loads(line).items() if key != "source"}
-    except (ValueError, AttributeError, RecursionError):
-        return line
-    return json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        row = json.loads(line)
+        row.pop("source", None)
+        return str(row["id"]), json.dumps(row, sort_keys=True, separators=(",", ":"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}:{number}: not an episode ({type(error).__name__}: {error})") from error
 
 
-def _check_answers(part: _Part, table: SampleTable) -> None:
+def _check_answers(part: _Part, ids: frozenset[str], table: SampleTable) -> None:
     """Refuse a shard that does not answer just its own questions; each question's last answer goes into the table."""
     identity = part.record["identity"]
-    with open_regular(part.folder / EPISODES) as file:
-        ids = [json.loads(line)["id"] for line in read_lines(file)]
     conditions, repeats = identity["conditions"], identity["repeats"]
     asked = repeats * sum(is_asked(name, condition) for name in ids for condition in conditions)
-    own, answered = frozenset(ids), Answered()
+    answered = KeySet()
     for sample in read_samples(part.folder, texts=False):
-        if sample.episode not in own or sample.condition not in conditions or sample.repeat >= repeats:
+        if sample.episode not in ids or sample.condition not in conditions or sample.repeat >= repeats:
             raise UserError(f"{part.folder / SAMPLES}: answers {sample.key}, which shard {part.shard} does not ask")
         answered.add(sample.key)
         table.append(sample)

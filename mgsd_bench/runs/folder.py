@@ -17,41 +17,25 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set, Sized
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
-from mgsd_bench.digests import short_digest
+from mgsd_bench.digests import KeySet
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import pretty_json, remove_leftovers, write_whole
 from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import FORMAT, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_bench.runs.turns import TURNS, TurnRecord, read_turns
+from mgsd_bench.suites.packed import Packed
 from mgsd_bench.suites.suite_folder import EPISODES
 from mgsd_envs import Episode
 from mgsd_envs.files import LONGEST_LINE, open_regular
 
 _BLOCK = 65_536
-
-
-class Answered(Container[str], Sized):
-    """Which questions have an answer: short digests of their keys."""
-
-    def __init__(self) -> None:
-        self._digests: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and short_digest(key) in self._digests
-
-    def add(self, key: str) -> None:
-        """There is an answer to the question with this key."""
-        self._digests.add(short_digest(key))
 
 
 class RunFolder:
@@ -71,7 +55,7 @@ class RunFolder:
         path: Path,
         record: dict[str, Any],
         streams: dict[str, FileIO],
-        answered: Answered,
+        answered: KeySet,
         turns: dict[str, list[TurnRecord]],
     ) -> None:
         self.path = path
@@ -85,7 +69,7 @@ class RunFolder:
         cls,
         path: Path,
         identity: dict[str, Any],
-        episodes: Sequence[Episode],
+        episodes: Packed,
         on_kept: Callable[[Sample], None] = lambda sample: None,
     ) -> Self:
         """Make a run folder, or go on with one. A run without a single answer is made anew.
@@ -114,7 +98,7 @@ class RunFolder:
                 _drop_half_line(stream)
             for name in (RECORD, EPISODES, METRICS):
                 remove_leftovers(path / name)
-            answered, asked = Answered(), {episode.id for episode in episodes}
+            answered, asked = KeySet(), frozenset(episodes.ids)
             for sample in read_samples(path):
                 _check_asked(path / SAMPLES, sample, identity, asked)
                 if sample.outcome != "error":

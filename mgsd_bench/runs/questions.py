@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 from mgsd_bench.backends import request_key
@@ -13,7 +13,7 @@ from mgsd_envs.looks import id_without_look, is_turned
 
 
 @dataclass(frozen=True, slots=True)
-class Questions(Collection[Question]):
+class Questions(Iterable[Question], Sized):
     """Every episode under every condition, as often as it is asked.
 
     Questions that share their instructions are neighbours, for the prefix cache. In the closed loop those with the
@@ -37,9 +37,6 @@ class Questions(Collection[Question]):
     def __iter__(self) -> Iterator[Question]:
         return self.without(frozenset())
 
-    def __contains__(self, question: object) -> bool:
-        return isinstance(question, Question) and question.key in self.keys
-
     def without(self, keys: Container[str]) -> Iterator[Question]:
         """The questions but for those with these keys, whose episodes are not looked at."""
         for place, condition in self._asked():
@@ -47,10 +44,11 @@ class Questions(Collection[Question]):
                 if request_key(self.episodes.ids[place], condition, repeat) not in keys:
                     yield Question(self.episodes[place], condition, repeat)
 
-    @property
-    def keys(self) -> Set[str]:
-        """The keys of all questions."""
-        return _Keys(self)
+    def asked_keys(self) -> Iterator[str]:
+        """The keys of all questions, none of which is made."""
+        for place, condition in self._asked():
+            for repeat in range(self.repeats):
+                yield request_key(self.episodes.ids[place], condition, repeat)
 
     def _asked(self) -> Iterator[tuple[int, Condition]]:
         """The places of episodes, each with a condition under which it is asked."""
@@ -61,29 +59,6 @@ class Questions(Collection[Question]):
             for place in places:
                 if is_asked(self.episodes.ids[place], condition):
                     yield place, condition
-
-
-class _Keys(Set[str]):
-    """The keys of questions, none of which is made."""
-
-    def __init__(self, questions: Questions) -> None:
-        self._questions = questions
-        self._ids = frozenset(questions.episodes.ids)
-
-    def __len__(self) -> int:
-        return len(self._questions)
-
-    def __iter__(self) -> Iterator[str]:
-        for place, condition in self._questions._asked():
-            for repeat in range(self._questions.repeats):
-                yield request_key(self._questions.episodes.ids[place], condition, repeat)
-
-    def __contains__(self, key: object) -> bool:
-        if not isinstance(key, str) or key.count("/") < 2:
-            return False
-        episode, condition, repeat = key.rsplit("/", 2)
-        asked = condition in self._questions.conditions and is_asked(episode, condition)
-        return asked and repeat in map(str, range(self._questions.repeats)) and episode in self._ids
 
 
 def is_asked(episode: str, condition: str) -> bool:

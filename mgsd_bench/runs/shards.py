@@ -15,6 +15,8 @@ MOST = 100_000
 
 _WRITTEN = re.compile(r"(auto|[0-9]{1,9})/([0-9]{1,9})")
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
 _PLACES = (
     ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
     ("SLURM_PROCID", "SLURM_NTASKS", None),
@@ -97,8 +99,8 @@ def _in_environment(environment: Mapping[str, str], of: int | None, told: str) -
     """The number of a task, from 1, and how many there are."""
     for place, count, first in _PLACES:
         number, total, start = (environment.get(name or "", "") for name in (place, count, first))
-        if number.isdecimal() and (of is not None or total.isdecimal()):
-            found = int(number) - (int(start) if start.isdecimal() else 0) + 1
+        if _NUMBER.fullmatch(number) and (of is not None or _NUMBER.fullmatch(total)):
+            found = int(number) - (int(start) if _NUMBER.fullmatch(start) else 0) + 1
             tasks = int(total) if of is None else of
             if not 1 <= found <= tasks <= MOST:
                 raise UserError(f"{told}: {place} is {number}, which is none of {tasks} tasks; say how many: auto/N")

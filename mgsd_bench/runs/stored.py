@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from mgsd_bench.answers.reader import Form
 from mgsd_bench.config.fields import MOST_REPEATS
+from mgsd_bench.digests import KeySet
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS
 from mgsd_bench.prompts.protocol import LoopSettings
@@ -117,8 +118,7 @@ def placed_samples(folder: Path, *, texts: bool = True) -> Iterator[tuple[int, S
     """The samples as of :func:`read_samples`, each with the byte where its line begins."""
     path = folder / SAMPLES
     episodes: Mapping[str, Episode] = {}
-    answered: set[int] = set()
-    end = 0
+    answered, end = KeySet(), 0
     for number, line in whole_lines(path):
         end += len(line)
         try:
@@ -130,11 +130,10 @@ def placed_samples(folder: Path, *, texts: bool = True) -> Iterator[tuple[int, S
                     raise ValueError(fault)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged(path, number, f"not a sample ({type(error).__name__}: {error})") from error
-        question = hash(sample.key)
-        if question in answered:
+        if sample.key in answered:
             raise _damaged(path, number, f"a second answer to {sample.key}")
         if sample.outcome != Outcome.ERROR:
-            answered.add(question)
+            answered.add(sample.key)
         yield end - len(line), sample if texts or sealed else replace(sample, text="")
 
 

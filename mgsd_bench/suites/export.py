@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.files import whole_folder
+from mgsd_bench.files import new_folder
 from mgsd_bench.suites.suite import digest
 from mgsd_envs import get_task
 
@@ -40,23 +40,19 @@ def write_folder(episodes: Sequence[Episode], out: Path, size: int | None = None
     Raises:
         UserError: the folder is not empty or cannot be written.
     """
-    _fresh(out)
-    try:
-        with whole_folder(out) as part:
-            (part / "images").mkdir()
-            with (part / "episodes.jsonl").open("w", encoding="utf-8") as stream:
-                for episode in episodes:
-                    name = f"images/{_file_name(episode)}"
-                    (part / name).write_bytes(_png(episode, size))
-                    stream.write(json.dumps({**record(episode), "image": name}) + "\n")
-            about = {
-                "episodes": len(episodes),
-                "digest": digest(episodes),
-                "image_size": size or max(episode.pixels for episode in episodes),
-            }
-            (part / "suite.json").write_text(json.dumps(about, indent=2) + "\n")
-    except OSError as error:
-        raise _cannot_write(out, error) from error
+    with new_folder(out, str(out)) as part:
+        (part / "images").mkdir()
+        with (part / "episodes.jsonl").open("w", encoding="utf-8") as stream:
+            for episode in episodes:
+                name = f"images/{_file_name(episode)}"
+                (part / name).write_bytes(_png(episode, size))
+                stream.write(json.dumps({**record(episode), "image": name}) + "\n")
+        about = {
+            "episodes": len(episodes),
+            "digest": digest(episodes),
+            "image_size": size or max(episode.pixels for episode in episodes),
+        }
+        (part / "suite.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
 def write_hf(episodes: Sequence[Episode], out: Path, size: int | None = None) -> None:
@@ -72,7 +68,6 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int | None = None) ->
         raise UserError(
             f"{option('format', 'hf')} needs the datasets library: pip install 'mgsd-bench[train]'"
         ) from error
-    _fresh(out)
 
     def rows() -> Iterator[dict[str, Any]]:
         for episode in episodes:
@@ -91,24 +86,8 @@ def write_hf(episodes: Sequence[Episode], out: Path, size: int | None = None) ->
             "image": ImageColumn(),
         }
     )
-    try:
-        with whole_folder(out) as part:
-            Dataset.from_list(list(rows()), features=features).save_to_disk(str(part))
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-
-
-def _fresh(out: Path) -> None:
-    try:
-        holds = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    if holds:
-        raise UserError(f"{out}: already holds something; name a new folder")
-
-
-def _cannot_write(out: Path, error: OSError) -> UserError:
-    return UserError(f"{out}: cannot be written ({error.strerror or error}); name another folder")
+    with new_folder(out, str(out)) as part:
+        Dataset.from_list(list(rows()), features=features).save_to_disk(str(part))
 
 
 def _png(episode: Episode, size: int | None) -> bytes:

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
+from mgsd_bench.errors import UserError
 from mgsd_envs import Episode
 
 _BLOCK = 16
@@ -22,6 +23,9 @@ class Packed(Sequence[Episode]):
 
     Args:
         episodes: read once, one after another.
+
+    Raises:
+        UserError: a state cannot be pickled.
 
     Attributes:
         ids: their ids, in order.
@@ -85,7 +89,13 @@ class ById(Mapping[str, Episode]):
 
 
 def _pack(block: list[Episode]) -> bytes:
-    return zlib.compress(pickle.dumps(block, pickle.HIGHEST_PROTOCOL), 1)
+    try:
+        return zlib.compress(pickle.dumps(block, pickle.HIGHEST_PROTOCOL), 1)
+    except Exception as error:  # whatever a state that others wrote raises
+        raise UserError(
+            f"{block[0].task}: its states cannot be pickled ({' '.join(str(error).split())}); make them dataclasses of "
+            "a module, of plain values"
+        ) from error
 
 
 def _unpack(block: bytes) -> list[Episode]:

@@ -248,9 +248,14 @@ def digest(of_episodes: Iterable[Episode], prompt_texts: Iterable[str] = ()) -> 
 
 def digests(of_episodes: Iterable[Episode], prompt_texts: Iterable[str]) -> tuple[str, str]:
     """The digest of episodes alone, and that with the prompt texts; the episodes are read once."""
+    return line_digests((episode.canonical() for episode in of_episodes), prompt_texts)
+
+
+def line_digests(lines: Iterable[str], prompt_texts: Iterable[str] = ()) -> tuple[str, str]:
+    """As :func:`digests`, of the canonical lines of the episodes."""
     running = sha256()
-    for episode in of_episodes:
-        _add(running, episode.canonical())
+    for line in lines:
+        _add(running, line)
     _add(running, "")
     alone = running.hexdigest()
     for text in prompt_texts:

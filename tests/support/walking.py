@@ -20,6 +20,7 @@ from mgsd_bench.runs.loop_scoring import Ending
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION
 from mgsd_bench.runs.turns import TurnRecord
+from mgsd_bench.suites.packed import Packed
 from mgsd_bench.suites.suite import digest
 from mgsd_envs import Cursor, Episode, Fact, Task, get_task, make_episode
 from mgsd_envs.acting import act
@@ -217,7 +218,7 @@ def at_once(sample: Sample, condition: str = "direct") -> Sample:
 def store(folder: Path, run: Run, episodes: Sequence[Episode]) -> Path:
     """A run as the folder that it would be in."""
     identity = {**run.identity, "episodes_digest": digest(episodes), "scorer": SCORER_VERSION}
-    with RunFolder.open(folder, identity, episodes) as opened:
+    with RunFolder.open(folder, identity, Packed(episodes)) as opened:
         for sample in run.samples:
             opened.append(sample)
         opened.write_metrics(summarise(run.frame).to_json())

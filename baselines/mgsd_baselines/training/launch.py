@@ -8,6 +8,7 @@ optimiser are spread over them (FSDP, version 2). Process 0 writes and speaks.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ def _read(environ: Mapping[str, str]) -> Launch:
         raise UserError(f"{', '.join(there)} set, but not {', '.join(missing)}: {_LAUNCHERS}, or unset them")
     numbers = {}
     for name in ("RANK", "WORLD_SIZE", *_LOCALLY):
-        if not environ[name].isdecimal():
+        if not re.fullmatch("[0-9]{1,9}", environ[name]):
             raise UserError(f"{name}={environ[name]} is no number: {_LAUNCHERS}")
         numbers[name] = int(environ[name])
     for rank, size in (("RANK", "WORLD_SIZE"), _LOCALLY, ("LOCAL_RANK", "RANK"), ("LOCAL_WORLD_SIZE", "WORLD_SIZE")):

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mgsd_bench.analysis.frame import concatenate, sample_frame
+from mgsd_bench.analysis.frame import Origin, concatenate, sample_frame
 from mgsd_bench.analysis.groups import group, group_rows
 from mgsd_bench.analysis.loop_columns import LOOP
 from mgsd_bench.analysis.metrics import ACTING, METRICS
@@ -121,7 +121,7 @@ def test_answers_at_once_look_as_before() -> None:
 
 
 def test_tables_of_both_kinds_are_put_together() -> None:
-    acted = sample_frame([walked(episode_of("maze"), oracle)], view="fog:1")
+    acted = sample_frame([walked(episode_of("maze"), oracle)], origin=Origin(view="fog:1"))
     said = sample_frame([Sample.from_row({**_row(walked(episode_of("maze"), oracle)), "condition": "visual",
                                           "loop": None})])  # fmt: skip
     for parts in ([acted, said], [said, acted]):

@@ -101,6 +101,15 @@ def _lose(name: str) -> Callable[[list[Path]], None]:
     return change
 
 
+def _no_episodes(shards: list[Path]) -> None:
+    """Lines that are none, in a record that says so."""
+    (shards[2] / "episodes.jsonl").write_text('{"id":[]}\n[1]\n')
+
+
+def _gone(shards: list[Path]) -> None:
+    (shards[2] / "episodes.jsonl").unlink()
+
+
 def _other_answers(shards: list[Path]) -> None:
     shutil.copy(shards[1] / "samples.jsonl", shards[2])
 
@@ -115,6 +124,8 @@ def _other_answers(shards: list[Path]) -> None:
         (_weights, "shard-3-of-7: was answered by other weights", None),
         (_lose("samples.jsonl"), r"samples.jsonl: holds answers to \d+ of \d+ questions", Exit.USAGE),
         (_lose("episodes.jsonl"), "shard-3-of-7/episodes.jsonl: does not hold the episodes", Exit.USAGE),
+        (_no_episodes, "shard-3-of-7/episodes.jsonl:2: not an episode", Exit.USAGE),
+        (_gone, "shard-3-of-7/episodes.jsonl: cannot be read", Exit.USAGE),
         (_other_answers, "which shard 3/7 does not ask", Exit.USAGE),
         (lambda shards: shards.pop(), "of 7 shards there is no 7", Exit.USAGE),
         (lambda shards: shards.append(shards[0]), "shard 1/7 is in .* too", Exit.USAGE),

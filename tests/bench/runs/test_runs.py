@@ -212,7 +212,7 @@ def test_damaged_or_foreign_record_is_refused(finished: Path, content: str) -> N
 
 def test_two_processes_do_not_write_the_same_run(finished: Path) -> None:
     identity = load_run(finished).record["identity"]
-    episodes = list(load_run(finished).episodes.values())
+    episodes = load_run(finished).episodes.episodes
     with RunFolder.open(finished, identity, episodes), pytest.raises(UserError, match="another process"):
         run(job(finished))
 

@@ -265,7 +265,7 @@ def test_a_second_answer_after_a_failed_request_is_right(run: Path) -> None:
 
 
 def test_an_answer_to_what_is_not_asked_is_refused_on_the_way_on(run: Path) -> None:
-    identity, episodes = read_record(run)["identity"], list(load_run(run).episodes.values())
+    identity, episodes = read_record(run)["identity"], load_run(run).episodes.episodes
     RunFolder.open(run, identity, episodes).__exit__()
     with pytest.raises(UserError, match="which this run does not ask"):
         RunFolder.open(run, identity, episodes[1:])

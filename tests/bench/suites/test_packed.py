@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from mgsd_bench.errors import UserError
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.packed import ById, Packed
 from mgsd_bench.suites.suite import episodes
@@ -40,6 +43,11 @@ def test_by_their_ids(made: list[Episode]) -> None:
     assert "maze/9/9999" not in by_id
     with pytest.raises(KeyError):
         by_id["maze/9/9999"]
+
+
+def test_a_state_that_cannot_be_kept_is_one_line(made: list[Episode]) -> None:
+    with pytest.raises(UserError, match="frozenlake: its states cannot be pickled"):
+        Packed([replace(made[0], state=lambda: None)])
 
 
 def test_they_take_little_memory(made: list[Episode]) -> None:
