@@ -144,12 +144,28 @@ class Cluster:
         # off, as Ray has it on macOS: the processes of this machine's own cluster listen on the loopback alone
         ray_constants.ENABLE_RAY_CLUSTER = clusters and address != "local"
         try:
-            self._ray.init(address=address, **options)
+            self._begin(address, options)
         except (Exception, SystemExit) as error:
             internals.print_to_stdstream = self._print
-            raise self._refusal(one_line(error)) from error
+            raise self._refusal(_reason(error)) from error
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = clusters
+
+    def _begin(self, address: str, options: dict[str, Any]) -> None:
+        """Ray's own beginning, of which nothing is left where it fails.
+
+        A client server forks a process for each driver, and where that hangs, as it does now and then (a fork among
+        threads of gRPC), the next one works.
+        """
+        for last in (not address.startswith(_CLIENT), True):
+            try:
+                self._ray.init(address=address, **options)
+                return
+            except (Exception, SystemExit):
+                with _whatever():
+                    self._ray.shutdown()
+                if last:
+                    raise
 
     def _found(self, address: str) -> str:
         """The address of a cluster that is meant by ``auto``; never one that is still to be started."""
@@ -195,6 +211,12 @@ def probe(address: str, given: str) -> None:
             if code == grpc.StatusCode.UNIMPLEMENTED:
                 other = "HOST:PORT of the head, mostly 6379" if kind else "ray://HOST:PORT, mostly 10001"
                 raise _refusal(given, f"{address} is another kind of server; is it {other}?") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in a line; of a traceback that a server sent, its end."""
+    _, _, traceback = str(error).rstrip(". \n").partition("Traceback (most recent call last):\n")
+    return one_line(traceback.splitlines()[-1]) if traceback else one_line(error)
 
 
 def _refusal(given: str, reason: str) -> UserError:

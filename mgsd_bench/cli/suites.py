@@ -25,14 +25,13 @@ def suites_command(context: typer.Context) -> None:
     from rich.table import Table
 
     from mgsd_bench.suites.external import EXTERNAL, outline
-    from mgsd_bench.suites.suite import digest, episodes
-    from mgsd_bench.suites.suite_file import shipped_names, shipped_suite
+    from mgsd_bench.suites.suite_file import shipped_digests, shipped_suite
     from mgsd_bench.terminal import Terminal
 
     table = Table("suite", "episodes", "split", "what it is", "digest", pad_edge=False)
-    for suite in map(shipped_suite, shipped_names()):
-        of_suite = episodes(suite)
-        table.add_row(suite.name, str(len(of_suite)), suite.split, suite.about, digest(of_suite)[:12])
+    for name, holds in shipped_digests().items():
+        suite = shipped_suite(name)
+        table.add_row(name, str(holds.episodes), suite.split, suite.about, holds.digest[:12])
     external = Table("with --data-root DIR", "episodes", "what it is", pad_edge=False)
     for name in EXTERNAL:
         whole = outline(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +31,19 @@ def _misnamed(name: str) -> str | None:
 
 def _no_lengths(text: str) -> str | None:
     return None if lengths_of(text) else "{found} is no length; write one or two as a text, such as '4' or 4-9"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a suite that comes with the project always holds.
+
+    Attributes:
+        episodes: how many, in all its looks.
+        digest: :func:`mgsd_bench.suites.suite.digest` of them.
+    """
+
+    episodes: int
+    digest: str
 
 
 Episodes = Annotated[int, Bounds(1, MOST_EPISODES)]
@@ -147,6 +161,12 @@ def shipped_names() -> tuple[str, ...]:
 def shipped_suite(name: str) -> Suite:
     """One of the suites that come with the project."""
     return read_suite(_SHIPPED / f"{name}.yaml")
+
+
+def shipped_digests() -> dict[str, Digest]:
+    """What the suites that come with the project hold, by name; none is made."""
+    found = json.loads((_SHIPPED / "digests.json").read_text())
+    return {name: Digest(**found[name]) for name in shipped_names()}
 
 
 def read_suite(path: Path) -> Suite:

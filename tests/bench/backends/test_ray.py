@@ -258,8 +258,38 @@ def test_a_wrong_address_is_one_line_at_once(
     assert time.monotonic() - began < 10
 
 
-def test_runs_are_those_without_ray(cluster: Any, tmp_path: Path) -> None:
+HUNG = RuntimeError(
+    "Initialization failure from server:\nTraceback (most recent call last):\n  File x\nOSError: hangs.\n"
+)
+
+
+def test_a_client_server_that_hangs_is_one_line(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def hang(address: str, **_: Any) -> None:
+        tries.append(address)
+        raise HUNG
+
+    monkeypatch.setattr("ray.init", hang)
+    for address, count in ((cluster.client, 2), (cluster.address, 1)):
+        tries.clear()
+        said = error(*ASK, "-M", f"address={address}", *SMALL, "--out", str(tmp_path / "x"), code=5)
+        assert f"-M address={address}: OSError: hangs; start one" in said
+        assert tries == [address] * count
+
+
+def test_runs_are_those_without_ray(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the client server too, which a driver on any machine can use; one-shot and turn by turn, whatever is shown."""
+    import ray
+
+    begin, failures = ray.init, [HUNG]
+
+    def at_last(**options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return begin(**options)
+
+    monkeypatch.setattr(ray, "init", at_last)
     (tmp_path / "looks.yaml").write_text(
         "{name: few, count: 3, looks: [classic, classic+blur-2], parts: [{task: frozenlake, levels: [4]}, {task: maze, "
         "levels: [3]}]}"
