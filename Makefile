@@ -41,8 +41,8 @@ demo: $(READY)
 	$(BIN)/mgsd-bench report $(DEMO_RUNS)
 	@echo "every answer, with its picture: $(DEMO)/report.html"
 
-# two processes, for two cores; `pytest` alone does the same in one
-PROCESSES ?= 2
+# one process more than there are cores: engines and servers are often waited for; `pytest` alone does the same in one
+PROCESSES ?= $(shell echo $$(( $$(nproc) < 5 ? $$(nproc) + 1 : 6 )))
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(PROCESSES)

@@ -34,7 +34,7 @@ def check() -> Check:
 
 @every_task
 @given(seed=st.integers(0, 2**64))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_states_in_random_forms(check: Check, task: Task[Any], seed: int) -> None:
     """Written, among noise, with a spoiled field and mutated; see the benchmark."""
     kind, wrong, text = check(task.name, str(seed))

@@ -63,14 +63,14 @@ def test_attacks(forker: Forker, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", kinds())
 def test_more_attacks(kind: str, forker: Forker, tmp_path: Path) -> None:
     """All of them are run by ``benchmarks/reliability_server.py``, which takes minutes."""
-    light = [each for each in spread(kind, 12) if each not in spread(kind, 3)]
+    light = [each for each in spread(kind, 6) if each not in spread(kind, 3)]
     floods = [each for each in ATTACKS.values() if each.kind == kind and each.heavy and each.place == "answer"]
-    found = [*outcomes(forker, light, tmp_path / "light"), *outcomes(forker, floods[::3], tmp_path / "floods", 1)]
+    found = [*outcomes(forker, light, tmp_path / "light"), *outcomes(forker, floods[::6], tmp_path / "floods", 1)]
     assert [(each.attack.name, each.problems) for each in found if each.problems] == []
 
 
 @pytest.mark.slow
-@settings(max_examples=settings.default.max_examples // 2)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(attack=key_attacks())
 def test_a_key_quoted_anywhere_is_in_no_file_and_on_no_screen(
     attack: Attack, forker: Forker, tmp_path_factory: pytest.TempPathFactory

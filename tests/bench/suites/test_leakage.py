@@ -18,7 +18,7 @@ from support.tasks import FROZENLAKE, MINIBEHAVIOUR, TASKS, Lopsided
 
 @pytest.fixture(scope="module")
 def v2() -> list[Episode]:
-    return episodes(find_suite("mgsd-v2"))
+    return list(episodes(find_suite("mgsd-v2")))
 
 
 def by_level(found: list[Leak]) -> dict[tuple[str, int], Leak]:

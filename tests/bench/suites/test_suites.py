@@ -14,7 +14,7 @@ from mgsd_envs.splits import split_of
 
 @pytest.fixture(scope="module")
 def v1() -> list[Episode]:
-    return episodes(find_suite("mgsd-v1"))
+    return list(episodes(find_suite("mgsd-v1")))
 
 
 def test_mgsd_v1_is_the_paper_s_shape(v1: list[Episode]) -> None:
