@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mgsd_bench.digests import short_digest
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -23,17 +25,19 @@ class Column:
         unit: what it counts; empty where it counts nothing.
         meaning: one line.
         digest: whether its texts are SHA-256 in hexadecimal digits, nearly all different.
+        figures: whether figures come from it, or it tells whether runs are comparable.
     """
 
     dtype: str
     unit: str
     meaning: str
     digest: bool = False
+    figures: bool = True
 
-    def values(self) -> Values:
-        """Nothing yet."""
+    def values(self, *, brief: bool = False) -> Values:
+        """Nothing yet; of a digest, ``brief`` keeps the first 64 bits, as a number."""
         if self.digest:
-            return _Digests()
+            return _ShortDigests() if brief else _Digests()
         if self.dtype in ("category", "str"):
             return _Texts(self.dtype)
         return _Floats() if self.dtype == "float64" else _Numbers(self.dtype)
@@ -114,6 +118,24 @@ class _Digests:
 
 
 _DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class _ShortDigests:
+    """The first 64 bits of SHA-256 in hexadecimal digits, and as many that stand for another text."""
+
+    def __init__(self) -> None:
+        self._values = array("Q")
+
+    def append(self, value: str) -> None:
+        self._values.append(int(value[:16], 16) if _DIGEST.fullmatch(value) else short_digest(value))
+
+    def ranks(self) -> NDArray[np.uint64]:
+        return np.array(self._values, np.uint64)
+
+    def series(self, order: NDArray[np.int64]) -> pd.Series[Any]:
+        import pandas as pd
+
+        return pd.Series(self.ranks()[order])
 
 
 class _Numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ COLUMNS: dict[str, Column] = {
     "prompt_tokens": Column("Int64", "tokens", "length of the prompt, if known"),
     "completion_tokens": Column("Int64", "tokens", "length of the answer, if known"),
     "seconds": Column("float64", "seconds", "time that the answer took, if known"),
-    "error": Column("str", "", "why there is no answer, missing where there is one"),
+    "error": Column("str", "", "why there is no answer, missing where there is one", figures=False),
     "prompt_digest": Column("str", "", "SHA-256 of the prompt's text and picture", digest=True),
 }
 """The columns of every table of samples, in their order."""
@@ -99,10 +99,14 @@ class Origin:
 
 
 def sample_frame(
-    samples: Iterable[Sample], episodes: Mapping[str, Episode] | None = None, origin: Origin = Origin()
+    samples: Iterable[Sample],
+    episodes: Mapping[str, Episode] | None = None,
+    origin: Origin = Origin(),
+    *,
+    brief: bool = False,
 ) -> pd.DataFrame:
     """The table of samples that come one after another; see :class:`SampleTable`."""
-    table = SampleTable(episodes, origin)
+    table = SampleTable(episodes, origin, brief=brief)
     for sample in samples:
         table.append(sample)
     return table.frame()
@@ -114,14 +118,16 @@ class SampleTable:
     Args:
         episodes: the episodes by id; with them the table has the columns of :data:`DIAGNOSTICS` too.
         origin: where they come from.
-        without: columns that are not needed.
+        brief: in as little memory as figures need: without errors' texts, and with 64 bits of each prompt's digest, a
+            number.
     """
 
     def __init__(
         self,
         episodes: Mapping[str, Episode] | None = None,
         origin: Origin = Origin(),
-        without: Collection[str] = (),
+        *,
+        brief: bool = False,
     ) -> None:
         readers: dict[str, Callable[[Sample], Any]] = {
             "run": lambda sample: origin.run,
@@ -131,7 +137,9 @@ class SampleTable:
             **_READERS,
         }
         self._episodes = episodes
-        self._values = {name: column.values() for name, column in COLUMNS.items() if name not in without}
+        self._values = {
+            name: column.values(brief=brief) for name, column in COLUMNS.items() if column.figures or not brief
+        }
         self._appends = [(values.append, readers[name]) for name, values in self._values.items()]
         self._found = {name: column.values() for name, column in DIAGNOSTICS.items()} if episodes is not None else {}
         self._loops = LoopValues(origin.view)
@@ -156,7 +164,7 @@ class SampleTable:
 
         order = self._order()
         every = {**self._values, **self._found, **self._loops.columns()}
-        return pd.DataFrame({name: values.series(order) for name, values in every.items()})
+        return pd.DataFrame({name: values.series(order) for name, values in every.items()}, copy=False)
 
     def _order(self) -> NDArray[np.int64]:
         """The places of the samples that count, in the table's order."""
@@ -173,10 +181,6 @@ class SampleTable:
         last[-1] = True
         counting: NDArray[np.int64] = order[last]
         return counting
-
-
-NOT_SUMMED_UP = ("prompt_digest", "error")
-"""Columns that no figure of a run by itself comes from, and that take memory."""
 
 
 _READERS: dict[str, Callable[[Sample], Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mgsd_bench.suites.packed import ById
-    from mgsd_envs import Episode
 
 
 @dataclass(frozen=True)
@@ -108,28 +107,35 @@ class Run:
         Raises:
             UserError: they are missing or damaged, or a sample is of none of them.
         """
+        places = self.frame[["episode", "task", "level"]].drop_duplicates()
+        for name, task, level in places.itertuples(index=False):
+            self._check_place(name, task, level)
+        return self._listed
+
+    @cached_property
+    def _listed(self) -> ById:
+        """The run's episodes by id, whatever its samples are of."""
         episodes = read_episodes(self.path)
         if digest(episodes.values()) != self.identity["episodes_digest"]:
             raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
-        places = self.frame[["episode", "task", "level"]].drop_duplicates()
-        for name, task, level in places.itertuples(index=False):
-            if name not in episodes or (task, level) != (episodes[name].task, episodes[name].level):
-                raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")
         return episodes
+
+    def _check_place(self, name: str, task: str, level: int) -> None:
+        listed = self._listed
+        if name not in listed or (task, level) != (listed[name].task, listed[name].level):
+            raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The table of samples with the columns :data:`mgsd_bench.analysis.frame.COLUMNS`."""
+        """The table of samples as figures need it; see ``brief`` of :class:`mgsd_bench.analysis.frame.SampleTable`."""
         if "diagnostic_frame" in self.__dict__:  # the same and more
-            from mgsd_bench.analysis.frame import DIAGNOSTICS
-
-            return self.diagnostic_frame.drop(columns=list(DIAGNOSTICS))
-        return self._frame(None)
+            return self.diagnostic_frame
+        return self._frame(with_facts=False, brief=True)
 
     @cached_property
     def diagnostic_frame(self) -> pd.DataFrame:
         """The table of samples with the columns of ``DIAGNOSTICS`` too."""
-        return self._frame(self.episodes)
+        return self._frame(with_facts=True, brief=True)
 
     def to_pandas(self) -> pd.DataFrame:
         """The table of samples, one row a sample, sorted by condition, episode and repeat.
@@ -139,17 +145,25 @@ class Run:
         Raises:
             UserError: samples or episodes cannot be read.
         """
-        return self.diagnostic_frame.copy()
+        return self._frame(with_facts=True, brief=False)
 
     def conditions(self) -> list[str]:
         """The conditions that there are samples of, sorted."""
         return sorted(self.frame["condition"].cat.categories)
 
-    def _frame(self, episodes: Mapping[str, Episode] | None) -> pd.DataFrame:
+    def _frame(self, *, with_facts: bool, brief: bool) -> pd.DataFrame:
         from mgsd_bench.analysis.frame import Origin, sample_frame
 
         origin = Origin(well_formed(str(self.path)), self.model, self.identity["suite"], self.look, self.view)
-        return sample_frame(self.read_samples(texts=False), episodes, origin)
+        if not with_facts:
+            return sample_frame(self.read_samples(texts=False), None, origin, brief=brief)
+        return sample_frame(self._placed_samples(), self._listed, origin, brief=brief)
+
+    def _placed_samples(self) -> Iterator[Sample]:
+        """The samples without their texts, each of one of the run's episodes."""
+        for sample in self.read_samples(texts=False):
+            self._check_place(sample.episode, sample.task, sample.level)
+            yield sample
 
 
 def load_run(path: str | Path) -> Run:

@@ -216,7 +216,7 @@ def probe(address: str, given: str) -> None:
 def _reason(error: BaseException) -> str:
     """What went wrong, in a line; of a traceback that a server sent, its end."""
     _, _, traceback = str(error).rstrip(". \n").partition("Traceback (most recent call last):\n")
-    return one_line(traceback.splitlines()[-1]) if traceback else one_line(error)
+    return one_line(RuntimeError(traceback.splitlines()[-1]) if traceback else error)
 
 
 def _refusal(given: str, reason: str) -> UserError:

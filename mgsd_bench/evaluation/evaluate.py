@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
-from mgsd_bench.analysis.frame import NOT_SUMMED_UP, SampleTable
+from mgsd_bench.analysis.frame import SampleTable
 from mgsd_bench.analysis.unread import EARLY, Unread
 from mgsd_bench.backends import (
     BackendConfig,
@@ -214,7 +214,7 @@ class _SoFar:
     """What is known of the answers so far: their table, and of the first few the texts too."""
 
     def __init__(self) -> None:
-        self.table = SampleTable(without=NOT_SUMMED_UP)
+        self.table = SampleTable(brief=True)
         self.solved = 0
         self.first: list[Sample] = []
 

@@ -9,7 +9,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mgsd_bench.analysis.frame import NOT_SUMMED_UP, SampleTable
+from mgsd_bench.analysis.frame import SampleTable
 from mgsd_bench.analysis.summary import Summary, summarise
 from mgsd_bench.digests import KeySet
 from mgsd_bench.errors import Exit, UserError, option
@@ -68,7 +68,7 @@ def merge(folders: Sequence[Path], out: Path) -> Summary:
     identity = parts[0].identity
     with new_folder(out, option("out", out)) as folder:
         ids = _join_episodes(parts, folder / EPISODES)
-        table = SampleTable(without=NOT_SUMMED_UP)
+        table = SampleTable(brief=True)
         for part, own in zip(parts, ids, strict=True):
             _check_answers(part, own, table)
             for name in (SAMPLES, TURNS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis import comparable
@@ -54,6 +55,8 @@ def check(baseline: Run, candidate: Run, policy: Policy, allow: Iterable[str] = 
     """
     conditions = {METRICS[name].condition for name in policy.names}
     for run in (baseline, candidate):
+        with suppress(UserError):  # read once, with all that is needed; what is wrong is said below, in its order
+            _table(run, of_facts=any(METRICS[name].of_facts for name in policy.names))
         _has_metrics(run, policy)
     allowed = comparable.check([baseline, candidate], comparable.Question.GATE, conditions, allow)
     for run in (baseline, candidate):
@@ -91,8 +94,12 @@ def paired(baseline: Run, candidate: Run, metric: str, part: frozenset[str] | No
 def grouped(run: Run, metric: str, part: frozenset[str] | None = None) -> Groups:
     """The values of one metric of a run."""
     chosen = METRICS[metric]
-    frame: pd.DataFrame = run.diagnostic_frame if chosen.of_facts else run.frame
+    frame = _table(run, of_facts=chosen.of_facts)
     return group(frame if part is None else frame[frame["episode"].isin(part)], chosen)
+
+
+def _table(run: Run, *, of_facts: bool) -> pd.DataFrame:
+    return run.diagnostic_frame if of_facts else run.frame
 
 
 def _floor(floor: Floor, candidate: Run, part: frozenset[str] | None) -> FloorDecision:
