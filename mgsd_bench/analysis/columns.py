@@ -143,12 +143,17 @@ class _Numbers:
 
     def __init__(self, dtype: str) -> None:
         self._dtype = dtype
-        self._values = array("q")
-        self._missing = bytearray()
+        self._values = array("i")
+        self._missing = bytearray() if dtype in ("Int64", "boolean") else None
 
     def append(self, value: int | None) -> None:
-        self._values.append(0 if value is None else value)
-        self._missing.append(value is None)
+        try:
+            self._values.append(0 if value is None else value)
+        except OverflowError:
+            self._values = array("q", self._values)
+            self._values.append(value or 0)
+        if self._missing is not None:
+            self._missing.append(value is None)
 
     def ranks(self) -> NDArray[np.int64]:
         """The numbers themselves; a missing one is 0."""
@@ -158,7 +163,7 @@ class _Numbers:
         import pandas as pd
 
         found = self.ranks()[order]
-        if self._dtype not in ("Int64", "boolean"):
+        if self._missing is None:
             return pd.Series(found.astype(bool) if self._dtype == "bool" else found)
         missing = np.array(self._missing, np.uint8).astype(bool)[order]
         if self._dtype == "boolean":

@@ -118,8 +118,8 @@ class SampleTable:
     Args:
         episodes: the episodes by id; with them the table has the columns of :data:`DIAGNOSTICS` too.
         origin: where they come from.
-        brief: in as little memory as figures need: without errors' texts, and with 64 bits of each prompt's digest, a
-            number.
+        brief: in as little memory as figures need: without errors' texts, with an empty text for every plan, and with
+            64 bits of each prompt's digest, a number.
     """
 
     def __init__(
@@ -135,6 +135,7 @@ class SampleTable:
             "suite": lambda sample: origin.suite,
             "look": lambda sample: look_of_id(sample.episode, origin.look),
             **_READERS,
+            **(_BRIEF_READERS if brief else {}),
         }
         self._episodes = episodes
         self._values = {
@@ -208,6 +209,9 @@ _READERS: dict[str, Callable[[Sample], Any]] = {
     "error": lambda sample: sample.error,
     "prompt_digest": lambda sample: sample.prompt_digest,
 }
+
+
+_BRIEF_READERS: dict[str, Callable[[Sample], Any]] = {"plan": lambda sample: None if sample.plan is None else ""}
 
 
 def concatenate(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
