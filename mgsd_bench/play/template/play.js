@@ -8,6 +8,7 @@ let gate = null; // the number of the question that waits behind the gate
 let plan = [];
 let busy = false; // an answer is on its way
 let leaving = false;
+const narrow = matchMedia("(max-width: 820px)");
 
 /* ---- talking to the server ---- */
 
@@ -76,6 +77,8 @@ function ask(question) {
   busy = false;
   say("");
   const last = question.turns.at(-1), form = question.form;
+  if (narrow.matches && $("told").textContent === question.told) $("rules").open = $("told").dataset.again === "true" && $("rules").open;
+  $("told").dataset.again = $("told").textContent === question.told;
   $("told").textContent = question.told;
   $("board").hidden = !last.image;
   if (last.image) $("picture").src = last.image;
@@ -96,7 +99,7 @@ function ask(question) {
   list();
   enable();
   section("question");
-  $(form.states ? "stated" : "asked").focus({ preventScroll: true });
+  $(form.buttons.length ? "asked" : "stated").focus({ preventScroll: true });
 }
 
 function pastTurns(turns) {
@@ -106,7 +109,7 @@ function pastTurns(turns) {
     const row = document.createElement("li"), asked = turns[i], answered = turns[i + 1];
     if (asked.image) row.append(Object.assign(new Image(), { src: asked.image, alt: "the board, as it was then" }));
     if (asked.text) row.append(line(asked.text));
-    row.append(line(`You: ${answered.text}`, "yours"));
+    row.append(line(`You: ${answered.text.replace(/^<answer>(.*)<\/answer>$/, "$1") || "–"}`, "yours"));
     rows.push(row);
   }
   $("past").replaceChildren(...rows);
