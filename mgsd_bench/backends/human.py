@@ -138,10 +138,12 @@ class Desk:
             patience: seconds to wait at most.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._version != after, patience)
+            self._changed.wait_for(lambda: self._version != after or self._stopped, patience)
             found = {"version": self._version, "done": self._done, "total": self._total}
             if self._end is not None:
                 return {**found, "end": self._end}
+            if self._stopped:
+                return {**found, "stopped": True}
             if self._sheet is None or self._answer is not None:
                 return found
             found["number"] = self._sheet.number
@@ -188,7 +190,7 @@ class Desk:
             self._change()
 
     def stop(self) -> None:
-        """The person wants to stop for now."""
+        """Stop for now: the person wants to, or nobody reads answers any more."""
         with self._changed:
             self._stopped = True
             self._change()

@@ -96,6 +96,7 @@ class PlayServer(ThreadingHTTPServer):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.desk.stop()  # else pages that wait for something new would go on to
         self.shutdown()
         self.server_close()
 

@@ -29,6 +29,7 @@ async function watch() {
       gone();
       return;
     }
+    if (desk.stopped) return gone();
     if (desk.version !== version) show(desk);
     version = desk.version;
     if (desk.end) return;
@@ -221,6 +222,14 @@ const trying = (what) => async (...given) => {
   }
 };
 
+/** Pixels stay sharp where they are enlarged; where they are not, thin lines must not get lost. */
+function sharpen() {
+  const picture = $("picture");
+  picture.classList.toggle("enlarged", picture.clientWidth * devicePixelRatio >= picture.naturalWidth);
+}
+
+$("picture").addEventListener("load", sharpen);
+addEventListener("resize", sharpen);
 $("begin").addEventListener("click", trying(begin));
 $("undo").addEventListener("click", undo);
 $("clear").addEventListener("click", () => {

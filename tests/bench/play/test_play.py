@@ -71,9 +71,7 @@ def test_a_run_says_that_it_is_a_person_s_and_names_nobody(human: Path) -> None:
     "words",
     [
         ("verify", "{human}"),
-        ("report", "{human}", "{oracle}"),
         ("report", "{oracle}", "{human}", "--condition", "act"),
-        ("compare", "{human}", "{oracle}"),
         ("compare", "{human}", "{oracle}", "--condition", "act"),
         ("diagnose", "{human}"),
         ("score", "--rescore", "{human}", "--out", "{new}"),
