@@ -248,7 +248,7 @@ class Bounded(Protocol):
 
 @runtime_checkable
 class Informed(Protocol):
-    """A backend that shows by itself how far a run is, and is told so."""
+    """A backend that shows by itself how far a run is; it is asked in the suite's own order."""
 
     def progress(self, done: int, total: int) -> None:
         """So many of all questions of the run are answered."""

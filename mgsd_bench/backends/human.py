@@ -26,6 +26,9 @@ from mgsd_envs import get_task
 _TICK = 0.25
 """Seconds after which a wait looks up."""
 
+_BETWEEN_LOOKS = 1.0
+"""Seconds that a page which is open may take from one look to the next."""
+
 
 class LateError(Exception):
     """The question has been answered, or is not the one that lies on the desk."""
@@ -94,7 +97,7 @@ class Desk:
             while self._answer is None:
                 if self._stopped:
                     raise StoppedError("stopped on the page", Exit.INTERRUPTED)
-                if not self._looking and time.monotonic() - self._last_look > idle:
+                if self._away() > idle:
                     raise StoppedError(f"nobody has had the page open for {idle:g} s", Exit.ENGINE)
                 self._changed.wait(_TICK)
             return self._answer
@@ -112,10 +115,12 @@ class Desk:
 
     def close(self, end: Mapping[str, Any], patience: float = 5.0) -> None:
         """Everything is answered: show how it ended to whoever is there, for some seconds at most."""
+        last = time.monotonic() + patience
         with self._changed:
             self._end = end
             self._change()
-            self._changed.wait_for(lambda: self._end_seen or not self._looking, patience)
+            while not self._end_seen and time.monotonic() < last and self._away() < _BETWEEN_LOOKS:
+                self._changed.wait(_TICK)
 
     @contextmanager
     def somebody(self) -> Iterator[None]:
@@ -194,6 +199,10 @@ class Desk:
         with self._changed:
             self._stopped = True
             self._change()
+
+    def _away(self) -> float:
+        """Seconds since somebody was there."""
+        return 0.0 if self._looking else time.monotonic() - self._last_look
 
     def _lying(self, number: int) -> Sheet:
         if self._sheet is None or self._sheet.number != number or self._answer is not None or self._end is not None:
