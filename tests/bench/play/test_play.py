@@ -12,6 +12,8 @@ from mgsd_bench.analysis.run import load_run
 from support.commands import error, mgsd
 from support.playing import Expert, novice, played_by, sits_down
 
+pytestmark = pytest.mark.slow
+
 ASKED = ("--suite", "smoke", "--tasks", "frozenlake,minibehaviour", "--levels", "3,5", "--limit", "1")
 ALL = ("--condition", "visual,symbolic,act,act-symbolic")
 
@@ -66,7 +68,6 @@ def test_a_run_says_that_it_is_a_person_s_and_names_nobody(human: Path) -> None:
     assert all(json.loads(line)["seconds"] is not None for line in (human / "turns.jsonl").read_text().splitlines())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
