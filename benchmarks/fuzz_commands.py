@@ -220,8 +220,8 @@ def page(done: Sequence[Outcome], seed: int) -> str:
     rows += [
         "", f"Made by `python benchmarks/fuzz_commands.py --count {len(done)} --seed {seed}`. {every - len(missing)} "
         f"of {every} options were on a line{': all but ' if missing else ''}{', '.join(missing)}. Memory counts what "
-        "the process that starts them has imported. Training is run with `--dry-run`; models are scripted ones, or "
-        "behind a server that is not there.",
+        "the process that starts them has imported. Training is run with `--dry-run`, `play` with nobody at the page; "
+        "models are scripted ones, or behind a server that is not there.",
     ]  # fmt: skip
     lost = [f"- {each.number}: `{shown(each.line)}`: {'; '.join(each.problems)}" for each in done if each.problems]
     return "\n".join([*rows, *(["", "Not survived:", "", *lost] if lost else []), ""])

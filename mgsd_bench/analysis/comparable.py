@@ -15,6 +15,7 @@ from typing import Any
 
 from mgsd_bench.analysis.closed_loop import Way
 from mgsd_bench.analysis.run import Run
+from mgsd_bench.backends import HUMAN
 from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.stored import FINISHED
@@ -41,6 +42,9 @@ QUESTIONS: dict[Question, str] = {
 """Each question in words, with the commands that ask it."""
 
 FIRST_LOOK = "classic"
+
+OF_MODELS_ALONE = frozenset({"sampling", "image-limits"})
+"""Aspects in which a person's run agrees with any."""
 
 Value = Any
 """What a run has of an aspect: plain JSON values; None where the run's record does not say."""
@@ -166,7 +170,9 @@ class Difference:
 
 
 def differences(runs: Sequence[Run], question: Question, conditions: Collection[str]) -> list[Difference]:
-    """All that a question depends on and in which a run differs from the first.
+    """All that a question depends on and in which a run differs from the first, or from the first of a model's.
+
+    A person's run is not held against decoding and image limits, which it has none of.
 
     Args:
         runs: at least one.
@@ -174,15 +180,20 @@ def differences(runs: Sequence[Run], question: Question, conditions: Collection[
         conditions: the conditions that are compared.
     """
     found = []
+    first = next((run for run in runs if not _is_person(run)), runs[0])
     for run in runs:
         for aspect in ASPECTS.values():
-            if question not in aspect.matters:
+            if question not in aspect.matters or (_is_person(run) and aspect.name in OF_MODELS_ALONE):
                 continue
-            wanted, value = _wanted(aspect, runs[0], run, conditions, question)
+            wanted, value = _wanted(aspect, first, run, conditions, question)
             if value != wanted:
                 texts = _texts(aspect, value, wanted)
-                found.append(Difference(aspect.name, str(run.path), texts[0], str(runs[0].path), texts[1]))
+                found.append(Difference(aspect.name, str(run.path), texts[0], str(first.path), texts[1]))
     return found
+
+
+def _is_person(run: Run) -> bool:
+    return run.identity.get("backend") == HUMAN
 
 
 def check(runs: Sequence[Run], question: Question, conditions: Collection[str], allow: Iterable[str] = ()) -> list[str]:
@@ -243,6 +254,8 @@ def _wanted(
         return _shared_prompts(aspect.read(first, conditions), aspect.read(run, conditions))
     if aspect.name == "closed-loop" and question == Question.GAP:
         return _alike_but_for_view(aspect.read(first, conditions), aspect.read(run, conditions))
+    if aspect.name == "closed-loop" and _is_person(run):
+        return _alike_but_for_greed(aspect.read(first, conditions), aspect.read(run, conditions))
     return aspect.read(first, conditions), aspect.read(run, conditions)
 
 
@@ -254,6 +267,13 @@ def _alike_but_for_view(wanted: Value, found: Value) -> tuple[Value, Value]:
         return wanted, found
     sides = ({key: v for key, v in side.items() if key not in ("view", "limits")} for side in (wanted, found))
     return tuple(sides)  # type: ignore[return-value]
+
+
+def _alike_but_for_greed(wanted: Value, found: Value) -> tuple[Value, Value]:
+    """Both settings without whether decoding is greedy."""
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        return wanted, found
+    return tuple({key: v for key, v in side.items() if key != "greedy"} for side in (wanted, found))  # type: ignore[return-value]
 
 
 def _shared_prompts(wanted: Value, found: Value) -> tuple[Value, Value]:

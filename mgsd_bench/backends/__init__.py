@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from mgsd_bench.config.fields import Amount, Count, Natural, Share
-from mgsd_bench.errors import UserError, option
+from mgsd_bench.errors import Exit, UserError, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,6 +212,7 @@ class Backend(AbstractContextManager["Backend"], Protocol):
 
         Raises:
             EngineError: the engine itself died; what was submitted is lost, and may be asked for again.
+            StoppedError: whoever answers has stopped; likewise.
         """
         ...
 
@@ -243,6 +244,27 @@ class Bounded(Protocol):
             UserError: there is an answer to a question that is not asked.
         """
         ...
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """A backend that shows by itself how far a run is; it is asked in the suite's own order."""
+
+    def progress(self, done: int, total: int) -> None:
+        """So many of all questions of the run are answered."""
+        ...
+
+
+class StoppedError(Exception):
+    """Whoever answers has stopped; what was answered is kept.
+
+    Attributes:
+        code: the exit code that a command leaves with.
+    """
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class EngineError(RuntimeError):
@@ -302,6 +324,12 @@ def generate(backend: Backend, requests: Iterable[Request]) -> Iterator[Response
 
     return hold(backend, map(ask, requests))
 
+
+HUMAN = "human"
+"""What a run's record calls the backend where a person was asked."""
+
+NOT_DECODED = ("scripted", "recorded", HUMAN)
+"""Backends whose answers no decoding draws: sampling says nothing of them."""
 
 _MODULES = {name: f"mgsd_bench.backends.{name}" for name in ("vllm", "openai", "hf", "ray", "scripted", "recorded")}
 NAMES: tuple[str, ...] = tuple(_MODULES)

@@ -79,7 +79,7 @@ def pack(request: Request, *, scripted: bool) -> Parcel:
 
     def picture(draw: Draw) -> dict[str, Any]:
         if not isinstance(draw, Drawn):
-            files.append(_png(draw()))
+            files.append(png(draw()))
             return {"file": len(files) - 1}
         moved = {} if draw.trail is None else {"trail": draw.trail, "view": str(draw.view)}
         return {"episode": numbered(draw.episode), "size": draw.size, **moved}
@@ -183,7 +183,8 @@ def _unsolved(text: str) -> Episode:
     )
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Pixels, uint8 (height, width, 3), as a PNG file."""
     from PIL import Image
 
     stream = BytesIO()

@@ -15,7 +15,10 @@ from mgsd_bench.evaluation.settings import DiagnosisSettings, EvaluationSettings
 from mgsd_bench.plain import say
 
 if TYPE_CHECKING:
+    from mgsd_bench.analysis.summary import Summary
+    from mgsd_bench.evaluation.evaluate import Evaluation
     from mgsd_bench.records import Stored
+    from mgsd_bench.terminal import Terminal
 
 app = typer.Typer()
 
@@ -164,15 +167,24 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
     Raises:
         typer.Exit: requests failed, and nothing else is going to be shown.
     """
-    from mgsd_bench.analysis.run import load_run
-    from mgsd_bench.analysis.unread import MANY, Unread
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
-    from mgsd_bench.report.closed_loop import acting_table
-    from mgsd_bench.report.tables import results_table
     from mgsd_bench.terminal import Terminal
 
     job, console = Evaluation.from_settings(settings, options.note), Terminal()
     summary, code = evaluate(job, console)
+    show_results(job, summary, console, tables=tables)
+    if code and tables:
+        raise typer.Exit(code)
+    return job.out, code
+
+
+def show_results(job: Evaluation, summary: Summary, console: Terminal, *, tables: bool = True) -> None:
+    """Show what came of an evaluation, where its run is, and what is wrong with its answers."""
+    from mgsd_bench.analysis.run import load_run
+    from mgsd_bench.analysis.unread import MANY, Unread
+    from mgsd_bench.report.closed_loop import acting_table
+    from mgsd_bench.report.tables import results_table
+
     for name, of_condition in summary.conditions.items() if tables else ():
         console.print()
         console.print(results_table(name, of_condition, Path(job.config.model).name))
@@ -184,7 +196,7 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
     if summary.unread > MANY * answered:
         said = Unread.of(load_run(job.out).read_samples()).line()
         console.print(spell(said, command_line), style="yellow", highlight=False, soft_wrap=True)
-    if code:
+    if summary.errors:
         console.print(
             f"{summary.errors} requests failed and count as not solved; see `error` in {job.out}/samples.jsonl, "
             "and run the same command again to retry them",
@@ -192,6 +204,3 @@ def _evaluate(settings: EvaluationSettings, *, tables: bool = True) -> tuple[Pat
             highlight=False,
             soft_wrap=True,
         )
-        if tables:
-            raise typer.Exit(code)
-    return job.out, code

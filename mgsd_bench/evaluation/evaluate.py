@@ -14,11 +14,15 @@ from rich.console import Console
 from mgsd_bench.analysis.frame import SampleTable
 from mgsd_bench.analysis.unread import EARLY, Unread
 from mgsd_bench.backends import (
+    NOT_DECODED,
+    Backend,
     BackendConfig,
     Bounded,
     EngineError,
+    Informed,
     Metered,
     Sampling,
+    StoppedError,
     answering,
     check_settings,
     open_backend,
@@ -166,13 +170,17 @@ MOST_IMAGES = 256
 """Pictures that a request may hold at most where all turns are shown; a longer episode fails, and says so."""
 
 
-def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) -> tuple[Summary, Exit]:
+def evaluate(
+    job: Evaluation, console: Console, blocks: Blocks | None = None, backend: Backend | None = None
+) -> tuple[Summary, Exit]:
     """Run or resume an evaluation, and write its metrics.
 
     Args:
         job: what to run.
         console: where to show progress.
         blocks: ask block by block, and stop when there is enough; the run's status is then ``stopped``.
+        backend: who is asked, where that is there already; else the job's backend is started, if there is anything
+            to ask.
 
     Returns:
         The figures, and ``Exit.ENGINE`` if requests failed, else ``Exit.OK``.
@@ -182,14 +190,15 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
     """
     if job.repeats < 1:
         raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
-    greedy = job.config.sampling.temperature == 0 and job.answering not in ("scripted", "recorded")
+    greedy = job.config.sampling.temperature == 0 and job.answering not in NOT_DECODED
     if job.repeats > 1 and greedy:
         raise UserError(
             f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
         )
     check_settings(job.backend, job.config)
     asked = Asked.of(job)
-    to_ask = Questions(asked.episodes, job.conditions, job.repeats)
+    # who acts one board after the other would learn from the longest ones' coming first
+    to_ask = Questions(asked.episodes, job.conditions, job.repeats, as_listed=isinstance(backend, Informed))
     asking = Asking(asked.prompts, job.config.sampling.seed, Loop(job.loop, asked.limits, greedy))
     so_far = _SoFar()
     with RunFolder.open(job.out, asked.identity(job, asking.loop), asked.episodes, so_far.add) as run:
@@ -203,7 +212,7 @@ def evaluate(job: Evaluation, console: Console, blocks: Blocks | None = None) ->
             if run.answered:
                 there = f"{len(run.answered)} of {len(to_ask)} answers are there"
                 console.print(f"resuming {job.out}: {there}", highlight=False, soft_wrap=True)
-            stopped = _ask(job, run, stages, to_ask, blocks, asking, so_far, console)
+            stopped = _ask(job, run, stages, to_ask, blocks, asking, so_far, console, backend)
         summary = so_far.summary()
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
@@ -261,6 +270,7 @@ def _ask(
     asking: Asking,
     so_far: _SoFar,
     console: Console,
+    given: Backend | None,
 ) -> bool:
     """Ask stage by stage what of all questions is left; whether it stopped before the last."""
     total = len(to_ask)
@@ -271,19 +281,23 @@ def _ask(
         session["origin"] = dict(job.suite.origin)
     status = "failed"
     try:
-        with open_backend(job.backend, job.config) as backend:
+        with given or open_backend(job.backend, job.config) as backend:
             session["backend"] = backend.describe()
             _check_weights(job, run, session["backend"])
             if isinstance(backend, Bounded):
                 backend.check_asked(to_ask.asked_keys())
             run.write_record(sessions=[*run.record["sessions"], session])
             began = time.monotonic()
+            if isinstance(backend, Informed):
+                backend.progress(len(run.answered), total)
             try:
                 with RunProgress(console, total, len(run.answered), so_far.solved) as progress:
 
                     def told(sample: Sample) -> None:
                         so_far.add(sample)
                         progress.advance(sample)
+                        if isinstance(backend, Informed):
+                            backend.progress(len(run.answered), total)
                         if len(run.answered) == EARLY:
                             _say_if_unread(so_far.first, console)
 
@@ -300,6 +314,9 @@ def _ask(
     except KeyboardInterrupt as stop:
         status = "interrupted"
         raise UserError(f"interrupted; {len(run.answered)} of {total} {kept}", Exit.INTERRUPTED) from stop
+    except StoppedError as stop:
+        status = "interrupted"
+        raise UserError(f"{stop}; {len(run.answered)} of {total} {kept}", stop.code) from stop
     except EngineError as error:
         raise UserError(
             f"the {job.backend} engine died: {error}; {len(run.answered)} of {total} {kept}", Exit.ENGINE

@@ -7,11 +7,11 @@ The command line, files (``--config``) and Python fill these classes; the fields
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mgsd_bench.config.fields import Amount, Check, Count, Natural, NumberOr, OneOf, Repeats, Share
+from mgsd_bench.config.fields import Amount, Bounds, Check, Count, Natural, NumberOr, OneOf, Repeats, Share
 from mgsd_bench.config.layers import Layers
 from mgsd_bench.config.settings import Panel, Setting
 from mgsd_bench.errors import UserError, option
@@ -67,6 +67,16 @@ def _view_problem(text: str) -> str | None:
     except ValueError:
         return f"full, fog:R or window:R, with R from 1 to {MAX_LEVEL}"
     return None
+
+
+def _name_problem(text: str) -> str | None:
+    if text.isprintable() and text == text.strip() and 0 < len(text) <= LONGEST_NAME and not set(text) & set("/\\:"):
+        return None
+    return f"a name of at most {LONGEST_NAME} characters, without / \\ and :"
+
+
+LONGEST_NAME = 60
+"""The most characters that a person may be called by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +204,31 @@ class DiagnosisSettings(EvaluationSettings):
     def taken(given: Layers) -> Layers:
         """As for an evaluation, but for the conditions, which are those of a diagnosis."""
         return _without(EvaluationSettings.taken(given), "conditions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaySettings(LoopOptions, QuestionSettings):
+    """What a person is asked, and the page that it is asked on."""
+
+    name: Annotated[
+        Annotated[str, Check(_name_problem)], Setting("What the run calls who answers; nothing else is stored.", ENGINE)
+    ] = "human"
+    port: Annotated[
+        Annotated[int, Bounds(0, 65_535)], Setting("Port of 127.0.0.1 to listen on; 0 takes a free one.", ENGINE)
+    ] = 0
+    idle: Annotated[Amount, Setting("Stop when no page has been open for so long.", ENGINE, "SECONDS")] = 3600.0
+
+    @staticmethod
+    def taken(given: Layers) -> Layers:
+        """What the file of the suite says of settings that are not given, but for those of an engine."""
+        return ScoreSettings.taken(given)
+
+    def evaluation(self) -> EvaluationSettings:
+        """The evaluation that a person takes part in."""
+        from mgsd_bench.backends import HUMAN
+
+        asked = {each.name: getattr(self, each.name) for of in (QuestionSettings, LoopOptions) for each in fields(of)}
+        return EvaluationSettings(model=self.name, backend=HUMAN, **asked)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BETWEEN = "between <answer> and </answer>"
 _MOVES = {action: letter for letter, action in LETTERS.items()}
+_RESULT = "Result of your last "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ def result_line(effect: str | None, rule: str, task: Task[Any], *, done: int = 1
         done: how many of the answer's actions were carried out.
         of: how many actions the answer had.
     """
-    begin = "Result of your last step:" if of == 1 else "Result of your last answer:"
+    begin = f"{_RESULT}step:" if of == 1 else f"{_RESULT}answer:"
     why = f"not possible ({task.rules.get(rule, 'no such action')})"
     if effect is None:
         return f"{begin} not readable: end with one action {_BETWEEN}."
@@ -119,17 +120,26 @@ def result_line(effect: str | None, rule: str, task: Task[Any], *, done: int = 1
     return f"{carried_out}." if effect == "done" else f"{carried_out}, the next was {why}."
 
 
+def without_result(text: str) -> tuple[str, str]:
+    """A first user turn's text in two: the rules, and the result line with what follows it, empty where there is none.
+
+    There is one where the turns before it are not shown any more.
+    """
+    rules, gap, rest = text.rpartition(f"\n\n{_RESULT}")
+    return (rules, _RESULT + rest) if gap else (text, "")
+
+
 def said(actions: Sequence[str], task: Task[Any]) -> str:
     """A past turn of the model's as it is shown again: its actions alone, in the letters of the task's texts.
 
     Of a turn in which nothing could be read the block is empty.
     """
     between = "" if all(action in _MOVES for action in task.actions) else ","
-    return f"<answer>{between.join(_written(action, task) for action in actions)}</answer>"
+    return f"<answer>{between.join(written(action, task) for action in actions)}</answer>"
 
 
 @lru_cache(maxsize=1024)
-def _written(action: str, task: Task[Any]) -> str:
+def written(action: str, task: Task[Any]) -> str:
     """An action as prompts write it: by its letter if it has one, by its name in capitals else."""
     words = (_MOVES.get(action, action), *task.action_words.get(action, ()))
     return next((word for word in words if len(word) == 1), action).upper()

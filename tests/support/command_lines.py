@@ -27,6 +27,10 @@ SOUND: dict[str, tuple[str, ...]] = {
         "--answers answers.jsonl --suite smoke --tasks frozenlake --levels 3 --limit 2 --out new",
         "--rescore run --out new",
     ),
+    "play": (
+        "--suite smoke --tasks maze --levels 3 --limit 1 --out new",
+        "--suite smoke --condition act --limit 1 --name ann --port 0 --out new",
+    ),
     "merge": ("shards/shard-1-of-2 shards/shard-2-of-2 --out new",),
     "verify": ("run", "run other kept"),
     "diagnose": ("run", "--model random --backend scripted --suite smoke --levels 3 --limit 1 --out new"),
@@ -85,7 +89,7 @@ FITTING = {
     "--discordance": "10", "--policy": "policy.yaml", "--baseline": "other", "--candidate": "run", "--plan": "DDRR",
     "--model": "straight", "--backend": "scripted", "--out": "new/inner", "--dir": "baselines", "--json": "new.json",
     "--markdown": "new.md", "--junit": "new.xml", "--answers": "answers.jsonl", "--rescore": "other",
-    "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0",
+    "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0", "--name": "ann", "--port": "0",
 }  # fmt: skip
 """For options, values that are no mistake by themselves; for arguments of engines, a name that none has."""
 
@@ -159,7 +163,7 @@ def options(command: Any) -> dict[str, Any]:
 def random_line(rng: Random, command: str, known: dict[str, Any]) -> Line:
     """A line that ends well with one or a few things put in, taken out or exchanged; or one of odd things alone."""
     words = rng.choice(SOUND[command]).split() if rng.random() < 0.9 else []
-    names = list(known)
+    names = [name for name in known if name != "--idle"]
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         at = rng.randint(0, len(words))
         match rng.randrange(11):
@@ -178,6 +182,8 @@ def random_line(rng: Random, command: str, known: dict[str, Any]) -> Line:
                 words.insert(at, rng.choice((*ODD, "--nonsense", "--suite", "-x")))
     if command == "train run" and "--dry-run" not in words:  # training takes its time
         words.insert(0, "--dry-run")
+    if command == "play":  # nobody comes to answer
+        words.insert(0, "--idle=0.1")
     before = [rng.choice(("--debug", "--version", "--nonsense"))] if rng.random() < 0.02 else []
     used = {word.partition("=")[0] for word in (*before, *words) if word.startswith("-")}
     return Line(command, (*before, *command.split(), *words), frozenset(used))

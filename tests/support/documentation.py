@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from support.commands import mgsd
+from support.playing import novice, played_by, sits_down
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,6 +60,9 @@ def run_commands(page: Path, folder: Path) -> None:
                 assert target in MAKE_TARGETS
             case ["pip", "install", what]:
                 assert set(re.findall(r"\[([\w,-]+)\]", what)) <= EXTRAS
+            case ["mgsd-bench", "play", *_]:
+                with played_by(sits_down(novice)):
+                    mgsd(*words[1:], cwd=folder)
             case ["mgsd-bench", *arguments]:
                 mgsd(*(path for word in arguments for path in _expanded(word, folder)), cwd=folder)
             case _:

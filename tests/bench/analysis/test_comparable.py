@@ -13,6 +13,8 @@ import pytest
 from mgsd_bench.analysis.comparable import ASPECTS, QUESTIONS, Aspect, Question, check, differences
 from mgsd_bench.analysis.run import load_run
 from mgsd_bench.errors import Exit, UserError
+from mgsd_bench.prompts.protocol import LoopSettings
+from mgsd_bench.runs.closed_loop import PROTOCOL
 from support.gating import call, copy, make
 
 DOCS = Path(__file__).parents[3] / "docs" / "comparability.md"
@@ -177,3 +179,20 @@ def test_the_table_in_the_docs_is_that_of_the_code() -> None:
         assert allow == ("yes" if aspect.allowable else "no")
     for question, about in QUESTIONS.items():
         assert f"- `{question}`: {about}" in DOCS.read_text()
+
+
+def test_a_person_has_no_decoding_and_models_beside_one_are_still_compared(base: Path, tmp_path: Path) -> None:
+    person, greedy, sampled = (copy(base, tmp_path / name) for name in ("person", "greedy", "sampled"))
+    loop = {"protocol": PROTOCOL, **LoopSettings().to_json(), "limits": {}, "greedy": True}
+    rewrite(person, backend="human", sampling={}, pixels=[1, 2], loop={**loop, "greedy": False})
+    rewrite(greedy, loop=loop)
+    rewrite(sampled, loop={**loop, "history": 0}, sampling={"temperature": 1.0})
+    runs = [load_run(run) for run in (person, greedy, sampled)]
+    assert check(runs[:2], Question.MODELS, ["visual"]) == check(runs[1::-1], Question.MODELS, ["visual"]) == []
+    with pytest.raises(UserError, match=f"{sampled}: other sampling than {greedy}"):
+        check(runs, Question.MODELS, ["visual"])
+    differing = {difference.aspect for difference in differences(runs[:2], Question.MODELS, ["act"])}
+    assert "closed-loop" not in differing
+    rewrite(person, loop={**loop, "history": 0})
+    differing = {d.aspect for d in differences([load_run(person), runs[1]], Question.MODELS, ["act"])}
+    assert "closed-loop" in differing
