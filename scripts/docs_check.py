@@ -82,23 +82,29 @@ def headings(markdown: str) -> list[str]:
     return [plain(found) for found in re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE)]
 
 
+def nav_pages() -> set[str]:
+    """Every page that the navigation of mkdocs.yml names."""
+    return in_nav(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"])
+
+
 def in_nav(nav: object) -> set[str]:
-    """Every page that the navigation names."""
+    """Every page in a part of the navigation: a page, a list of parts, or parts by title."""
     if isinstance(nav, str):
         return {nav}
     values = nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ()
     return {page for value in values for page in in_nav(value)}
 
 
-def faults(pages: Path, site: Path) -> list[str]:
+def faults(pages: Path, site: Path, nav: set[str]) -> list[str]:
     """A line for each thing that is missing or should not be there.
 
     Args:
         pages: the pages in Markdown, as ``docs_pages.py`` lays them out.
         site: the built site.
+        nav: the pages that the navigation names.
     """
     read = {path.relative_to(site).as_posix(): _read(path) for path in sorted(site.rglob("*.html"))}
-    found = [*_pages(pages, read), *_names(read)]
+    found = [*_pages(pages, read, nav), *_names(read)]
     for name, page in read.items():
         found += [f"{name}: loads {url} from another server" for url in page.loaded if OUTSIDE.match(url)]
         if name not in SITE_PAGES:
@@ -115,9 +121,9 @@ def _read(path: Path) -> Page:
     return page
 
 
-def _pages(pages: Path, read: dict[str, Page]) -> list[str]:
+def _pages(pages: Path, read: dict[str, Page], nav: set[str]) -> list[str]:
     """Pages and headings that are not in the HTML, and pages that the navigation leaves out."""
-    nav, found = in_nav(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]), []
+    found = []
     for path in sorted(pages.rglob("*.md")):
         name = path.relative_to(pages).as_posix()
         html = read.get(name.removesuffix(".md") + ".html")
@@ -141,9 +147,9 @@ def _names(read: dict[str, Page]) -> list[str]:
 
 
 def _links(site: Path, name: str, page: Page, read: dict[str, Page]) -> list[str]:
-    """Links of a page within the site that lead nowhere."""
+    """Links of a page within the site that lead nowhere, those to pictures and scripts included."""
     found = []
-    for link in page.links:
+    for link in [*page.links, *page.loaded]:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             continue
@@ -158,6 +164,6 @@ def _links(site: Path, name: str, page: Page, read: dict[str, Page]) -> list[str
 
 
 if __name__ == "__main__":
-    lines = faults(Path(sys.argv[1]), Path(sys.argv[2]))
+    lines = faults(Path(sys.argv[1]), Path(sys.argv[2]), nav_pages())
     print("\n".join(lines) if lines else f"{sys.argv[2]}: every page, heading and link is there")
     sys.exit(bool(lines))

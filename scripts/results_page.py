@@ -101,7 +101,7 @@ def _paper(found: Sequence[Published]) -> list[str]:
     notes, rows = Notes(), []
     for model in dict.fromkeys(f.model for f in found):
         cells = {
-            (f.scope, f.metric): f"{f.value:.{digits}f} {notes.mark(differs(f))}" for f in found if f.model == model
+            (f.scope, f.metric): f"{f.value:.{digits}f}{notes.mark(differs(f))}" for f in found if f.model == model
         }
         rows.append([model, *(cells.get(scope, "") for scope in scopes)])
     return [*table(["model", *head], rows, range(1, len(head) + 1)), *notes.lines()]
@@ -143,7 +143,7 @@ def near_tasks() -> list[str]:
         lines += [f"### {first['benchmark']}{link}", "", f"Source: {_source(path, rows)}.", ""]
         notes, cells = Notes(), []
         for row in rows:
-            value = f"{_value(row)} {notes.mark(row['protocol'])}"
+            value = f"{_value(row)}{notes.mark(row['protocol'])}"
             cells.append([row["task"], row["model"], row["metric"], value, row["n"]])
         lines += [*table(["task", "model", "metric", "value", "n"], cells, (3, 4)), *notes.lines()]
     return lines
