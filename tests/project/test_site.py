@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import griffe
 import pytest
 import yaml
 
 import mgsd_bench
-from support.scripts import docs_check, docs_pages
+from support.scripts import docs_check, docs_pages, docs_roles
 
 ROOT = Path(__file__).parents[2]
 API = "".join(f'<h4 id="mgsd_bench.{name}">{name}</h4>' for name in mgsd_bench.__all__ if name[0] != "_")
@@ -56,6 +57,14 @@ def test_a_link_that_leads_nowhere_stops_the_layout(tmp_path: Path) -> None:
 def test_the_reference_names_what_is_exported() -> None:
     named = re.findall(r"^::: mgsd_bench\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
     assert sorted(named) == sorted(name for name in mgsd_bench.__all__ if name[0] != "_")
+
+
+def test_docstrings_become_markdown() -> None:
+    said = "See :func:`mgsd_bench.api.gate` and :class:`Run`.\n\nExample::\n\n    a::b"
+    obj = griffe.Function("f", docstring=griffe.Docstring(said))
+    docs_roles.Roles().on_instance(obj=obj)
+    assert obj.docstring
+    assert obj.docstring.value == "See `api.gate` and `Run`.\n\nExample:\n\n    a::b"
 
 
 @pytest.fixture

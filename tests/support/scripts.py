@@ -10,10 +10,11 @@ sys.path.insert(0, str(SCRIPTS))
 try:
     import docs_check
     import docs_pages
+    import docs_roles
     import install
     import resolve
     import results_page
 finally:
     sys.path.remove(str(SCRIPTS))
 
-__all__ = ["docs_check", "docs_pages", "install", "resolve", "results_page"]
+__all__ = ["docs_check", "docs_pages", "docs_roles", "install", "resolve", "results_page"]
