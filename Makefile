@@ -102,7 +102,8 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
-# the documentation site, in build/site; open build/site/index.html
+# the documentation site, in build/site: open index.html there; its search works from a server alone, such as
+# `python -m http.server -d build/site`
 docs: $(READY)
 	$(BIN)/python scripts/docs_pages.py build/pages
 	$(BIN)/zensical build --strict --clean --config-file mkdocs.yml
