@@ -25,7 +25,7 @@ ACT_QUESTIONS := --suite tiny-v1 --limit 20 --prompts compact --max-tokens 160 -
 ACT_MODELS    := tiny-mgsd tiny-act
 ACT_SCRIPTED  := random straight oracle
 
-.PHONY: demo test test-fast gate lint bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reproduce-act reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations
+.PHONY: demo test test-fast gate lint docs bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reproduce-act reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations
 
 demo: $(READY)
 	@test $(BACKEND) = vllm || echo "vLLM is not installed here: the models run through transformers (--backend hf)"
@@ -102,6 +102,13 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
+# the documentation site, in build/site: open index.html there; its search works from a server alone, such as
+# `python -m http.server -d build/site`
+docs: $(READY)
+	$(BIN)/python scripts/docs_pages.py build/pages
+	$(BIN)/zensical build --strict --clean --config-file mkdocs.yml
+	$(BIN)/python scripts/docs_check.py build/pages build/site
+
 bench: $(READY)
 	$(BIN)/python benchmarks/episodes.py
 	$(BIN)/python benchmarks/scoring.py
@@ -129,7 +136,7 @@ reliability-short: $(READY)
 	$(BIN)/python benchmarks/reliability.py --short
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build runs .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

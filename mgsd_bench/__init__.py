@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mgsd_bench.analysis.robustness import Robustness
     from mgsd_bench.analysis.run import Run, load_run, load_runs
     from mgsd_bench.answers.reader import Answer, parse_answer
-    from mgsd_bench.api import compare, diagnose, diagnose_loops, evaluate, gate
+    from mgsd_bench.api import compare, diagnose, diagnose_loops, evaluate, gate, robustness
     from mgsd_bench.errors import UserError
     from mgsd_bench.gating.result import GateDecision
     from mgsd_bench.suites.suite import Suite
