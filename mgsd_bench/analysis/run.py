@@ -19,6 +19,7 @@ from mgsd_envs.looks import id_without_look
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mgsd_bench.analysis.frame import Origin
     from mgsd_bench.suites.packed import ById
     from mgsd_envs import Episode
 
@@ -102,15 +103,25 @@ class Run:
         return list({sample.key: sample for sample in self.read_samples()}.values())
 
     @cached_property
+    def asked(self) -> ById:
+        """The episodes that were asked about, by id; of samples nothing is read.
+
+        Raises:
+            UserError: they are missing or damaged.
+        """
+        episodes = read_episodes(self.path)
+        if digest(episodes.values()) != self.identity["episodes_digest"]:
+            raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
+        return episodes
+
+    @cached_property
     def episodes(self) -> ById:
         """The run's episodes by id.
 
         Raises:
             UserError: they are missing or damaged, or a sample is of none of them.
         """
-        episodes = read_episodes(self.path)
-        if digest(episodes.values()) != self.identity["episodes_digest"]:
-            raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
+        episodes = self.asked
         places = self.frame[["episode", "task", "level"]].drop_duplicates()
         for name, task, level in places.itertuples(index=False):
             if name not in episodes or (task, level) != (episodes[name].task, episodes[name].level):
@@ -145,11 +156,17 @@ class Run:
         """The conditions that there are samples of, sorted."""
         return sorted(self.frame["condition"].cat.categories)
 
-    def _frame(self, episodes: Mapping[str, Episode] | None) -> pd.DataFrame:
-        from mgsd_bench.analysis.frame import Origin, sample_frame
+    @property
+    def origin(self) -> Origin:
+        """What all rows of its table have in common."""
+        from mgsd_bench.analysis.frame import Origin
 
-        origin = Origin(well_formed(str(self.path)), self.model, self.identity["suite"], self.look, self.view)
-        return sample_frame(self.read_samples(texts=False), episodes, origin)
+        return Origin(well_formed(str(self.path)), self.model, self.identity["suite"], self.look, self.view)
+
+    def _frame(self, episodes: Mapping[str, Episode] | None) -> pd.DataFrame:
+        from mgsd_bench.analysis.frame import sample_frame
+
+        return sample_frame(self.read_samples(texts=False), episodes, self.origin)
 
 
 def load_run(path: str | Path) -> Run:
