@@ -12,7 +12,7 @@ from mgsd_bench.backends.scripted import Faults, ScriptedBackend
 from mgsd_bench.backends.token_counts import Count, counter, visual_tokens
 from mgsd_bench.evaluation.evaluate import Evaluation, prepare
 from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition
-from mgsd_bench.prompts.protocol import opening, said
+from mgsd_bench.prompts.protocol import opening, result_line, said
 from mgsd_bench.records import Stored
 from mgsd_bench.runs.conversation import Question
 from mgsd_bench.runs.folder import answered_before
@@ -21,8 +21,6 @@ from mgsd_envs import get_task
 
 COUNTED = 16
 """Questions of a task, level and condition whose texts are counted; those of the others are taken by their length."""
-RESULT_CHARACTERS = 40
-"""Of what a turn of closed loop says of the last one, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +156,17 @@ class _Level:
         begin = opening(self._asking.prompts, episode, self._condition, settings, limit)
         state = "" if self._condition in WITH_IMAGE else task.describe(episode.state)
         self._learn(begin + state)
-        answer = said(task.actions[:1], task)
+        answer, result = said(task.actions[:1], task), result_line("done", "", task) if settings.feedback else ""
         if not self._answers:
             self._answers.append(self._count(answer))
         least = 1 if settings.chunk is None else math.ceil(episode.shortest / settings.chunk)
         for end, turns in (("low", least), ("high", limit)):
             shown, past = _in_turns(turns, settings.history)
-            pictures = 0 if state else shown
-            if self._condition == "act-blind":  # the first picture alone, as long as its turn is shown
-                pictures = turns if settings.history is None else min(turns, settings.history + 1)
+            first = turns if settings.history is None else min(turns, settings.history + 1)  # as often as it is shown
+            pictures = 0 if state else first if self._condition == "act-blind" else shown
             whole = settings.remember == "all" and end == "high"
             said_before = past * self._job.config.sampling.max_tokens if whole else 0
-            written = turns * len(begin) + shown * (len(state) + RESULT_CHARACTERS)
+            written = turns * len(begin) + shown * len(state) + (shown - first) * len(result)
             self._requests += _only(end, turns)
             self._characters += _only(end, written if whole else written + past * len(answer))
             self._tokens += _only(end, pictures * self._picture(question) + said_before)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from mgsd_bench.analysis.run import Run
 from mgsd_bench.errors import UserError
+from mgsd_envs.files import well_formed
 
 WITH_SAMPLING = ("vllm", "hf", "openai")
 """Backends whose models answer with the sampling of the run's record; of others it says nothing."""
@@ -28,8 +29,8 @@ class Model:
         name: its name, without the folders above it.
         id: ``OWNER/NAME`` where it came from the hub, or what the user says; else the name alone.
         owner: who made it; ``unknown`` where nothing says.
-        engine: what ran it.
-        engine_version: the version of that, if known.
+        engine: what ran it, and its version, as far as they are known.
+        platform: the host of somebody's servers that answered; None of others.
         deployment: ``self_deployed``, ``externally_managed`` or ``unknown``.
         weights: ``open_weights`` where they came from the hub, else ``unknown``.
     """
@@ -37,8 +38,8 @@ class Model:
     name: str
     id: str
     owner: str
-    engine: str
-    engine_version: str | None
+    engine: tuple[str | None, str | None]
+    platform: str | None
     deployment: str
     weights: str
 
@@ -54,27 +55,33 @@ def model_of(run: Run, given: str | None = None) -> Model:
     described: Mapping[str, Any] = _sessions(run)[-1].get("backend", {})
     local = backend in ("vllm", "hf")
     on_hub = local and described.get("model") == name and _ON_HUB.fullmatch(name) is not None
-    known = given or (name if on_hub else f"mgsd-bench/{name}" if backend == "scripted" else run.model)
-    version = described.get("engine_version") or described.get("client")
+    known = given or (name if on_hub else f"mgsd-bench/{name}" if backend == "scripted" else run.model) or "unknown"
+    hosts, behind = _servers(described)
+    engine = behind if backend == "openai" else (described.get("engine", backend), described.get("engine_version"))
+    managed = bool(hosts) and hosts <= _HOSTED
+    at_home = local or backend == "scripted" or (bool(hosts) and hosts <= _HERE)
     return Model(
-        name=run.model,
+        name=run.model or "unknown",
         id=known,
-        owner=known.partition("/")[0] if "/" in known else "unknown",
-        engine=str(described.get("engine", backend)),
-        engine_version=None if version is None else str(version),
-        deployment="self_deployed" if local or backend == "scripted" else _deployment(described),
+        owner=(known.partition("/")[0] if "/" in known else "") or "unknown",
+        engine=(_text(engine[0]), _text(engine[1])),
+        platform=next(iter(hosts)) if managed else None,
+        deployment="self_deployed" if at_home else "externally_managed" if managed else "unknown",
         weights="open_weights" if on_hub else "unknown",
     )
 
 
-def _deployment(described: Mapping[str, Any]) -> str:
-    """Who runs the servers that answered."""
+def _servers(described: Mapping[str, Any]) -> tuple[set[str], tuple[Any, Any]]:
+    """The hosts of the servers that answered, and the engine behind them with its version where it is one they name."""
     servers = described.get("servers")
-    urls = [server.get("url") for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
-    hosts = {urlsplit(url).hostname for url in urls if isinstance(url, str)}
-    if hosts and hosts <= _HERE:
-        return "self_deployed"
-    return "externally_managed" if hosts and hosts <= _HOSTED else "unknown"
+    found = [server for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+    hosts = {urlsplit(str(server.get("url"))).hostname or "" for server in found}
+    vllm = bool(found) and all(server.get("kind") == "vllm" for server in found)
+    return hosts, ("vllm", found[0].get("version")) if vllm else (None, None)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else well_formed(str(value))
 
 
 def times_of(run: Run) -> tuple[datetime, datetime]:

@@ -23,6 +23,7 @@ from mgsd_bench.files import pretty_json, write_whole
 from mgsd_bench.integrations.about_run import WITH_SAMPLING, Model, model_of, times_of
 from mgsd_bench.integrations.eee_instances import Instances, Linked, metrics_of
 from mgsd_bench.integrations.finished import FinishedRun
+from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_bench.runs.sample import last_of_each
 from mgsd_bench.statistics.intervals import CONFIDENCE, Estimate
 from mgsd_envs.files import well_formed
@@ -136,7 +137,7 @@ class _Record:
     def head(self, errors: int) -> dict[str, Any]:
         """Whose figures these are, and where they come from."""
         model, identity = self.model, self._run.identity
-        version = {"version": model.engine_version} if model.engine_version else {}
+        engine = {key: text for key, text in zip(("name", "version"), model.engine, strict=True) if text}
         session = (self._run.record["sessions"] or [{}])[-1]
         versions: dict[str, Any] = session.get("versions", {})
         return {
@@ -154,7 +155,8 @@ class _Record:
                 "name": model.name,
                 "id": model.id,
                 "developer": model.owner,
-                "inference_engine": {"name": model.engine, **version},
+                **({"inference_platform": model.platform} if model.platform else {}),
+                **({"inference_engine": engine} if engine else {}),
                 "additional_details": {"deployment_type": model.deployment, "model_availability": model.weights},
             },
             "eval_library": {
@@ -253,8 +255,8 @@ class _Record:
             arguments |= {name: sampling[name] for name in ("temperature", "top_p", "top_k", "max_tokens")}
             details |= {name: sampling.get(name) for name in ("repetition_penalty", "seed")}
             details |= dict(zip(("min_pixels", "max_pixels"), identity.get("pixels", ()), strict=False))
-        if isinstance(loop := identity.get("loop"), dict):
-            details["closed_loop"] = loop
+        if metric.condition in CLOSED_LOOP:
+            details["closed_loop"] = identity["loop"]
         return {"generation_args": arguments, "additional_details": _texts(details)}
 
 

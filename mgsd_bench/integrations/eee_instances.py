@@ -14,7 +14,7 @@ from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import Turn
 from mgsd_bench.errors import UserError
 from mgsd_bench.integrations.finished import FinishedRun
-from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, Condition
+from mgsd_bench.prompts import CLOSED_LOOP, CONDITIONS, WITH_IMAGE, Condition
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import Loop, closed_loop
 from mgsd_bench.runs.conversation import Question, prompt_of
@@ -101,7 +101,7 @@ class Instances:
                 "evaluation_name": self._links.evaluation(condition, sample.task),
                 "evaluation_result_id": self._links.result(metric.name, sample.task),
                 "sample_id": sample.episode,
-                "sample_hash": _sample_hash(raw, [reference]),
+                **({} if condition in WITH_IMAGE else {"sample_hash": _sample_hash(raw, reference)}),
                 **said,
                 "input": {"raw": raw, "reference": [reference]},
                 "answer_attribution": [] if extracted is None else [_attribution(said, extracted)],
@@ -237,7 +237,7 @@ def _metadata(sample: Sample) -> dict[str, str]:
     }
 
 
-def _sample_hash(raw: str, reference: Sequence[str]) -> str:
-    """What is the same for the same question, whoever answers it: the form's own recipe."""
-    told = json.dumps({"raw": raw, "reference": list(reference)}, sort_keys=True, separators=(",", ":"))
+def _sample_hash(raw: str, reference: str) -> str:
+    """What tells questions apart, by the form's recipe; it knows no pictures, so it is none of those with one."""
+    told = json.dumps({"raw": raw, "reference": [reference]}, sort_keys=True, separators=(",", ":"))
     return sha256(told.encode()).hexdigest()

@@ -15,6 +15,7 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import FINISHED, SAMPLES
 from mgsd_bench.suites.suite import Suite, cut_to, digest, episodes, subsample, with_theme
 from mgsd_bench.suites.suite_file import shipped_names, shipped_suite
+from mgsd_envs.looks import id_without_look
 
 if TYPE_CHECKING:
     from mgsd_bench.suites.packed import ById, Packed
@@ -57,7 +58,8 @@ class FinishedRun:
     @property
     def is_part(self) -> bool:
         """Whether not all episodes of a suite that comes with the project were asked about."""
-        return self.suite is not None and len(self.asked) < sum(part.count for part in self.suite.parts)
+        states = sum(id_without_look(name) == name for name in self.asked)
+        return self.suite is not None and states < sum(part.count for part in self.suite.parts)
 
     def samples(self, *, texts: bool = True) -> Iterator[Sample]:
         """The samples as they are stored, of a question that was asked again all.
