@@ -209,7 +209,7 @@ def _in_turns(turns: int, history: int | None) -> tuple[int, int]:
 
 def _cost(job: Evaluation, total: Expected) -> Span | None:
     """The price of all tokens, where the settings of the servers have prices."""
-    if job.answering != "openai":
+    if job.backend != "openai":
         return None
     from mgsd_bench.backends.chat_settings import read_settings
 

@@ -43,6 +43,11 @@ class Model:
     deployment: str
     weights: str
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its owner, and its name without that."""
+        return self.owner, self.id.partition("/")[2] or self.id
+
 
 def model_of(run: Run, given: str | None = None) -> Model:
     """The model of a run.
@@ -75,9 +80,16 @@ def _servers(described: Mapping[str, Any]) -> tuple[set[str], tuple[Any, Any]]:
     """The hosts of the servers that answered, and the engine behind them with its version where it is one they name."""
     servers = described.get("servers")
     found = [server for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
-    hosts = {urlsplit(str(server.get("url"))).hostname or "" for server in found}
+    hosts = {_host(str(server.get("url"))) for server in found}
     vllm = bool(found) and all(server.get("kind") == "vllm" for server in found)
     return hosts, ("vllm", found[0].get("version")) if vllm else (None, None)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _text(value: Any) -> str | None:

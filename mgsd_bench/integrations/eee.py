@@ -32,6 +32,7 @@ from mgsd_envs.looks import id_without_look
 SCHEMA = "0.3.0"
 COLLECTION = "mgsd-bench"
 
+_SAMPLING = ("temperature", "top_p", "top_k", "max_tokens")
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?|data|\.*")
 
@@ -85,7 +86,7 @@ def write_eee(finished: FinishedRun, out: Path, evaluator: Evaluator) -> Written
         OSError: a file cannot be written.
     """
     record = _Record(finished, evaluator)
-    folder = Path("data", COLLECTION, _file_name(record.model.owner), _file_name(record.model.id.rpartition("/")[2]))
+    folder = Path("data", COLLECTION, *map(_file_name, record.model.place))
     name = record.uuid
     samples = folder / f"{name}_samples.jsonl"
     (out / folder).mkdir(parents=True, exist_ok=True)
@@ -246,15 +247,15 @@ class _Record:
     def _generation(self, metric: Metric, task: str | None) -> dict[str, Any]:
         """How answers were drawn; of answers that no model drew with these settings the prompt alone."""
         identity = self._run.identity
-        texts = self._finished.prompts().texts
+        texts = self._finished.prompts.texts
         prompt = None if task is None else texts.get((task, metric.condition))
         arguments = {} if prompt is None else {"prompt_template": well_formed(prompt)}
-        details = {"prompt_set": identity.get("prompts"), "repeats": identity["repeats"]}
+        details = {"prompt_set": self._finished.prompt_set, "repeats": identity["repeats"]}
         sampling = identity.get("sampling")
         if identity.get("backend") in WITH_SAMPLING and isinstance(sampling, dict):
-            arguments |= {name: sampling[name] for name in ("temperature", "top_p", "top_k", "max_tokens")}
+            arguments |= {name: sampling[name] for name in _SAMPLING if name in sampling}
             details |= {name: sampling.get(name) for name in ("repetition_penalty", "seed")}
-            details |= dict(zip(("min_pixels", "max_pixels"), identity.get("pixels", ()), strict=False))
+            details["pixels"] = identity.get("pixels")
         if metric.condition in CLOSED_LOOP:
             details["closed_loop"] = identity["loop"]
         return {"generation_args": arguments, "additional_details": _texts(details)}

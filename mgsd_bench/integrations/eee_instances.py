@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgsd_bench.analysis.attribution import diagnose_sample
 from mgsd_bench.analysis.metrics import HEADLINE, METRICS, Metric
+from mgsd_bench.analysis.run import Run
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.backends import Turn
 from mgsd_bench.errors import UserError
@@ -74,12 +75,12 @@ class Instances:
 
     def __init__(self, finished: FinishedRun, links: Linked) -> None:
         self._finished, self._links = finished, links
-        self._prompts = finished.prompts()
+        self._prompts = finished.prompts
         self._turns: Mapping[str, Sequence[TurnRecord]] = {}
         self._loop = Loop()
         if not CLOSED_LOOP.isdisjoint(finished.conditions):
             self._turns = read_turns(finished.run.path)
-            self._loop = _loop_of(finished.run.identity["loop"])
+            self._loop = _loop_of(finished.run)
 
     def lines(self, sample: Sample) -> Iterator[bytes]:
         """A line a metric.
@@ -172,14 +173,22 @@ def _in_turns(asked: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[st
             yield "assistant", answers[number]
 
 
-def _loop_of(stored: Mapping[str, Any]) -> Loop:
-    """How a run's closed loop went."""
-    limits = {tuple(place.rsplit("/", 1)): steps for place, steps in stored.get("limits", {}).items()}
-    return Loop(
-        LoopSettings.from_json(stored),
-        {(task, int(level)): steps for (task, level), steps in limits.items()},
-        bool(stored.get("greedy")),
-    )
+def _loop_of(run: Run) -> Loop:
+    """How a run's closed loop went.
+
+    Raises:
+        UserError: its record does not say.
+    """
+    stored = run.identity["loop"]
+    try:
+        places = {place.rpartition("/"): int(steps) for place, steps in stored["limits"].items()}
+        limits = {(task, int(level)): steps for (task, _, level), steps in places.items()}
+        missing = {(episode.task, episode.level) for episode in run.asked.values()} - limits.keys()
+        if missing:
+            raise ValueError(f"no limit of steps for {missing}")
+        return Loop(LoopSettings.from_json(stored), limits, bool(stored["greedy"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{run.path}: run.json is damaged: it does not say how the closed loop went") from error
 
 
 def _judged(metric: Metric, episode: Episode, sample: Sample) -> tuple[str, float, bool, str | None]:

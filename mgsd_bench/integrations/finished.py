@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgsd_bench.analysis.run import Run
@@ -61,6 +63,11 @@ class FinishedRun:
         states = sum(id_without_look(name) == name for name in self.asked)
         return self.suite is not None and states < sum(part.count for part in self.suite.parts)
 
+    @property
+    def prompt_set(self) -> str:
+        """Name of the prompt set; of a folder without those above it, which are nobody's business."""
+        return Path(str(self.run.identity.get("prompts", "default"))).name
+
     def samples(self, *, texts: bool = True) -> Iterator[Sample]:
         """The samples as they are stored, of a question that was asked again all.
 
@@ -87,6 +94,7 @@ class FinishedRun:
                 "command again, then export it"
             )
 
+    @cached_property
     def prompts(self) -> PromptSet:
         """The texts that were asked with: those that the run records or, where it does not, its set as it is today.
 
@@ -117,7 +125,7 @@ class FinishedRun:
         if digest(self.asked.values(), today.canonical()) != self.run.identity["digest"]:
             raise UserError(
                 f"{self.run.path}: its digest is not that of suite {self.run.identity['suite']} with the prompt set "
-                f"{name} of today; run it anew"
+                f"{self.prompt_set} of today; run it anew"
             )
 
 
@@ -131,7 +139,11 @@ def _own_suite(run: Run) -> Suite | None:
     if identity["suite"] not in shipped_names():
         return None
     whole = shipped_suite(identity["suite"])
-    if digest(_asked_of(whole, run)) != identity["episodes_digest"]:
+    try:
+        same = digest(_asked_of(whole, run)) == identity["episodes_digest"]
+    except (TypeError, ValueError) as error:  # anybody may have written the record
+        raise UserError(f"{run.path}: run.json is damaged: it says of its suite what cannot be; run it anew") from error
+    if not same:
         raise UserError(
             f"{run.path}: its digest does not match its suite: these are not the episodes of {whole.name}; run it anew"
         )

@@ -100,8 +100,8 @@ def _notes(finished: FinishedRun, errors: int) -> list[str]:
     """In what the run differs from how a model is usually asked; nothing where in nothing."""
     identity = finished.run.identity
     notes = []
-    if (prompts := identity.get("prompts", "default")) != "default":
-        notes.append(f"prompts {Path(str(prompts)).name}")
+    if finished.prompt_set != "default":
+        notes.append(f"prompts {finished.prompt_set}")
     sampling = identity.get("sampling")
     if identity.get("backend") in WITH_SAMPLING and isinstance(sampling, dict):
         notes += [f"{name} {sampling.get(name)}" for name, usual in _USUAL.items() if sampling.get(name) != usual]

@@ -343,3 +343,29 @@ def test_the_suite_of_a_part_is_made_again(finished: Run) -> None:
     """What the check compares with is made from the suite, not read from the run."""
     made = {episode.id for episode in episodes(find_suite("smoke"))}
     assert set(read_episodes(finished.path)) < made
+
+
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [
+        ({"limit": "2"}, "run.json is damaged"),
+        ({"looks": 3}, "run.json is damaged"),
+        ({"loop": {}}, "was not written by this version"),
+        ({"theme": "no-such"}, "no-such"),
+    ],
+)
+def test_a_record_that_cannot_be(run: Path, identity: dict[str, Any], said: str) -> None:
+    edit(run, **identity)
+    assert said in refused(run, form="eee")
+
+
+def test_a_closed_loop_without_its_limits(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    edit(run, loop={**record["identity"]["loop"], "limits": {"maze/x": 3}})
+    assert "does not say how the closed loop went" in refused(run, form="eee")
+
+
+def test_a_run_that_does_not_say_when(run: Path) -> None:
+    change(run, sessions=[])
+    assert "does not say when" in refused(run, form="eee")
+    mgsd("export", str(run), "--out", str(run.parent / "table.csv"))
