@@ -25,7 +25,7 @@ ROWS = 50_000
 def write_csv(finished: FinishedRun, out: Path) -> int:
     """Write the table of :meth:`mgsd_bench.analysis.run.Run.to_pandas` as CSV in UTF-8; what is missing is empty.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Texts are one line, and one that a spreadsheet would take for a formula gets an apostrophe before it.
 
     Args:
         finished: the run.
