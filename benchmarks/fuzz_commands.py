@@ -68,6 +68,7 @@ def make_ready(forker: Forker, folder: Path) -> None:
     lines = [
         ["eval", "--model", "random", *asked, "--out", "run"],
         ["eval", "--model", "oracle", *asked, "--out", "other"],
+        ["eval", "--model", "oracle", "--backend", "scripted", "--suite", "smoke", "--out", "whole"],
         ["baseline", "save", "run", "kept", "--dir", "baselines"],
         ["report", "run", "--out", "report.html"],
         *(["eval", "--model", "oracle", *asked, "--shard", f"{i}/2", "--out", "shards"] for i in (1, 2)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -161,11 +161,22 @@ class SampleTable:
         Where a sample is of an episode that was acted in step by step it has the columns of
         :data:`mgsd_bench.analysis.loop_columns.LOOP` too.
         """
+        (whole,) = self.blocks(None)
+        return whole
+
+    def blocks(self, rows: int | None) -> Iterator[pd.DataFrame]:
+        """The table of :meth:`frame` in blocks of so many rows, the last of which may have fewer; all at once if None.
+
+        Columns have the same types in all of them, and the same categories. There is one block in any case.
+        """
         import pandas as pd
 
         order = self._order()
         every = {**self._values, **self._found, **self._loops.columns()}
-        return pd.DataFrame({name: values.series(order) for name, values in every.items()}, copy=False)
+        size = rows or max(1, len(order))
+        for start in range(0, max(1, len(order)), size):
+            part = order[start : start + size]
+            yield pd.DataFrame({name: values.series(part) for name, values in every.items()}, copy=False)
 
     def _order(self) -> NDArray[np.int64]:
         """The places of the samples that count, in the table's order."""

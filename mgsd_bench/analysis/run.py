@@ -19,6 +19,7 @@ from mgsd_envs.looks import id_without_look
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mgsd_bench.analysis.frame import Origin
     from mgsd_bench.suites.packed import ById
 
 
@@ -101,27 +102,32 @@ class Run:
         return list({sample.key: sample for sample in self.read_samples()}.values())
 
     @cached_property
+    def asked(self) -> ById:
+        """The episodes that were asked about, by id; of samples nothing is read.
+
+        Raises:
+            UserError: they are missing or damaged.
+        """
+        episodes = read_episodes(self.path)
+        if digest(episodes.values()) != self.identity["episodes_digest"]:
+            raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
+        return episodes
+
+    @cached_property
     def episodes(self) -> ById:
         """The run's episodes by id.
 
         Raises:
             UserError: they are missing or damaged, or a sample is of none of them.
         """
+        episodes = self.asked
         places = self.frame[["episode", "task", "level"]].drop_duplicates()
         for name, task, level in places.itertuples(index=False):
             self._check_place(name, task, level)
-        return self._listed
-
-    @cached_property
-    def _listed(self) -> ById:
-        """The run's episodes by id, whatever its samples are of."""
-        episodes = read_episodes(self.path)
-        if digest(episodes.values()) != self.identity["episodes_digest"]:
-            raise UserError(f"{self.path}: episodes.jsonl does not hold the episodes of run.json; one was changed")
         return episodes
 
     def _check_place(self, name: str, task: str, level: int) -> None:
-        listed = self._listed
+        listed = self.asked
         if name not in listed or (task, level) != (listed[name].task, listed[name].level):
             raise UserError(f"{self.path}: samples.jsonl and episodes.jsonl do not agree on {name!r}")
 
@@ -151,13 +157,19 @@ class Run:
         """The conditions that there are samples of, sorted."""
         return sorted(self.frame["condition"].cat.categories)
 
-    def _frame(self, *, with_facts: bool, brief: bool) -> pd.DataFrame:
-        from mgsd_bench.analysis.frame import Origin, sample_frame
+    @property
+    def origin(self) -> Origin:
+        """What all rows of its table have in common."""
+        from mgsd_bench.analysis.frame import Origin
 
-        origin = Origin(well_formed(str(self.path)), self.model, self.identity["suite"], self.look, self.view)
+        return Origin(well_formed(str(self.path)), self.model, self.identity["suite"], self.look, self.view)
+
+    def _frame(self, *, with_facts: bool, brief: bool) -> pd.DataFrame:
+        from mgsd_bench.analysis.frame import sample_frame
+
         if not with_facts:
-            return sample_frame(self.read_samples(texts=False), None, origin, brief=brief)
-        return sample_frame(self._placed_samples(), self._listed, origin, brief=brief)
+            return sample_frame(self.read_samples(texts=False), None, self.origin, brief=brief)
+        return sample_frame(self._placed_samples(), self.asked, self.origin, brief=brief)
 
     def _placed_samples(self) -> Iterator[Sample]:
         """The samples without their texts, each of one of the run's episodes."""

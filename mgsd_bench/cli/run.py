@@ -28,9 +28,29 @@ FAULTS_SHOWN = 20
 
 @app.command("eval")
 @with_settings(EvaluationSettings)
-def eval_command(settings: EvaluationSettings) -> None:
+def eval_command(
+    settings: EvaluationSettings,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be asked: questions, tokens and, by prices, money.")
+    ] = False,
+) -> None:
     """Ask a model every question of a suite and score the answers in the simulator."""
-    _evaluate(settings)
+    if dry_run:
+        _forecast(settings)
+    else:
+        _evaluate(settings)
+
+
+def _forecast(settings: EvaluationSettings) -> None:
+    from mgsd_bench.evaluation.dry_run import forecast
+    from mgsd_bench.evaluation.evaluate import Evaluation
+    from mgsd_bench.report.dry_run import forecast_table, sentences
+    from mgsd_bench.terminal import Terminal
+
+    found = forecast(Evaluation.from_settings(settings, options.note))
+    Terminal().print(forecast_table(found))
+    for line in sentences(found):
+        say(line)
 
 
 @app.command("score")

@@ -188,18 +188,7 @@ def evaluate(
     Raises:
         UserError: bad settings, or a run folder or model that cannot be used.
     """
-    if job.repeats < 1:
-        raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
-    greedy = job.config.sampling.temperature == 0 and job.answering not in NOT_DECODED
-    if job.repeats > 1 and greedy:
-        raise UserError(
-            f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
-        )
-    check_settings(job.backend, job.config)
-    asked = Asked.of(job)
-    # who acts one board after the other would learn from the longest ones' coming first
-    to_ask = Questions(asked.episodes, job.conditions, job.repeats, as_listed=isinstance(backend, Informed))
-    asking = Asking(asked.prompts, job.config.sampling.seed, Loop(job.loop, asked.limits, greedy))
+    asked, to_ask, asking = prepare(job, as_listed=isinstance(backend, Informed))
     so_far = _SoFar()
     with RunFolder.open(job.out, asked.identity(job, asking.loop), asked.episodes, so_far.add) as run:
         made_from = {} if asked.made_from is None else {"made_from": asked.made_from}
@@ -217,6 +206,30 @@ def evaluate(
         run.write_metrics(summary.to_json())
         run.write_record(status="errors" if summary.errors else "stopped" if stopped else "complete")
     return summary, Exit.ENGINE if summary.errors else Exit.OK
+
+
+def prepare(job: Evaluation, *, as_listed: bool = False) -> tuple[Asked, Questions, Asking]:
+    """What a job asks, all its questions, and how they are put; no model is asked, and nothing is written.
+
+    Args:
+        job: what to run.
+        as_listed: in the suite's order; who acts one board after the other would learn from the longest ones' coming
+            first.
+
+    Raises:
+        UserError: bad settings, or a suite or prompts that cannot be used.
+    """
+    if job.repeats < 1:
+        raise UserError(f"{option('repeats', job.repeats)}: must be at least 1")
+    greedy = job.config.sampling.temperature == 0 and job.answering not in NOT_DECODED
+    if job.repeats > 1 and greedy:
+        raise UserError(
+            f"{option('repeats')} above 1 needs {option('temperature')} above 0: greedy answers only repeat themselves"
+        )
+    check_settings(job.backend, job.config)
+    asked = Asked.of(job)
+    to_ask = Questions(asked.episodes, job.conditions, job.repeats, as_listed=as_listed)
+    return asked, to_ask, Asking(asked.prompts, job.config.sampling.seed, Loop(job.loop, asked.limits, greedy))
 
 
 class _SoFar:

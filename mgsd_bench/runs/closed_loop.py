@@ -94,6 +94,7 @@ def closed_loop(
     past: Sequence[TurnRecord] = (),
     on_turn: Callable[[TurnRecord], None] = lambda turn: None,
     image_size: int | None = None,
+    on_asked: Callable[[Sequence[Turn]], None] = lambda turns: None,
 ) -> Conversation:
     """Let a model act until the episode ends.
 
@@ -105,6 +106,7 @@ def closed_loop(
         past: turns that were had before: they are not asked again.
         on_turn: told each new turn the moment it ends.
         image_size: side of the pictures in pixels; that of the episode if None.
+        on_asked: told what each turn shows, those of ``past`` too.
 
     Raises:
         UserError: a turn of ``past`` is not what would be asked now, or what would come of it.
@@ -121,6 +123,7 @@ def closed_loop(
         number = len(turns)
         key = turn_key(question.key, number)
         said, digest = dialogue.ask(*board.now())
+        on_asked(said)
         if number < len(past):
             response = _response_of(past[number], digest)
         else:

@@ -50,14 +50,28 @@ def one_shot(question: Question, prompts: PromptSet, seed: int, image_size: int 
     Raises:
         UserError: an original picture cannot be read.
     """
-    episode = question.episode
-    text = prompts.render(episode, question.condition)
-    draw, content = _test_image(episode, image_size) if question.condition in WITH_IMAGE else (None, b"")
-    digest = turn_digest(text, content)
-    del content
+    text, draw, digest = prompt_of(question, prompts, image_size)
     key = question.key
-    response = yield single_turn(key, text, draw, request_seed(seed, key), question.condition, episode)
+    response = yield single_turn(key, text, draw, request_seed(seed, key), question.condition, question.episode)
     return score_response(question, digest, response)
+
+
+def prompt_of(question: Question, prompts: PromptSet, image_size: int | None = None) -> tuple[str, Draw | None, str]:
+    """What a question that is asked once shows: its text, what draws its picture, and the SHA-256 of both.
+
+    Args:
+        question: the question.
+        prompts: as of :func:`one_shot`.
+        image_size: as of :func:`one_shot`.
+
+    Raises:
+        UserError: an original picture cannot be read.
+    """
+    text = prompts.render(question.episode, question.condition)
+    if question.condition not in WITH_IMAGE:
+        return text, None, turn_digest(text, b"")
+    draw, content = _test_image(question.episode, image_size)
+    return text, draw, turn_digest(text, content)
 
 
 def _test_image(episode: Episode, size: int | None) -> tuple[Draw, bytes]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -99,11 +99,9 @@ class RunFolder:
             for name in (RECORD, EPISODES, METRICS):
                 remove_leftovers(path / name)
             answered, asked = KeySet(), frozenset(episodes.ids)
-            for sample in read_samples(path):
-                _check_asked(path / SAMPLES, sample, identity, asked)
-                if sample.outcome != "error":
-                    answered.add(sample.key)
-                    on_kept(sample)
+            for sample in _finished(path, identity, asked):
+                answered.add(sample.key)
+                on_kept(sample)
             turns = read_turns(path, lambda key: key not in answered)
             for of_one in turns.values():
                 _check_asked(path / TURNS, of_one[0], identity, asked)
@@ -167,6 +165,35 @@ class RunFolder:
             write_whole(self.path / name, text)
         except OSError as error:
             raise _write_error(self.path, error) from error
+
+
+def answered_before(path: Path, identity: dict[str, Any], episodes: Packed) -> KeySet:
+    """The keys of the finished samples of a run that :meth:`RunFolder.open` would go on with; nothing is written.
+
+    Args:
+        path: the folder, which need not be there.
+        identity: as of :meth:`RunFolder.open`.
+        episodes: what is asked about.
+
+    Raises:
+        UserError: the folder holds something else or another run, or is damaged.
+    """
+    answered = KeySet()
+    try:
+        if path.exists() and _record_of(path, identity) is not None:
+            for sample in _finished(path, identity, frozenset(episodes.ids)):
+                answered.add(sample.key)
+    except OSError as error:
+        raise UserError(f"{option('out', path)}: cannot be read ({error.strerror or error})") from error
+    return answered
+
+
+def _finished(path: Path, identity: dict[str, Any], asked: Set[str]) -> Iterator[Sample]:
+    """The samples in a folder but those of failed requests, which are asked again."""
+    for sample in read_samples(path):
+        _check_asked(path / SAMPLES, sample, identity, asked)
+        if sample.outcome != "error":
+            yield sample
 
 
 def _record_of(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ SOUND: dict[str, tuple[str, ...]] = {
     "eval": (
         "--model random --backend scripted --suite smoke --levels 3 --limit 2 --prompts compact --out new",
         "--config eval.yaml --out new",
+        "--config eval.yaml --dry-run --out new",
         "--model fake --backend openai --base-url http://127.0.0.1:9/v1 -M patience=0.1 --suite smoke --limit 1",
     ),
     "score": (
@@ -39,6 +40,12 @@ SOUND: dict[str, tuple[str, ...]] = {
         "run other --format csv --out new.csv",
         "run --format html --out new.html",
         "run --figures new",
+    ),
+    "export": (
+        "run --format eee --out new",
+        "run --out new.csv",
+        "run --out new.parquet",
+        "whole --format hf-results --dataset lab/mgsd --out new",
     ),
     "robustness": ("run", "looks --format md --out new.md", "looks --figures new"),
     "compare": ("run other", "run other --out new.json"),
@@ -90,6 +97,9 @@ FITTING = {
     "--model": "straight", "--backend": "scripted", "--out": "new/inner", "--dir": "baselines", "--json": "new.json",
     "--markdown": "new.md", "--junit": "new.xml", "--answers": "answers.jsonl", "--rescore": "other",
     "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0", "--name": "ann", "--port": "0",
+    "--dataset": "lab/mgsd", "--revision": "abc",
+    "--source-url": "https://example.org", "--model-id": "lab/model", "--organization": "lab",
+    "--relationship": "other",
 }  # fmt: skip
 """For options, values that are no mistake by themselves; for arguments of engines, a name that none has."""
 

@@ -74,6 +74,8 @@ COMMANDS: dict[str, list[str]] = {
     "noise": ["noise", "--runs", "A", "B"],
     "score": ["score", "--rescore", "A", "--out", "again"],
     "eval": ["eval", *SCRIPTED, *QUESTIONS, "--out", "A"],
+    "export": ["export", "failed", "--out", "samples.csv"],
+    "export eee": ["export", "A", "--format", "eee", "--out", "records"],
 }  # fmt: skip
 OPTIONS = {
     "eval": ("--model", "--suite", "--tasks", "--theme", "--prompts", "--condition", "--backend", "--out", "--set",
@@ -146,7 +148,8 @@ def checks(name: str, found: Written, plain: Written) -> Iterator[Checked]:
         if ended.code != plain.endings[command].code:
             problems.append(f"ended with {ended.code}, not {plain.endings[command].code}: {ended.shown[-300:]!r}")
         yield Checked("terminal", f"{name}, {command}", tuple(problems))
-    yield Checked("csv", name, tuple(text_outputs.table_of_values(found.text("table.csv"))))
+    for file in ("table.csv", "samples.csv"):
+        yield Checked("csv", f"{name}, {file}", tuple(text_outputs.table_of_values(found.text(file))))
     for file in ("table.md", "other.md", "gate.md", "other-gate.md"):
         yield Checked("markdown", f"{name}, {file}", tuple(text_outputs.markdown(found.text(file), plain.text(file))))
     for file in ("junit.xml", "other-junit.xml"):

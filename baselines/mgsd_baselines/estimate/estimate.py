@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mgsd_baselines.data.dataset import counts, stage_rows
-from mgsd_baselines.estimate.sizes import Sizes, sizes_of, visual_tokens
-from mgsd_baselines.estimate.token_counts import Lengths, counter, measure
+from mgsd_baselines.estimate.sizes import Sizes, sizes_of
+from mgsd_baselines.estimate.token_counts import Lengths, measure
 from mgsd_baselines.training.models import resolve_model
+from mgsd_bench.backends.token_counts import counter, visual_tokens
 
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Recipe, Stage

@@ -16,9 +16,6 @@ from mgsd_bench.errors import UserError, option
 if TYPE_CHECKING:
     from mgsd_baselines.recipe import Lora
 
-PATCH_TOKEN = 32
-"""Side in pixels of the square that one visual token stands for: 2 x 2 patches of 16 x 16."""
-
 _VISION = {
     "in_channels": 3,
     "patch_size": 16,
@@ -160,19 +157,3 @@ def sizes_of(model: str) -> Sizes:
             if isinstance(module, torch.nn.Linear)
         ),
     )
-
-
-def visual_tokens(image_size: int, least: int = 65_536, most: int = 262_144) -> int:
-    """Tokens of a square picture: its side, scaled so that its area lies within the limits, in squares of 32 pixels.
-
-    Args:
-        image_size: side of the picture in pixels.
-        least: smallest area in pixels that the processor lets through.
-        most: largest.
-    """
-    side = float(max(PATCH_TOKEN, round(image_size / PATCH_TOKEN) * PATCH_TOKEN))
-    if side**2 > most:
-        side = (most**0.5) // PATCH_TOKEN * PATCH_TOKEN
-    elif side**2 < least:
-        side = -(-(least**0.5) // PATCH_TOKEN) * PATCH_TOKEN
-    return int(side / PATCH_TOKEN) ** 2

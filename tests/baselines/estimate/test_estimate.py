@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 from mgsd_baselines.data.dataset import stage_rows
 from mgsd_baselines.estimate import estimate as estimates
 from mgsd_baselines.estimate.estimate import Hardware, estimate, launches_of, memory_of, peak_of, seconds_of, steps_of
-from mgsd_baselines.estimate.sizes import sizes_of, visual_tokens
-from mgsd_baselines.estimate.token_counts import Lengths, counter, measure
+from mgsd_baselines.estimate.sizes import sizes_of
+from mgsd_baselines.estimate.token_counts import Lengths, measure
 from mgsd_baselines.recipe import Lora, Recipe
 from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.training.models import load_processor, resolve_model
+from mgsd_bench.backends.token_counts import counter, visual_tokens
 from mgsd_bench.cli import app
 from mgsd_bench.errors import UserError
 
@@ -119,7 +120,7 @@ def test_estimate_of_the_tiny_recipe(tiny: Recipe) -> None:
 
 
 def test_without_a_tokenizer_the_count_is_rough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mgsd_baselines.estimate.token_counts.find_spec", lambda name: None)
+    monkeypatch.setattr("mgsd_bench.backends.token_counts.find_spec", lambda name: None)
     count, how = counter(str(tmp_path / "nothing"))
     assert 30 <= count("Holes: (0,1), (2,2)\n" * 4) <= 50
     assert "roughly" in how
