@@ -22,7 +22,7 @@ from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import Episode, Fact, Plan, get_task
 
-PIXELS = 192
+PIXELS = 160
 """Side of a picture."""
 MOST_FACTS = 12
 """Facts that are named, of each kind of mistake."""
@@ -32,12 +32,13 @@ MOST_DRAWN = 500
 """Actions of a plan that are drawn."""
 
 _CAUSES = {
-    Attribution.PERCEPTION: "seen wrongly: the plan works in the stated world, or none would",
-    Attribution.PLANNING: "planned wrongly: just the true state is stated, and the plan fails",
-    Attribution.BOTH: "seen and planned wrongly: the stated state is not the true one, and the plan fails in it too",
+    Attribution.PERCEPTION: "the plan works in the world that was stated, which is not the true one",
+    Attribution.PLANNING: "just the true state is stated, and the plan fails",
+    Attribution.BOTH: "the world that was stated is not the true one, and the plan fails in it too",
     Attribution.UNSTATED: "no complete state is stated, so that seeing and planning cannot be told apart",
     Attribution.FORMAT: "there is no plan to be read",
 }
+_NO_WAY = "in the world that was stated, which is not the true one, no way leads to the goal, or none is needed"
 
 
 def explain(episode: Episode, sample: Sample, found: SampleDiagnosis, transcript: Transcript | None) -> str:
@@ -64,7 +65,8 @@ def _carried_out(transcript: Transcript) -> Plan:
 def _said(episode: Episode, sample: Sample, found: SampleDiagnosis) -> Iterator[str]:
     yield f"**{markdown_text(sample.outcome)}**: {_outcome(episode, sample)}"
     if found.attribution in _CAUSES:
-        yield f"**cause**: {found.attribution}, {_CAUSES[Attribution(found.attribution)]}"
+        no_way = found.attribution == Attribution.PERCEPTION and found.misplanned is None
+        yield f"**cause**: {found.attribution}; {_NO_WAY if no_way else _CAUSES[Attribution(found.attribution)]}"
     if found.state_tp is not None:
         yield "\n".join(_facts(episode, sample, found))
 
@@ -116,8 +118,8 @@ def _fact(fact: Fact) -> str:
 
 
 def _worlds(episode: Episode, sample: Sample) -> dict[str, Episode]:
-    """The true world and, where it was stated and is another one, the stated one; none of a request that failed."""
-    if sample.error is not None:
+    """The true world and, where it was stated and is another one, the stated one; none of what was solved or failed."""
+    if sample.error is not None or sample.outcome == Outcome.SOLVED:
         return {}
     worlds, task = {"the world": episode}, get_task(episode.task)
     if sample.condition in WITH_FACTS and sample.stated and sample.stated != task.facts(episode.state):
@@ -135,7 +137,7 @@ def _pictures(worlds: Mapping[str, Episode], done: Plan) -> str:
 
 def _picture(world: Episode, plan: Plan) -> str:
     file = BytesIO()
-    draw_plan(world, plan, PIXELS).quantize(64).save(file, "PNG")
+    draw_plan(world, plan, PIXELS).quantize(128).save(file, "PNG", optimize=True)
     return f"![{markdown_text(world.id)}](data:image/png;base64,{b64encode(file.getvalue()).decode()})"
 
 

@@ -156,4 +156,5 @@ def _viewer(condition: Condition) -> ViewerConfig:
     columns = [TaskSamplesColumn(id=name) for name in ("sampleStatus", "sampleId", "epoch", "target", "answer")]
     columns += [TaskSamplesColumn.score("simulator", value) for value in values]
     columns += [TaskSamplesColumn(id=name) for name in ("tokens", "duration", "error")]
-    return ViewerConfig(task_samples_view=TaskSamplesView(name=condition, columns=columns))
+    columns.append(TaskSamplesColumn(id="input", visible=False))
+    return ViewerConfig(task_samples_view=TaskSamplesView(name=condition, columns=columns, multiline=False))
