@@ -64,7 +64,6 @@ class Played:
 
 @solver
 def play(
-    condition: Condition = "act",
     prompts: str = "default",
     view: str = "full",
     history: str | int = "4",
@@ -92,6 +91,7 @@ def play(
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         episode = episode_from_json(state.metadata["episode"])
+        condition: Condition = state.metadata["condition"]
         question = Question(episode, condition, state.epoch - 1)
         texts = load_prompts(prompts, [episode], [condition], say_state=say_state)
         limits = {(episode.task, episode.level): state.metadata["steps"]}

@@ -100,8 +100,8 @@ def _task(
     sampling = Sampling()
     return Task(
         dataset=MemoryDataset([_sample(episode, condition, texts, loop) for episode in asked], name=chosen.name),
-        solver=generate() if options is None else play(condition, prompts, **asdict(options)),
-        scorer=simulator(condition),
+        solver=generate() if options is None else play(prompts, **asdict(options)),
+        scorer=simulator(),
         config=GenerateConfig(max_tokens=sampling.max_tokens, temperature=sampling.temperature),
         epochs=repeats,
         score_on_error=True,
@@ -135,6 +135,7 @@ def _whole(name: str, value: object) -> int:
 def _sample(episode: Episode, condition: Condition, prompts: PromptSet, loop: Loop | None) -> Sample:
     right = write_plan(episode.plan) if condition in WITH_PLAN else get_task(episode.task).describe(episode.state)
     metadata: dict[str, Any] = {
+        "condition": condition,
         "task": episode.task,
         "level": episode.level,
         "shortest": episode.shortest,

@@ -74,7 +74,7 @@ def _figures(name: str, estimate: Estimate) -> dict[str, str | int | float | boo
 
 
 @scorer(metrics=[estimates()])
-def simulator(condition: Condition) -> Scorer:
+def simulator() -> Scorer:
     """Tries the plan in the simulator, and compares the stated facts with the true ones.
 
     The score's values are ``solved``, ``optimal`` and, where facts are asked for, ``state_f1``, from 0 to 1. Its
@@ -85,8 +85,8 @@ def simulator(condition: Condition) -> Scorer:
     """
 
     async def score_state(state: TaskState, target: Target) -> Score:
-        episode = episode_from_json(state.metadata["episode"])
-        transcript = None
+        episode, transcript = episode_from_json(state.metadata["episode"]), None
+        condition: Condition = state.metadata["condition"]
         if condition in CLOSED_LOOP:
             sample, transcript = _played(episode, condition, state)
         else:
