@@ -71,6 +71,7 @@ SOUND: dict[str, tuple[str, ...]] = {
     "train recipes": ("",),
     "table1": ("--config table.yaml --limit 1 --out new", "--config table.yaml --rows random --out new"),
     "schema": ("policy", "recipe --out new.json"),
+    "path": ("lmms-eval",),
 }
 """Of every command, lines that end well."""
 
