@@ -63,6 +63,9 @@ def publish(folder: Path, files: Iterable[str], repo: str, *, public: bool, mess
     """
     try:
         import huggingface_hub as hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
+        import huggingface_hub.utils
     except ImportError as error:
         raise UserError("publish needs huggingface_hub: pip install 'mgsd-bench[datasets]'") from error
     sent = sorted(files)
@@ -97,8 +100,9 @@ def _endpoint(hub: ModuleType) -> str:
 @contextmanager
 def _told_in_one_line(hub: ModuleType, repo: str) -> Iterator[None]:
     """What the library raises as one line without secrets; what it or the hub would print besides is not shown."""
-    before, shown = hub.logging.get_verbosity(), hub.utils.are_progress_bars_disabled()
-    hub.logging.set_verbosity(hub.logging.CRITICAL)
+    logging = hub.utils.logging
+    before, shown = logging.get_verbosity(), hub.utils.are_progress_bars_disabled()
+    logging.set_verbosity(logging.CRITICAL)
     hub.utils.disable_progress_bars()
     try:
         with warnings.catch_warnings():
@@ -109,7 +113,7 @@ def _told_in_one_line(hub: ModuleType, repo: str) -> Iterator[None]:
     except Exception as error:  # the library, its HTTP client and a reply of any form raise what they like
         raise _refusal(hub, repo, error) from None
     finally:
-        hub.logging.set_verbosity(before)
+        logging.set_verbosity(before)
         if not shown:
             hub.utils.enable_progress_bars()
 
