@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mgsd_bench.suites.packed import Packed
     from mgsd_bench.suites.suite import Suite
     from mgsd_envs import Episode
+    from mgsd_envs.splits import Split
 
 _SUITE = "mgsd-v1"
 
@@ -151,7 +152,9 @@ def _write_dataset(
     from mgsd_bench.suites.dataset import write_dataset
     from mgsd_bench.suites.parquet import Asked
 
-    parts = {suite.split: wanted, **({} if trained is None else {"train": trained})}
+    parts: dict[Split, Packed] = {suite.split: wanted}
+    if trained is not None:
+        parts["train"] = trained
     texts = load_prompts(prompts, chain(*parts.values()), conditions)
     about = write_dataset(parts, out, suite.name, Asked(texts, conditions, size))
     rows, megabytes = sum(each.rows for each in about.files), sum(each.size for each in about.files) / 2**20
