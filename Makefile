@@ -104,6 +104,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/episodes.py
+	$(BIN)/python benchmarks/datasets_written.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/growth.py

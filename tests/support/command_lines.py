@@ -51,7 +51,10 @@ SOUND: dict[str, tuple[str, ...]] = {
     "generate": (
         "new --suite smoke --tasks maze --levels 3 --limit 1 --size 64",
         "new --tasks frozenlake --levels 4 --count 2",
+        "new --suite smoke --tasks maze --levels 3 --limit 1 --format parquet --prompts compact --train 1 "
+        "--condition visual,symbolic",
     ),
+    "publish": ("dataset --dry-run", "dataset --repo me/lakes --public --message lakes --dry-run"),
     "show": (
         "frozenlake/4/0007",
         "frozenlake/4/0000 --suite smoke --plan RDD --out new.png --size 128",
@@ -86,7 +89,7 @@ FITTING = {
     "--discordance": "10", "--policy": "policy.yaml", "--baseline": "other", "--candidate": "run", "--plan": "DDRR",
     "--model": "straight", "--backend": "scripted", "--out": "new/inner", "--dir": "baselines", "--json": "new.json",
     "--markdown": "new.md", "--junit": "new.xml", "--answers": "answers.jsonl", "--rescore": "other",
-    "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0",
+    "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0", "--repo": "me/mazes", "--message": "mazes", "--train": "2",
 }  # fmt: skip
 """For options, values that are no mistake by themselves; for arguments of engines, a name that none has."""
 
