@@ -111,6 +111,7 @@ docs: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/episodes.py
+	$(BIN)/python benchmarks/datasets_written.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/growth.py

@@ -37,7 +37,7 @@ LIMIT = 120.0  # seconds of a processor; power counts for 20
 MOST_WAITING = 900.0  # seconds, however busy the machine is
 CODES = set(range(6))
 SHORT = 100
-HEAVY = ("torch", "transformers", "trl", "mgsd_bench.report.html", "scipy.stats", "pydantic")
+HEAVY = ("torch", "transformers", "trl", "mgsd_bench.report.html", "scipy.stats", "pydantic", "pyarrow.parquet")
 
 INTRODUCTION = f"""\
 Random command lines: a command, drawn evenly; a line that it ends well with; and in it one to six options of the
@@ -72,6 +72,7 @@ def make_ready(forker: Forker, folder: Path) -> None:
         ["baseline", "save", "run", "kept", "--dir", "baselines"],
         ["report", "run", "--out", "report.html"],
         *(["eval", "--model", "oracle", *asked, "--shard", f"{i}/2", "--out", "shards"] for i in (1, 2)),
+        ["generate", "dataset", *asked[:6], "--limit", "1", "--format", "parquet"],
         [
             *("eval", "--model", "oracle", "--backend", "scripted", "--suite", "tiny-p1-quick", "--tasks", "maze"),
             *("--levels", "3", "--limit", "1", "--prompts", "compact", "--out", "looks"),
@@ -126,8 +127,9 @@ def outcome(forker: Forker, number: int, line: Line, ready: Path, root: Path) ->
     before = contents(root)
     shown = root.with_suffix(".txt")
     environment = {
-        "HOME": str(home), "TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1", "NO_PROXY": "*", "OPENAI_API_KEY": "",
-        "XDG_CACHE_HOME": str(home / ".cache"), "XDG_CONFIG_HOME": str(home / ".config"), "MGSD_DEBUG": "",
+        "HOME": str(home), "TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1", "HF_TOKEN": "", "NO_PROXY": "*",
+        "OPENAI_API_KEY": "", "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"), "MGSD_DEBUG": "",
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
     }  # fmt: skip
     ended = forker.run(line.words, shown, MOST_WAITING, folder=work, processor=LIMIT, **environment)

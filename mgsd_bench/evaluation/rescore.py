@@ -157,14 +157,14 @@ class Transcripts:
         turns: dict[str, list[TurnRecord]] = {}
         otherwise: dict[str, int] = {}
         for key, of_question in read_turns(folder, wanted).items():
-            anew = [_read_anew(turn, say_state=settings.say_state) for turn in of_question]
+            anew = [read_anew(turn, say_state=settings.say_state) for turn in of_question]
             turns[key] = [new or old for new, old in zip(anew, of_question, strict=True)]
             if None in anew:
                 otherwise[key] = anew.index(None)
         return cls(settings, turns, otherwise)
 
 
-def _read_anew(turn: TurnRecord, *, say_state: bool) -> TurnRecord | None:
+def read_anew(turn: TurnRecord, *, say_state: bool) -> TurnRecord | None:
     """A turn with form and facts as they are read today; None where other actions are."""
     answer = parse_answer(turn.text, get_task(turn.episode.partition("/")[0]), whole=turn.finish_reason != "length")
     if list(answer.plan or ())[: max(1, len(turn.actions))] != turn.actions:

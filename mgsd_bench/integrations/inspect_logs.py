@@ -17,6 +17,7 @@ import typer
 
 from mgsd_bench.errors import UserError, command_line, option
 from mgsd_bench.files import write_whole
+from mgsd_bench.prompts import CLOSED_LOOP
 from mgsd_envs.files import open_regular
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _read(path: Path) -> tuple[EvalLog, str]:
     except Exception as error:  # inspect and its file systems raise what they like
         raise UserError(f"{path}: cannot be read as a log of inspect ({type(error).__name__}: {error})") from error
     match log.eval.metadata:
+        case {"condition": str(condition)} if condition in CLOSED_LOOP:
+            raise UserError(f"{path}: a log of {condition}, the closed loop; only answers given at once are converted")
         case {"condition": str(condition), "episodes_digest": str()}:
             return log, condition
     raise UserError(f"{path}: a log of {log.eval.task}; only those of the tasks mgsd_bench/... can be converted")
@@ -78,7 +81,7 @@ def _settings(log: EvalLog) -> dict[str, Any]:
 
 
 def _rows(condition: str, log: EvalLog) -> Iterator[dict[str, Any]]:
-    from mgsd_bench.integrations.inspect_tasks import read_output
+    from mgsd_bench.integrations.inspect_messages import read_output
 
     for sample in log.samples or []:
         response = read_output(sample.output)

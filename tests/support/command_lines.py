@@ -62,7 +62,10 @@ SOUND: dict[str, tuple[str, ...]] = {
     "generate": (
         "new --suite smoke --tasks maze --levels 3 --limit 1 --size 64",
         "new --tasks frozenlake --levels 4 --count 2",
+        "new --suite smoke --tasks maze --levels 3 --limit 1 --format parquet --prompts compact --train 1 "
+        "--condition visual,symbolic",
     ),
+    "publish": ("dataset --dry-run", "dataset --repo me/lakes --public --message lakes --dry-run"),
     "show": (
         "frozenlake/4/0007",
         "frozenlake/4/0000 --suite smoke --plan RDD --out new.png --size 128",
@@ -82,6 +85,7 @@ SOUND: dict[str, tuple[str, ...]] = {
     "train recipes": ("",),
     "table1": ("--config table.yaml --limit 1 --out new", "--config table.yaml --rows random --out new"),
     "schema": ("policy", "recipe --out new.json"),
+    "path": ("lmms-eval",),
 }
 """Of every command, lines that end well."""
 
@@ -99,7 +103,7 @@ FITTING = {
     "--base-url": "http://127.0.0.1:9/v1", "--repeat": "0", "--name": "ann", "--port": "0",
     "--dataset": "lab/mgsd", "--revision": "abc",
     "--source-url": "https://example.org", "--model-id": "lab/model", "--organization": "lab",
-    "--relationship": "other",
+    "--relationship": "other", "--repo": "me/mazes", "--message": "mazes", "--train": "2",
 }  # fmt: skip
 """For options, values that are no mistake by themselves; for arguments of engines, a name that none has."""
 

@@ -156,15 +156,6 @@ def test_generate_to_order(tmp_path: Path) -> None:
     assert {(row["split"], row["theme"]) for row in rows} == {("train", "plain")}
 
 
-def test_generate_hf(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    mgsd("generate", str(tmp_path / "hf"), "--suite", "smoke", "--tasks", "maze", "--limit", "2", "--format", "hf")
-    loaded = datasets.load_from_disk(str(tmp_path / "hf"))
-    assert len(loaded) == 8
-    assert loaded[0]["image"].size == (256, 256)
-    assert loaded[0]["plan"]
-
-
 def test_generate_mistakes(tmp_path: Path) -> None:
     new = str(tmp_path / "new")
     assert "--format zip" in error("generate", new, "--suite", "smoke", "--format", "zip")
