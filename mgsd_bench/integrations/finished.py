@@ -12,9 +12,9 @@ from mgsd_bench.analysis.run import Run
 from mgsd_bench.digests import KeySet
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import Condition, PromptSet, in_order, load_prompts
-from mgsd_bench.runs.questions import is_asked
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.stored import FINISHED, SAMPLES
+from mgsd_bench.suites.looks import is_asked
 from mgsd_bench.suites.suite import Suite, cut_to, digest, episodes, subsample, with_theme
 from mgsd_bench.suites.suite_file import shipped_names, shipped_suite
 from mgsd_envs.looks import id_without_look
