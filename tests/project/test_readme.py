@@ -44,6 +44,14 @@ def test_what_is_typed_is_there(use: str, typed: str, more: str) -> None:
         home = find_spec(point.module)  # to import inspect_ai takes seconds, and its own tests do
         assert home
         assert re.search(rf"^(?:def )?{task}\b", Path(str(home.origin)).read_text(), re.MULTILINE)
+    elif typed.startswith("lmms-eval "):
+        (words,) = re.findall(r'"\$\((.+)\)"', typed)
+        _is_command(shlex.split(words)[1:])
+        folder = find_spec("mgsd_bench.integrations.lmms_eval").submodule_search_locations[0]  # type: ignore[union-attr,index]
+        assert (Path(folder) / f"{re.findall('--tasks (.+?) ', typed)[0]}.yaml").is_file()
+    elif typed.startswith("from "):
+        module, names = re.fullmatch(r"from ([\w.]+) import (.+)", typed).groups()  # type: ignore[union-attr]
+        assert all(hasattr(import_module(module), name) for name in names.split(", "))
     elif "mgsd_gate" in typed:
         (point,) = entry_points(group="pytest11", name="mgsd_bench")
         assert hasattr(point.load(), "mgsd_gate")
