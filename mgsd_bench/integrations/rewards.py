@@ -14,7 +14,7 @@ torch or a trainer, and of a model's answer, whatever it is, nothing is ever rai
 | ``optimal`` | 1 if it does in as few actions as possible | 0 or 1 |
 | ``state_f1`` | F1 of the facts stated about the picture | 0 to 1 |
 | ``format`` | 1 for a state, and a plan in the form asked for, right or wrong | 0 or 1 |
-| ``progress`` | of a step in the closed loop: 1 nearer to success, 0 neither, -1 farther, lost or unreadable | -1 to 1 |
+| ``progress`` | of a step in the closed loop: 1 nearer, 0 neither, -1 farther, lost or unreadable | -1 to 1 |
 
 In the closed loop ``success`` and ``optimal`` are 1 for a step that leads nearer, ``format`` for one in the form asked
 for; ``state_f1`` says nothing of a step, and ``progress`` nothing of a plan.

@@ -120,8 +120,14 @@ def test_weights_sum_what_is_said(episode: Episode) -> None:
 
 @pytest.mark.parametrize(
     ("about", "fault"),
-    [("", "is no episode"), ("{}", "no 'task'"), ("[1]", "is no episode"), ('{"task": "chess"}', "is no episode"), ("[" * 99_999, "is no")],
-)  # fmt: skip
+    [
+        ("", "is no episode"),
+        ("{}", "no 'task'"),
+        ("[1]", "is no episode"),
+        ('{"task": "chess"}', "is no episode"),
+        ("[" * 99_999, "is no episode"),
+    ],
+)
 def test_no_episode_is_one_line(about: str, fault: str) -> None:
     with pytest.raises(UserError, match=fault) as error:
         reward("<answer>R</answer>", about)
