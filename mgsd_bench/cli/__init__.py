@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mgsd_bench.cli import data, gate, reproduce, results, run, schema, suites, train
+from mgsd_bench.cli import data, gate, publish, reproduce, results, run, schema, suites, train
 from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
 from mgsd_bench.plain import error_line, say, say_error
@@ -63,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (run, results, gate, data, suites, train, reproduce, schema):
+for part in (run, results, gate, data, publish, suites, train, reproduce, schema):
     app.add_typer(part.app)
 
 

@@ -16,7 +16,11 @@ from mgsd_bench.plain import say, say_error
 from mgsd_bench.suites.settings import SuiteSettings
 
 if TYPE_CHECKING:
+    from mgsd_bench.prompts import Condition
+    from mgsd_bench.suites.packed import Packed
+    from mgsd_bench.suites.suite import Suite
     from mgsd_envs import Episode
+    from mgsd_envs.splits import Split
 
 _SUITE = "mgsd-v1"
 
@@ -52,16 +56,34 @@ def generate_command(
         typer.Option("--size", help="Side of the images in pixels, instead of the suite's.", min=32, max=4096),
     ] = None,
     output_format: Annotated[
-        str, typer.Option("--format", help="folder (PNG and JSONL) or hf (a datasets folder).")
+        str, typer.Option("--format", help="folder (PNG and JSONL) or parquet (for datasets.load_dataset).")
     ] = "folder",
+    prompts: Annotated[
+        str | None, typer.Option("--prompts", help="With parquet: prompt set; the suite's own or default if left out.")
+    ] = None,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option("--condition", help="With parquet: one-shot conditions, a row each; visual if left out."),
+    ] = None,
+    train: Annotated[
+        int | None, typer.Option("--train", help="With parquet: episodes a level to train on, beside.", metavar="N")
+    ] = None,
 ) -> None:
     """Write a suite's episodes, or new ones, with their pictures, states and solutions."""
-    from mgsd_bench.suites import export
     from mgsd_bench.suites.choose import find_suite
-    from mgsd_bench.suites.suite import custom, episodes, subsample
+    from mgsd_bench.suites.export import write_folder
+    from mgsd_bench.suites.suite import beside, custom, episodes, subsample
 
-    if output_format not in ("folder", "hf"):
-        raise UserError(f"--format {output_format}: choose folder or hf")
+    if output_format == "hf":
+        output_format = "parquet"
+        options.note("--format hf: is now called parquet; read the folder with datasets.load_dataset")
+    if output_format not in ("folder", "parquet"):
+        raise UserError(f"--format {output_format}: choose folder or parquet")
+    if output_format == "folder":
+        for name, given in {"prompts": prompts, "condition": conditions, "train": train}.items():
+            if given is not None:
+                raise UserError(f"--{name}: of --format parquet; leave it out, or write that")
+    asked = _one_shot(options.split(conditions or []))
     if count is None:
         chosen = options.suite_of(settings)
     elif settings.data_root is not None:
@@ -83,13 +105,61 @@ def generate_command(
     wanted = episodes(chosen)
     if settings.limit is not None:
         wanted = subsample(wanted, settings.limit)
-    write = export.write_hf if output_format == "hf" else export.write_folder
+    trained = None if train is None else episodes(beside(chosen, train))
     try:
-        write(wanted, out, size)
+        if output_format == "folder":
+            write_folder(wanted, out, size)
+            said = f"{len(wanted)} episodes"
+        else:
+            said = _write_dataset(chosen, wanted, trained, out, prompts or _own_prompts(settings), asked, size)
     except ValueError as error:  # fewer than the pixels that the largest grid needs
         raise UserError(f"--size {size}: {error}") from error
-    say(f"{len(wanted)} episodes in {out}")
-    _show_leaks(wanted)
+    say(f"{said} in {out}")
+    _show_leaks(wanted, trained)
+
+
+def _one_shot(names: list[str]) -> tuple[Condition, ...]:
+    """The conditions of these names in their usual order; visual if there are none."""
+    from mgsd_bench.prompts import ONE_SHOT, in_order
+
+    for name in names:
+        if name not in ONE_SHOT:
+            raise UserError(f"--condition {name}: choose from {', '.join(in_order(ONE_SHOT))}")
+    return in_order(names or ["visual"])
+
+
+def _own_prompts(settings: SuiteSettings) -> str:
+    """The prompt set that a suite's file asks for."""
+    from mgsd_bench.config.layers import Layers
+    from mgsd_bench.suites.choose import asked_by_suite
+
+    return str(asked_by_suite(Layers({"suite": settings.suite}, {})).values.get("prompts", "default"))
+
+
+def _write_dataset(
+    suite: Suite,
+    wanted: Packed,
+    trained: Packed | None,
+    out: Path,
+    prompts: str,
+    conditions: tuple[Condition, ...],
+    size: int | None,
+) -> str:
+    """Write a dataset of Parquet files; what was written, in words."""
+    from itertools import chain
+
+    from mgsd_bench.prompts import load_prompts
+    from mgsd_bench.suites.dataset import write_dataset
+    from mgsd_bench.suites.parquet import Asked
+
+    parts: dict[Split, Packed] = {suite.split: wanted}
+    if trained is not None:
+        parts["train"] = trained
+    texts = load_prompts(prompts, chain(*parts.values()), conditions)
+    about = write_dataset(parts, out, suite.name, Asked(texts, conditions, size))
+    rows, megabytes = sum(each.rows for each in about.files), sum(each.size for each in about.files) / 2**20
+    made = sum(each.episodes for each in about.splits.values())
+    return f"{made} episodes in {rows} rows, prompts {about.prompts}, {len(about.files)} files of {megabytes:.1f} MiB"
 
 
 def _usable(tasks: Iterable[str] | None = None) -> list[str]:
@@ -106,15 +176,22 @@ def _usable(tasks: Iterable[str] | None = None) -> list[str]:
     return list(names)
 
 
-def _show_leaks(made: Sequence[Episode]) -> None:
-    """Say how many of the episodes training may see or, of episodes to train on, how much of a test is among them."""
+def _show_leaks(made: Sequence[Episode], trained: Sequence[Episode] | None) -> None:
+    """Say how many of the episodes training may see or, of episodes to train on, how much of a test is among them.
+
+    Args:
+        made: the episodes.
+        trained: episodes to train on, which were written beside.
+    """
     from mgsd_bench.report.leakage import leak_notes, leak_table
     from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.leakage import leaks, possible_leaks
     from mgsd_bench.suites.suite import cut_to, episodes
     from mgsd_bench.terminal import Terminal
 
-    if made[0].split == "train" and made[0].source is None:
+    if trained is not None:
+        found, title = leaks(made, trained), "test episodes among those to train on"
+    elif made[0].split == "train" and made[0].source is None:
         suite = find_suite("mgsd-v2" if made[0].split_by == "orbit" else "mgsd-v1")
         test = episodes(cut_to(suite, {(episode.task, episode.level) for episode in made}))
         found, title = leaks(test, made), f"test episodes of {suite.name} among these"

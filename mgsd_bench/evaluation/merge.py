@@ -16,10 +16,10 @@ from mgsd_bench.errors import Exit, UserError, option
 from mgsd_bench.files import new_folder, pretty_json
 from mgsd_bench.runs import provenance
 from mgsd_bench.runs.lines import whole_lines
-from mgsd_bench.runs.questions import is_asked
 from mgsd_bench.runs.shards import Shard, shard_of
 from mgsd_bench.runs.stored import FINISHED, METRICS, RECORD, SAMPLES, read_record, read_samples
 from mgsd_bench.runs.turns import TURNS
+from mgsd_bench.suites.looks import is_asked
 from mgsd_bench.suites.suite import line_digests
 from mgsd_bench.suites.suite_folder import EPISODES
 

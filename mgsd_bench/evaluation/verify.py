@@ -20,10 +20,10 @@ from mgsd_bench.errors import UserError
 from mgsd_bench.evaluation.rescore import Transcripts, score_again
 from mgsd_bench.runs.contradiction import contradiction
 from mgsd_bench.runs.lines import seal_of
-from mgsd_bench.runs.questions import is_asked
 from mgsd_bench.runs.sample import Sample
 from mgsd_bench.runs.scoring import SCORER_VERSION, Outcome
 from mgsd_bench.runs.stored import FINISHED, METRICS, SAMPLES, read_record, read_sample, read_samples
+from mgsd_bench.suites.looks import is_asked
 from mgsd_bench.suites.suite import digest
 from mgsd_bench.suites.suite_folder import EPISODES, read_episodes
 from mgsd_envs import Episode

@@ -6,10 +6,10 @@ from collections.abc import Container, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 
 from mgsd_bench.backends import request_key
-from mgsd_bench.prompts import CLOSED_LOOP, WITH_IMAGE, Condition
+from mgsd_bench.prompts import CLOSED_LOOP, Condition
 from mgsd_bench.runs.conversation import Question
+from mgsd_bench.suites.looks import is_asked
 from mgsd_bench.suites.packed import Packed
-from mgsd_envs.looks import id_without_look, is_turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,3 @@ class Questions(Iterable[Question], Sized):
             for place in places:
                 if is_asked(self.episodes.ids[place], condition):
                     yield place, condition
-
-
-def is_asked(episode: str, condition: str) -> bool:
-    """Whether a condition is asked of an episode: one that shows no picture once a state, however many looks."""
-    return condition in WITH_IMAGE or id_without_look(episode) == episode or is_turned(episode)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mgsd_bench.errors import UserError, option
+from mgsd_bench.errors import UserError
 from mgsd_bench.files import new_folder
 from mgsd_bench.suites.suite import digest
 from mgsd_envs import get_task
@@ -44,8 +44,8 @@ def write_folder(episodes: Sequence[Episode], out: Path, size: int | None = None
         (part / "images").mkdir()
         with (part / "episodes.jsonl").open("w", encoding="utf-8") as stream:
             for episode in episodes:
-                name = f"images/{_file_name(episode)}"
-                (part / name).write_bytes(_png(episode, size))
+                name = f"images/{file_name(episode)}"
+                (part / name).write_bytes(png_file(episode, size))
                 stream.write(json.dumps({**record(episode), "image": name}) + "\n")
         about = {
             "episodes": len(episodes),
@@ -55,43 +55,13 @@ def write_folder(episodes: Sequence[Episode], out: Path, size: int | None = None
         (part / "suite.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def write_hf(episodes: Sequence[Episode], out: Path, size: int | None = None) -> None:
-    """Write a folder for ``datasets.load_from_disk``, with the picture in the column ``image``, whole or not at all.
+def png_file(episode: Episode, size: int | None) -> bytes:
+    """The picture that a model is shown, as a PNG file; ``size`` pixels square, or the episode's own if None.
 
     Raises:
-        UserError: the datasets library is not installed, or the folder is not empty or cannot be written.
+        UserError: an original picture cannot be read any more.
+        ValueError: fewer pixels than the grid needs.
     """
-    try:
-        from datasets import Dataset, Features, List, Value
-        from datasets import Image as ImageColumn
-    except ImportError as error:
-        raise UserError(
-            f"{option('format', 'hf')} needs the datasets library: pip install 'mgsd-bench[train]'"
-        ) from error
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for episode in episodes:
-            fields = record(episode)
-            image = {"bytes": _png(episode, size), "path": _file_name(episode)}
-            columns = {name: fields[name] for name in features if name in fields}
-            yield {**columns, "state": json.dumps(fields["state"]), "image": image}
-
-    text = ("id", "task", "split", "theme", "state", "text", "plans")
-    features = Features(
-        {
-            **{name: Value("string") for name in text},
-            **{name: Value("int32") for name in ("level", "shortest")},
-            **{name: Value("bool") for name in ("detour", "straight")},
-            "plan": List(Value("string")),
-            "image": ImageColumn(),
-        }
-    )
-    with new_folder(out, str(out)) as part:
-        Dataset.from_list(list(rows()), features=features).save_to_disk(str(part))
-
-
-def _png(episode: Episode, size: int | None) -> bytes:
-    """The picture that a model is shown, as a file."""
     if episode.original is None:
         return episode.draw(size).png()
     try:
@@ -103,5 +73,6 @@ def _png(episode: Episode, size: int | None) -> bytes:
     return file.getvalue()
 
 
-def _file_name(episode: Episode) -> str:
+def file_name(episode: Episode) -> str:
+    """What the picture of an episode is called as a file."""
     return episode.id.replace("/", "_") + ".png"

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mgsd_bench.errors import UserError
+from mgsd_bench.prompts import WITH_IMAGE
 from mgsd_bench.suites.packed import Packed
 from mgsd_envs import Episode, Look, get_task
+from mgsd_envs.looks import id_without_look, is_turned
 from mgsd_envs.perturbations import ORDERED, PERTURBATIONS
 
 
@@ -49,6 +51,11 @@ def perturbed(theme: str, severities: Sequence[int] = (1, 2, 3, 4, 5)) -> tuple[
     """
     cells = (f"{name}-{severity}" for name in ORDERED for severity in severities if severity in _severities(name))
     return (theme, *(f"{theme}+{change}" for change in ("copy-1", *cells, "pair-2")))
+
+
+def is_asked(episode: str, condition: str) -> bool:
+    """Whether a condition is asked of an episode: one that shows no picture once a state, however many looks."""
+    return condition in WITH_IMAGE or id_without_look(episode) == episode or is_turned(episode)
 
 
 def _severities(name: str) -> range:

@@ -141,6 +141,22 @@ def custom(
     return with_theme(made_to_order, theme)
 
 
+def beside(suite: Suite, count: int) -> Suite:
+    """Training episodes for a suite's tasks and levels, ``count`` a level: made as its own, in its first look.
+
+    Raises:
+        UserError: the suite is read rather than made, is itself of the train split, or ``count`` is below 1.
+    """
+    if count < 1:
+        raise UserError(f"{option('train', count)}: must be at least 1")
+    if suite.given is not None:
+        raise UserError(f"{option('train')}: suite {suite.name} is read, not made; leave it out")
+    if suite.split == "train":
+        raise UserError(f"{option('train')}: all episodes are of the train split already; leave it out")
+    parts = tuple(replace(part, count=count) for part in suite.parts)
+    return replace(suite, parts=parts, split="train", looks=(), stream=suite.stream or suite.name)
+
+
 def with_theme(suite: Suite, theme: str) -> Suite:
     """The suite with another look.
 

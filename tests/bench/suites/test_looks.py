@@ -11,9 +11,9 @@ import pytest
 from mgsd_bench import load_run
 from mgsd_bench.errors import UserError
 from mgsd_bench.prompts import CONDITIONS, load_prompts
-from mgsd_bench.runs.questions import Questions, is_asked
+from mgsd_bench.runs.questions import Questions
 from mgsd_bench.suites.choose import find_suite
-from mgsd_bench.suites.looks import in_looks
+from mgsd_bench.suites.looks import in_looks, is_asked
 from mgsd_bench.suites.suite import digest, episodes, find_episode, select, subsample, with_theme
 from mgsd_envs import episode_from_json, get_task, orbit_key, rollout
 from mgsd_envs.looks import id_without_look, is_turned
