@@ -1,7 +1,7 @@
 """Closed loop as an environment of TRL: a model acts by calling a tool, and is shown the picture after every step.
 
-``GRPOTrainer(environment_factory=MoveEnvironment, ...)`` on rows with the columns ``prompt`` (a user turn, empty if you
-like) and ``episode`` (canonical JSON); with other settings ``environment_factory=partial(MoveEnvironment, shaping=0.5)``.
+``GRPOTrainer(environment_factory=MoveEnvironment, ...)`` on rows with the columns ``prompt`` (a user turn, which may be
+empty) and ``episode`` (canonical JSON); other settings by ``environment_factory=partial(MoveEnvironment, shaping=0.5)``.
 Needs the extra ``gym`` (``pip install "mgsd-bench[gym]"``); TRL itself is not imported.
 """
 
@@ -86,9 +86,9 @@ class MoveEnvironment:
     def _turns(self) -> str:
         assert self._env is not None
         return (
-            f"You act step by step: call the tool move with one action ({self._letters()}). It shows you the picture as "
-            f"it is then, and tells what came of the step. You have at most {self._env.steps} steps; one that is not "
-            "possible counts too."
+            f"You act step by step: call the tool move with one action ({self._letters()}). It shows you the picture "
+            f"as it is then, and tells what came of the step. You have at most {self._env.steps} steps; one that is "
+            "not possible counts too."
         )
 
     def _letters(self) -> str:
