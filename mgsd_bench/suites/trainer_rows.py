@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -57,14 +58,15 @@ def _known(row: Mapping[str, Any]) -> dict[str, Any]:
 def _trl_schema(arrow: ModuleType) -> Any:
     part = arrow.struct({"type": arrow.string(), "text": arrow.string()})
     prompt = arrow.list_(arrow.struct({"role": arrow.string(), "content": arrow.list_(part)}))
-    return arrow.schema(
-        {"prompt": prompt, "images": _pictures(arrow), "episode": arrow.string(), **_known_types(arrow)}
+    return _schema(
+        arrow, {"prompt": prompt, "images": _pictures(arrow), "episode": arrow.string(), **_known_types(arrow)}
     )
 
 
 def _verl_schema(arrow: ModuleType) -> Any:
     text = arrow.string()
-    return arrow.schema(
+    return _schema(
+        arrow,
         {
             "data_source": text,
             "prompt": arrow.list_(arrow.struct({"role": text, "content": text})),
@@ -72,8 +74,23 @@ def _verl_schema(arrow: ModuleType) -> Any:
             "ability": text,
             "reward_model": arrow.struct({"style": text, "ground_truth": text}),
             "extra_info": arrow.struct({"split": text, **_known_types(arrow)}),
-        }
+        },
     )
+
+
+def _schema(arrow: ModuleType, columns: dict[str, Any]) -> Any:
+    """A schema that tells the datasets library which columns are pictures; without, it would read them as bytes."""
+    features = {name: _feature(arrow, kind) for name, kind in columns.items()}
+    return arrow.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _feature(arrow: ModuleType, kind: Any) -> dict[str, Any]:
+    if arrow.types.is_list(kind):
+        return {"feature": _feature(arrow, kind.value_type), "_type": "List"}
+    if arrow.types.is_struct(kind):
+        inner = {field.name: _feature(arrow, field.type) for field in kind}
+        return {"_type": "Image"} if "bytes" in inner else inner
+    return {"dtype": str(kind), "_type": "Value"}
 
 
 def _pictures(arrow: ModuleType) -> Any:
