@@ -1,7 +1,7 @@
 """Closed loop as an environment of TRL: a model acts by calling a tool, and is shown the picture after every step.
 
-``GRPOTrainer(environment_factory=MoveEnvironment, ...)`` on rows with the columns ``prompt`` (a user turn, maybe
-empty) and ``episode`` (canonical JSON); other settings by ``environment_factory=partial(MoveEnvironment, shaping=0.5)``.
+``GRPOTrainer(environment_factory=MoveEnvironment, ...)`` on rows with the columns ``prompt`` (a user turn, which may
+be empty) and ``episode`` (canonical JSON); settings by ``environment_factory=partial(MoveEnvironment, shaping=0.5)``.
 Needs the extra ``gym`` (``pip install "mgsd-bench[gym]"``); TRL itself is not imported.
 """
 

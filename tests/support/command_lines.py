@@ -51,6 +51,7 @@ SOUND: dict[str, tuple[str, ...]] = {
     "generate": (
         "new --suite smoke --tasks maze --levels 3 --limit 1 --size 64",
         "new --tasks frozenlake --levels 4 --count 2",
+        "new --tasks frozenlake --levels 3 --count 2 --format verl --condition visual,symbolic",
     ),
     "show": (
         "frozenlake/4/0007",
