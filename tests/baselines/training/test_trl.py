@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mgsd_bench.integrations.rewards import format, state_f1, success
+from mgsd_bench.integrations.rewards import REWARDS
 from mgsd_envs import Episode, generate, get_task
 from support.commands import mgsd
 
@@ -39,7 +39,7 @@ def test_two_steps_on_exported_rows(tiny: Path, tmp_path: Path) -> None:
     running = GRPOTrainer(
         model=model,
         processing_class=processor,
-        reward_funcs=[success, state_f1, format],
+        reward_funcs=[REWARDS[name] for name in ("success", "state_f1", "format")],
         args=config,
         train_dataset=rows,
     )
