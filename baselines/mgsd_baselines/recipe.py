@@ -30,7 +30,7 @@ TokenPart = Annotated[str, OneOf(TOKEN_PARTS)]
 LORA_TARGETS = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The seven projections of every layer of the language model; the vision tower stays as it is."""
 
-REWARDS = {"success": 1.0, "optimal": 0.0, "format": 0.0, "progress": 0.0}
+REWARDS = {"success": 1.0, "optimal": 0.0, "state_f1": 0.0, "format": 0.0, "progress": 0.0}
 """Weights of the rewards unless a recipe says otherwise."""
 
 NOISE = re.compile(r"noise (0?\.\d+|1(?:\.0*)?)")
@@ -188,8 +188,8 @@ class Grpo:
         max_completion: most tokens of an answer.
         kl: weight of the KL divergence from the model that the stage started from; 0 needs no second model.
         temperature: of the sampling.
-        rewards: weight of each reward: ``success`` in the simulator, ``optimal`` length, readable ``format``; of turns
-            in the closed loop ``progress``.
+        rewards: weight of each reward: ``success`` in the simulator, ``optimal`` length, ``state_f1``, readable
+            ``format``; of turns in the closed loop ``progress``.
         vllm: whether answers are sampled by a vLLM engine on the same device.
     """
 

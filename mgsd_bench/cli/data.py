@@ -56,7 +56,11 @@ def generate_command(
         typer.Option("--size", help="Side of the images in pixels, instead of the suite's.", min=32, max=4096),
     ] = None,
     output_format: Annotated[
-        str, typer.Option("--format", help="folder (PNG and JSONL) or parquet (for datasets.load_dataset).")
+        str,
+        typer.Option(
+            "--format",
+            help="folder (PNG and JSONL), parquet (for datasets.load_dataset), trl or verl (rows to train on).",
+        ),
     ] = "folder",
     prompts: Annotated[
         str | None, typer.Option("--prompts", help="With parquet: prompt set; the suite's own or default if left out.")
@@ -73,17 +77,20 @@ def generate_command(
     from mgsd_bench.suites.choose import find_suite
     from mgsd_bench.suites.export import write_folder
     from mgsd_bench.suites.suite import beside, custom, episodes, subsample
+    from mgsd_bench.suites.trainer_rows import FORMS
 
     if output_format == "hf":
         output_format = "parquet"
         options.note("--format hf: is now called parquet; read the folder with datasets.load_dataset")
-    if output_format not in ("folder", "parquet"):
-        raise UserError(f"--format {output_format}: choose folder or parquet")
+    if output_format not in ("folder", "parquet", *FORMS):
+        raise UserError(f"--format {output_format}: choose folder, parquet, {' or '.join(FORMS)}")
     if output_format == "folder":
         for name, given in {"prompts": prompts, "condition": conditions, "train": train}.items():
             if given is not None:
                 raise UserError(f"--{name}: of --format parquet; leave it out, or write that")
     asked = _one_shot(options.split(conditions or []))
+    if output_format in FORMS and "perceive" in asked:
+        raise UserError("--condition perceive: asks for no plan, and rewards are of plans; leave it out")
     if count is None:
         chosen = options.suite_of(settings)
     elif settings.data_root is not None:
@@ -111,7 +118,9 @@ def generate_command(
             write_folder(wanted, out, size)
             said = f"{len(wanted)} episodes"
         else:
-            said = _write_dataset(chosen, wanted, trained, out, prompts or _own_prompts(settings), asked, size)
+            said = _write_dataset(
+                chosen, wanted, trained, out, prompts or _own_prompts(settings), asked, size, output_format
+            )
     except ValueError as error:  # fewer than the pixels that the largest grid needs
         raise UserError(f"--size {size}: {error}") from error
     say(f"{said} in {out}")
@@ -144,6 +153,7 @@ def _write_dataset(
     prompts: str,
     conditions: tuple[Condition, ...],
     size: int | None,
+    output_format: str,
 ) -> str:
     """Write a dataset of Parquet files; what was written, in words."""
     from itertools import chain
@@ -156,7 +166,7 @@ def _write_dataset(
     if trained is not None:
         parts["train"] = trained
     texts = load_prompts(prompts, chain(*parts.values()), conditions)
-    about = write_dataset(parts, out, suite.name, Asked(texts, conditions, size))
+    about = write_dataset(parts, out, suite.name, Asked(texts, conditions, size), output_format)
     rows, megabytes = sum(each.rows for each in about.files), sum(each.size for each in about.files) / 2**20
     made = sum(each.episodes for each in about.splits.values())
     return f"{made} episodes in {rows} rows, prompts {about.prompts}, {len(about.files)} files of {megabytes:.1f} MiB"

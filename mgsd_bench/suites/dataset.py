@@ -15,6 +15,7 @@ from mgsd_bench.suites.looks import is_asked
 from mgsd_bench.suites.packed import Packed
 from mgsd_bench.suites.parquet import Asked, Written, load_pyarrow, write_files
 from mgsd_bench.suites.suite import digest
+from mgsd_bench.suites.trainer_rows import FORMS
 from mgsd_envs import Episode, episode_from_json
 from mgsd_envs.files import open_regular, read_bytes
 from mgsd_envs.looks import MARK
@@ -37,7 +38,7 @@ class About(Stored):
     """What a dataset was made of, and its files; ``suite.json``.
 
     Attributes:
-        format: always ``parquet``.
+        format: ``parquet``, or the trainer whose columns the files have.
         suite: name of the suite.
         prompts: name of the prompt set.
         conditions: how the questions are put.
@@ -57,7 +58,7 @@ class About(Stored):
     format: str = FORMAT
 
 
-def write_dataset(parts: Mapping[Split, Packed], out: Path, suite: str, asked: Asked) -> About:
+def write_dataset(parts: Mapping[Split, Packed], out: Path, suite: str, asked: Asked, form: str = FORMAT) -> About:
     """Write a folder for ``datasets.load_dataset`` and the hub, whole or not at all.
 
     Args:
@@ -65,6 +66,8 @@ def write_dataset(parts: Mapping[Split, Packed], out: Path, suite: str, asked: A
         out: a new folder.
         suite: the suite's name.
         asked: how the questions are put.
+        form: ``parquet``, or a trainer's, :data:`mgsd_bench.suites.trainer_rows.FORMS`: those have neither a card nor
+            ``eval.yaml``.
 
     Raises:
         UserError: PyArrow is not installed, an original picture cannot be read, or the folder is not empty or cannot
@@ -75,7 +78,10 @@ def write_dataset(parts: Mapping[Split, Packed], out: Path, suite: str, asked: A
 
     load_pyarrow()
     with new_folder(out, str(out)) as part:
-        files = [each for split, episodes in parts.items() for each in write_files(episodes, split, part, asked)]
+        columns = FORMS.get(form)
+        files = [
+            each for split, episodes in parts.items() for each in write_files(episodes, split, part, asked, columns)
+        ]
         about = About(
             suite=suite,
             prompts=Path(asked.prompts.name).name,
@@ -84,9 +90,11 @@ def write_dataset(parts: Mapping[Split, Packed], out: Path, suite: str, asked: A
             version=__version__,
             others=any(each.source is not None for episodes in parts.values() for each in episodes),
             files=tuple(files),
+            format=form,
         )
-        (part / CARD).write_text(card(about), encoding="utf-8")
-        benchmark = eval_yaml(about)
+        if form == FORMAT:
+            (part / CARD).write_text(card(about), encoding="utf-8")
+        benchmark = eval_yaml(about) if form == FORMAT else None
         if benchmark is not None:
             (part / BENCHMARK).write_text(benchmark, encoding="utf-8")
         (part / ABOUT).write_text(pretty_json(about.to_json()), encoding="utf-8")

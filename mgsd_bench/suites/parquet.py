@@ -7,7 +7,7 @@ dataset of any size takes the memory of one row group.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -61,12 +61,6 @@ COLUMNS = (
     Column("image", "image", "the picture that is shown, a PNG file; null where the condition shows none"),
 )
 """All columns, in the order of the files."""
-
-
-_PICTURE = "image.bytes"
-_NESTED = {"strings": ".list.element", "image": ".path"}
-_TEXTS = tuple(each.name + _NESTED.get(each.kind, "") for each in COLUMNS)
-"""All leaves of the columns but the pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +153,22 @@ def schema(arrow: ModuleType) -> Any:
     return arrow.schema([(each.name, types[each.kind]) for each in COLUMNS], metadata=about)
 
 
-def write_files(episodes: Packed, split: Split, folder: Path, asked: Asked) -> list[Written]:
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What columns the files have.
+
+    Attributes:
+        schema: the Arrow schema.
+        row: a row in these columns, given one of :data:`COLUMNS`; None if these are they.
+        picture: path of the leaf that holds the pictures.
+    """
+
+    schema: Callable[[ModuleType], Any]
+    row: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None
+    picture: str
+
+
+def write_files(episodes: Packed, split: Split, folder: Path, asked: Asked, form: Form | None = None) -> list[Written]:
     """Write the rows of a split, task by task, as ``TASK/SPLIT-00000.parquet`` and on.
 
     Args:
@@ -167,6 +176,7 @@ def write_files(episodes: Packed, split: Split, folder: Path, asked: Asked) -> l
         split: the split's name.
         folder: where the tasks' folders are, or are made.
         asked: how the questions are put.
+        form: other columns than :data:`COLUMNS`.
 
     Raises:
         UserError: PyArrow is not installed, or an original picture cannot be read.
@@ -180,7 +190,7 @@ def write_files(episodes: Packed, split: Split, folder: Path, asked: Asked) -> l
     written = []
     for task, of_task in places.items():
         (folder / task).mkdir(exist_ok=True)
-        with _Shards(arrow, folder, f"{task}/{split}") as shards:
+        with _Shards(arrow, folder, f"{task}/{split}", form or _DATASET) as shards:
             for place in of_task:
                 for row in rows(episodes[place], asked):
                     shards.add(row)
@@ -220,12 +230,26 @@ def rows(episode: Episode, asked: Asked) -> Iterator[dict[str, Any]]:
         yield {**known, "condition": condition, "prompt": asked.prompts.render(episode, condition), "image": picture}
 
 
+_DATASET = Form(schema, None, "image.bytes")
+
+
+def _leaves(arrow: ModuleType, kind: Any, path: str) -> Iterator[str]:
+    """Paths of the columns that a file has for a column of a nested type."""
+    if arrow.types.is_list(kind):
+        yield from _leaves(arrow, kind.value_type, f"{path}.list.element")
+    elif arrow.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(arrow, field.type, f"{path}.{field.name}")
+    else:
+        yield path
+
+
 class _Shards:
     """The files of a task and a split, each closed before the next is begun; a context manager."""
 
-    def __init__(self, arrow: ModuleType, folder: Path, stem: str) -> None:
+    def __init__(self, arrow: ModuleType, folder: Path, stem: str, form: Form) -> None:
         self.written: list[Written] = []
-        self._arrow, self._schema = arrow, schema(arrow)
+        self._arrow, self._form, self._schema = arrow, form, form.schema(arrow)
         self._folder, self._stem = folder, stem
         self._held: list[Mapping[str, Any]] = []
         self._holding = 0
@@ -247,7 +271,7 @@ class _Shards:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row, sooner or later."""
-        self._held.append(row)
+        self._held.append(row if self._form.row is None else self._form.row(row))
         picture = row["image"]
         self._holding += len(row["prompt"]) + len(row["episode"]) + (len(picture["bytes"]) if picture else 0)
         if self._holding >= ROW_GROUP:
@@ -261,11 +285,13 @@ class _Shards:
 
     def _write(self) -> None:
         if self._writer is None:
+            leaves = (leaf for field in self._schema for leaf in _leaves(self._arrow, field.type, field.name))
+            texts = [leaf for leaf in leaves if leaf != self._form.picture]
             self._writer = self._arrow.parquet.ParquetWriter(
                 self._folder / self._path,
                 self._schema,
-                compression={_PICTURE: "none"} | dict.fromkeys(_TEXTS, "snappy"),  # PNG files do not shrink
-                use_dictionary=list(_TEXTS),
+                compression={self._form.picture: "none"} | dict.fromkeys(texts, "snappy"),  # PNG files do not shrink
+                use_dictionary=texts,
                 use_content_defined_chunking=True,  # for stores that keep once what two versions share
                 write_page_index=True,
             )

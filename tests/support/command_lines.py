@@ -64,6 +64,7 @@ SOUND: dict[str, tuple[str, ...]] = {
         "new --tasks frozenlake --levels 4 --count 2",
         "new --suite smoke --tasks maze --levels 3 --limit 1 --format parquet --prompts compact --train 1 "
         "--condition visual,symbolic",
+        "new --tasks frozenlake --levels 3 --count 2 --format verl --condition visual,symbolic",
     ),
     "publish": ("dataset --dry-run", "dataset --repo me/lakes --public --message lakes --dry-run"),
     "show": (

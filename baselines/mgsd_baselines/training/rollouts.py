@@ -5,21 +5,16 @@ An answer has three parts in this order, of which any may be missing: the state 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mgsd_bench.answers.reader import parse_answer
-from mgsd_bench.backends import Response
-from mgsd_bench.runs.scoring import Outcome, Score, score
-from mgsd_envs import Episode, episode_from_json, get_task
-from mgsd_envs.acting import act, distance
+from mgsd_bench.runs.rewards import episode_of, score_answer, score_step
+from mgsd_bench.runs.scoring import Outcome
+from mgsd_envs import get_task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -102,59 +97,6 @@ def deciles(mask: Tensor) -> Tensor:
     return (places * _DECILES).div(mask.sum(1, keepdim=True).clamp(min=1), rounding_mode="floor").clamp(max=9)
 
 
-@lru_cache(maxsize=65_536)
-def episode_of(canonical: str) -> Episode:
-    """The episode that a row's column ``episode``, canonical JSON, is about."""
-    return episode_from_json(json.loads(canonical))
-
-
-@lru_cache(maxsize=4096)
-def score_rollout(text: str, episode: str) -> Score:
-    """What the evaluation makes of a sampled answer to the question of the condition ``visual``.
-
-    Args:
-        text: the answer.
-        episode: canonical JSON of the episode that it is about.
-    """
-    return score(episode_of(episode), "visual", Response("", text, "stop"))
-
-
-class Step(NamedTuple):
-    """What comes of an answer in the closed loop.
-
-    Attributes:
-        form: how its action was said, as :mod:`mgsd_bench.answers.reader` has it; ``none`` if none could be read.
-        gain: actions that success is nearer by after it: 1 or 0, also where it is not possible, or less; infinitely
-            less where success is out of reach then, or the action ended the episode; None if none could be read.
-    """
-
-    form: str
-    gain: float | None
-
-
-@lru_cache(maxsize=4096)
-def score_step(text: str, episode: str, tried: str) -> Step:
-    """What comes of a sampled answer to a turn of the closed loop: the first action that it says is carried out.
-
-    Args:
-        text: the answer.
-        episode: canonical JSON of the episode that is acted in.
-        tried: the actions that were tried before it, as a JSON list.
-    """
-    about = episode_of(episode)
-    task, state = get_task(about.task), about.state
-    cursor = task.start(state)
-    for action in json.loads(tried):
-        cursor = act(task, state, cursor, action).cursor
-    answer = parse_answer(text, task)
-    if not answer.plan:
-        return Step("none", None)
-    result = act(task, state, cursor, answer.plan[0])
-    if result.effect == "fatal":
-        return Step(answer.form, -inf)
-    return Step(answer.form, distance(task, state, cursor) - distance(task, state, result.cursor))
-
-
 def score_rollouts(
     episodes: Sequence[str], texts: Sequence[str], tried: Sequence[str | None] | None = None
 ) -> dict[str, list[float]]:
@@ -178,7 +120,7 @@ def score_rollouts(
             verdicts["steps/valid"].append(float(gain is not None))
             verdicts["steps/useful"].append(float(gain is not None and gain > 0))
             continue
-        episode, scored = episode_of(canonical), score_rollout(text, canonical)
+        episode, scored = episode_of(canonical), score_answer(text, canonical)
         verdicts["rollouts/valid"].append(float(scored.plan is not None))
         verdicts["rollouts/solved"].append(float(scored.outcome is Outcome.SOLVED))
         exact = scored.facts == get_task(episode.task).facts(episode.state)

@@ -31,7 +31,7 @@ from transformers import set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from mgsd_baselines.data.dataset import as_dataset, counts, rows_digest, stage_rows, val_episodes
-from mgsd_baselines.recipe import DataSpec
+from mgsd_baselines.recipe import REWARDS, DataSpec
 from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
 from mgsd_baselines.training.launch import check_launch, hush, locally_first, processes, together, uses_gpu
 from mgsd_baselines.training.models import ADAPTER, adapt, finish, load_model, load_processor, resolve_model
@@ -159,7 +159,7 @@ def _recipe_of(file: Path) -> Any:
         part["data"].setdefault("split_by", "state")
         part["data"].setdefault("astray", DataSpec().astray)
         if part.get("grpo"):
-            part["grpo"]["rewards"].setdefault("progress", 0.0)
+            part["grpo"]["rewards"] = dict.fromkeys(REWARDS, 0.0) | part["grpo"]["rewards"]
     return stored
 
 

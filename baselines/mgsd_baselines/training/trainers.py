@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from trl import DistillationConfig, GRPOConfig, GRPOTrainer, SFTConfig
 
 from mgsd_baselines.data.examples import TEXT_KINDS
-from mgsd_baselines.training.grpo import REWARDS
 from mgsd_baselines.training.launch import Sharding, accumulation, processes, uses_gpu
 from mgsd_baselines.training.self_distill import SelfDistillTrainer
 from mgsd_baselines.training.sft import SortedSFTTrainer
 from mgsd_baselines.training.validation import Validated
+from mgsd_bench.integrations.rewards import REWARDS
 
 if TYPE_CHECKING:
     from datasets import Dataset

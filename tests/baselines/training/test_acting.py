@@ -11,11 +11,12 @@ import pytest
 from mgsd_baselines.data.acting import draw_turns
 from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.tiny.build import widen_tiny
-from mgsd_baselines.training import grpo
-from mgsd_baselines.training.rollouts import score_rollouts, score_step
+from mgsd_baselines.training.rollouts import score_rollouts
 from mgsd_baselines.training.train import train
 from mgsd_bench.backends.checkpoints import locate
+from mgsd_bench.integrations import rewards
 from mgsd_bench.prompts.protocol import said
+from mgsd_bench.runs.rewards import score_step
 from mgsd_envs import Episode, get_task
 from mgsd_envs.acting import act
 
@@ -53,15 +54,15 @@ def test_a_step_is_worth_what_it_gains(episodes: list[Episode]) -> None:
             assert scored.form == "asked"
             worth = -1.0 if lost else float(left - (after or 0))
             columns = {"episode": [turn.episode.canonical()], "tried": [tried]}
-            assert grpo.progress([answer], **columns) == [worth]
-            assert grpo.success([answer], **columns) == grpo.optimal([answer], **columns) == [float(worth > 0)]
-            assert grpo.format([answer], **columns) == [1.0]
+            assert rewards.progress([answer], **columns) == [worth]
+            assert rewards.success([answer], **columns) == rewards.optimal([answer], **columns) == [float(worth > 0)]
+            assert rewards.format([answer], **columns) == [1.0]
 
 
 def test_an_answer_without_a_step_is_worth_less_than_one_that_is_not_possible(episodes: list[Episode]) -> None:
     columns = {"episode": [episodes[0].canonical()] * 2, "tried": ["[]", None]}
-    assert grpo.progress(["I do not know", "<answer>R</answer>"], **columns) == [-1.0, None]
-    assert grpo.format(["I do not know", ""], **columns) == grpo.success(["", ""], **columns) == [0.0, 0.0]
+    assert rewards.progress(["I do not know", "<answer>R</answer>"], **columns) == [-1.0, None]
+    assert rewards.format(["I do not know", ""], **columns) == rewards.success(["", ""], **columns) == [0.0, 0.0]
     found = score_rollouts(columns["episode"], ["", ""], columns["tried"])
     assert found["steps/valid"] == found["steps/useful"] == found["rollouts/valid"] == [0.0]
 

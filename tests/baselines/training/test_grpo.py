@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mgsd_baselines.data.dataset import as_dataset, val_episodes
 from mgsd_baselines.data.examples import make_example
 from mgsd_baselines.recipe import DataSpec, Grpo, Lora, Stage, Validation
-from mgsd_baselines.training import grpo
 from mgsd_baselines.training.trainers import TrainerParts, grpo_trainer
 from mgsd_baselines.training.validation import Validated, make_validator
 from mgsd_bench.backends import BackendConfig, Response, Sampling, generate, open_backend, single_turn
+from mgsd_bench.integrations import rewards
 from mgsd_bench.prompts import load_prompts
 from mgsd_bench.runs.conversation import Question, score_response
 from mgsd_bench.runs.scoring import score
@@ -60,10 +60,12 @@ def test_rewards_are_the_evaluations_verdicts(name: str) -> None:
         score_response(Question(episode, "visual", 0), "", response)
         for episode, response in zip(EPISODES, responses, strict=True)
     ]
-    assert grpo.success(completions, **columns, trainer_state=None) == [s.outcome == "solved" for s in samples]
-    assert grpo.optimal(completions, **columns) == [s.optimal for s in samples]
-    assert grpo.format(completions, **columns) == [bool(s.facts) and s.plan is not None for s in samples]
-    assert grpo.success([response.text for response in responses], **columns) == grpo.success(completions, **columns)
+    assert rewards.success(completions, **columns, trainer_state=None) == [s.outcome == "solved" for s in samples]
+    assert rewards.optimal(completions, **columns) == [s.optimal for s in samples]
+    assert rewards.format(completions, **columns) == [bool(s.facts) and s.plan is not None for s in samples]
+    assert rewards.success([response.text for response in responses], **columns) == rewards.success(
+        completions, **columns
+    )
 
 
 JUNK = [
@@ -90,23 +92,23 @@ def test_junk_is_worth_nothing(text: str) -> None:
         [{"role": "assistant", "content": [{"text": text}]}],
     ):
         completions = [completion] * len(EPISODES)
-        assert not any(grpo.success(completions, **columns))
-        assert not any(grpo.optimal(completions, **columns))
-        assert not any(grpo.format(completions, **columns))
+        assert not any(rewards.success(completions, **columns))
+        assert not any(rewards.optimal(completions, **columns))
+        assert not any(rewards.format(completions, **columns))
 
 
 @pytest.mark.parametrize(
     "completion", [None, [], [None], [{}], [{"content": None}], [{"content": [{"type": "image"}, 3]}]]
 )
 def test_no_text_is_worth_nothing(completion: Any) -> None:
-    assert grpo.success([completion], [EPISODES[0].canonical()]) == [0.0]
+    assert rewards.success([completion], [EPISODES[0].canonical()]) == [0.0]
 
 
 @given(st.text(), st.sampled_from(EPISODES))
 def test_any_text_is_scored_as_in_an_evaluation(text: str, episode: Any) -> None:
     for said in (text, f"<answer>{text}</answer>"):
         expected = score(episode, "visual", Response("", said, "stop")).outcome == "solved"
-        assert grpo.success([said], [episode.canonical()]) == [float(expected)]
+        assert rewards.success([said], [episode.canonical()]) == [float(expected)]
 
 
 def trainer(tiny: Path, out: Path, stage: Stage = STAGE, lora: Lora | None = None, **extra: Any) -> Any:
@@ -143,9 +145,9 @@ def by_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reward that a random model's answers differ in."""
 
     def success(completions: list[Any], **_: Any) -> list[float]:
-        return [float(len(grpo.text_of(completion).encode()) % 3) for completion in completions]
+        return [float(len(rewards.text_of(completion).encode()) % 3) for completion in completions]
 
-    monkeypatch.setitem(grpo.REWARDS, "success", success)
+    monkeypatch.setitem(rewards.REWARDS, "success", success)
 
 
 def test_a_step_with_pictures(tiny: Path, tmp_path: Path, by_length: None) -> None:
@@ -179,8 +181,8 @@ def test_a_step_with_an_adapter_and_a_divergence(tiny: Path, tmp_path: Path, by_
 
 
 def test_settings_reach_the_trainer(tiny: Path, tmp_path: Path) -> None:
-    rewards = {"success": 1.0, "optimal": 0.5, "format": 0.0}
-    running = trainer(tiny, tmp_path, with_settings(rewards=rewards, temperature=0.9))
+    weights = {"success": 1.0, "optimal": 0.5, "format": 0.0}
+    running = trainer(tiny, tmp_path, with_settings(rewards=weights, temperature=0.9))
     assert running.reward_func_names == ["success", "optimal"]
     assert running.args.reward_weights == [1.0, 0.5]
     assert (running.args.temperature, running.args.max_completion_length, running.args.num_generations) == (0.9, 6, 2)
