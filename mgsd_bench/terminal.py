@@ -23,8 +23,8 @@ LONGEST_NAME = 28
 class Terminal(Console):
     """A console that prints text without markup, and of every text only what can be printed."""
 
-    def __init__(self, *, file: IO[str] | None = None, width: int | None = None) -> None:
-        super().__init__(markup=False, file=file, width=width)
+    def __init__(self, *, file: IO[str] | None = None, width: int | None = None, quiet: bool = False) -> None:
+        super().__init__(markup=False, file=file, width=width, quiet=quiet)
 
     def on_broken_pipe(self) -> None:
         """Leave it to the command line, which has an exit code for it; rich's own would be 1, the gate's."""

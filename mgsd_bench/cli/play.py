@@ -17,8 +17,6 @@ app = typer.Typer()
 @with_settings(PlaySettings)
 def play_command(settings: PlaySettings) -> None:
     """Let a person answer the questions of a suite in a browser: a human row for every table."""
-    from rich.console import Console
-
     from mgsd_bench.backends.human import Desk, HumanBackend
     from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
     from mgsd_bench.play.end import end_of
@@ -33,8 +31,8 @@ def play_command(settings: PlaySettings) -> None:
 
     with PlayServer(desk, settings.port) as server:
         person = HumanBackend(settings.name, desk, job.loop, settings.idle, announce)
-        # a quiet console: nobody who is being asked is to see how much is solved so far
-        summary, code = evaluate(job, Console(quiet=True), backend=person)
+        # quiet: nobody who is being asked is to see how much is solved so far
+        summary, code = evaluate(job, Terminal(quiet=True), backend=person)
         desk.close(end_of(summary, job.out))
     show_results(job, summary, Terminal())
     if code:

@@ -122,7 +122,7 @@ def test_a_killed_worker_one_that_comes_late_and_a_node_that_is_removed(
     assert windows == [2 * 8, 3 * 8]
     check_whole(got, asked, backend)
     assert used["workers"][0]["deaths"] >= 1
-    assert all(worker["answered"] > 0 for worker in used["workers"])
+    assert sum(worker["answered"] > 0 for worker in used["workers"]) >= 2  # a worker that starts anew may come too late
     assert used["asked_again"] > 0
     assert used["given_up"] == []
     assert capfd.readouterr() == ("", "")
