@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -29,7 +30,8 @@ from mgsd_bench.backends.ray import RayBackend
 from mgsd_bench.backends.ray_settings import RaySettings
 from mgsd_bench.backends.ray_worker import Worker
 from mgsd_bench.prompts import load_prompts
-from mgsd_bench.runs.runner import Asking, questions
+from mgsd_bench.runs.questions import Questions
+from mgsd_bench.runs.runner import Asking
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes
 from support.ray_plants import Slow
@@ -88,7 +90,7 @@ def requests(count: int) -> Iterator[Request]:
     conditions = ["visual", "symbolic"]
     asking = Asking(load_prompts("compact", boards, conditions), 0)
     repeats = -(-count // (2 * len(boards)))
-    for question in questions(boards, conditions, repeats)[:count]:
+    for question in islice(Questions(boards, conditions, repeats), count):
         yield next(asking.conversation(question))
 
 
