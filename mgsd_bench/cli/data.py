@@ -37,8 +37,12 @@ def generate_command(
     count: Annotated[
         int | None, typer.Option("--count", help="New episodes a level, not the suite's.", metavar="N")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="With --count: train, val or test.")] = "train",
-    stream: Annotated[str, typer.Option("--stream", help="With --count: names the random stream.")] = "custom",
+    split: Annotated[
+        str | None, typer.Option("--split", help="With --count: train (if left out), val or test.")
+    ] = None,
+    stream: Annotated[
+        str | None, typer.Option("--stream", help="With --count: names the random stream; custom if left out.")
+    ] = None,
     length: Annotated[
         str | None, typer.Option("--length", help="With --count: lengths of the shortest plan.", metavar="A-B")
     ] = None,
@@ -46,11 +50,15 @@ def generate_command(
         float | None, typer.Option("--density", help="With --count: share of holes.", min=0.0, max=0.9)
     ] = None,
     straight: Annotated[
-        float, typer.Option("--straight", help="With --count: largest share that the blind plan solves.", min=0, max=1)
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            "--straight", help="With --count: largest share that the blind plan solves; 0.3 if left out.", min=0, max=1
+        ),
+    ] = None,
     split_by: Annotated[
-        str, typer.Option("--split-by", help="With --count: what the split keeps apart: state or orbit.")
-    ] = "state",
+        str | None,
+        typer.Option("--split-by", help="With --count: what the split keeps apart: state (if left out) or orbit."),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option("--size", help="Side of the images in pixels, instead of the suite's.", min=32, max=4096),
@@ -92,6 +100,10 @@ def generate_command(
     if output_format in FORMS and "perceive" in asked:
         raise UserError("--condition perceive: asks for no plan, and rewards are of plans; leave it out")
     if count is None:
+        of_count = {"split": split, "stream": stream, "length": length, "density": density, "straight": straight,
+                    "split-by": split_by}  # fmt: skip
+        if named := next((name for name, given in of_count.items() if given is not None), None):
+            raise UserError(f"--{named}: is of new episodes; leave it out, or add --count N")
         chosen = options.suite_of(settings)
     elif settings.data_root is not None:
         raise UserError("--count: makes new episodes; leave out --data-root")
@@ -101,12 +113,12 @@ def generate_command(
             list(settings.tasks or _usable(usual)),
             list(settings.levels),
             count,
-            split=split,
-            stream=stream,
-            split_by=split_by,
+            split=split or "train",
+            stream=stream or "custom",
+            split_by=split_by or "state",
             length=length,
             density=density,
-            straight=straight,
+            straight=0.3 if straight is None else straight,
             theme=settings.theme or "classic",
         )
     wanted = episodes(chosen)

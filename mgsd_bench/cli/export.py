@@ -18,7 +18,6 @@ app = typer.Typer()
 
 FORMATS = ("eee", "hf-results", "csv", "parquet")
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
-_NAME = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*")
 
 
 @app.command("export")
@@ -52,9 +51,11 @@ def export_command(
     if chosen not in FORMATS:
         given = f"--format {output_format}" if output_format else f"--out {out}: does not say which format; --format"
         raise UserError(f"{given}: choose from {', '.join(FORMATS)}")
+    from mgsd_bench.integrations.publishing import check_repo
+
     for option, name in (("--dataset", dataset), ("--model-id", model_id)):
-        if name is not None and not _NAME.fullmatch(name):
-            raise UserError(f"{option} {name}: write it as OWNER/NAME")
+        if name is not None:
+            check_repo(name, option)
     if relationship not in RELATIONSHIPS:
         raise UserError(f"--relationship {relationship}: choose from {', '.join(RELATIONSHIPS)}")
     if source_url is not None and not re.match(r"https?://[^\s/]+", source_url):

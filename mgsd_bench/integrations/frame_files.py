@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ ROWS = 50_000
 
 def write_csv(finished: FinishedRun, out: Path) -> int:
     """Write the table of :meth:`mgsd_bench.analysis.run.Run.to_pandas` as CSV in UTF-8; what is missing is empty.
+
+    The run is called by its folder's name alone, wherever it lies.
 
     Texts are one line, and one that a spreadsheet would take for a formula gets an apostrophe before it.
 
@@ -125,7 +128,8 @@ class _Sink(RawIOBase):
 
 
 def _table(finished: FinishedRun) -> SampleTable:
-    table = SampleTable(finished.asked, finished.run.origin)
+    home = replace(finished.run.origin, run=finished.run.path.resolve().name)  # where it lies is nobody's business
+    table = SampleTable(finished.asked, home)
     for sample in finished.samples(texts=False):
         table.append(sample)
     return table

@@ -16,12 +16,12 @@ from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.integrations.about_run import WITH_SAMPLING, times_of
 from mgsd_bench.integrations.finished import FinishedRun
+from mgsd_bench.suites.dataset_card import FRAMEWORK, LEADERBOARDS
 from mgsd_envs.files import well_formed
 from mgsd_envs.looks import id_without_look
 
 FOLDER = ".eval_results"
-FRAMEWORK = "mgsd-bench"
-TASK_IDS = ("e2e", "state_f1", "plan_on_gt")
+TASK_IDS = tuple(LEADERBOARDS)
 """The tasks of the benchmark on the hub, each with a leaderboard: metrics by the names that they have here."""
 
 _USUAL: dict[str, Any] = {"temperature": 0.0, "max_tokens": 4096}
@@ -65,11 +65,13 @@ def write_hf_results(finished: FinishedRun, out: Path, benchmark: Benchmark) -> 
             f"{run.path}: has no figure of {', '.join(TASK_IDS)}, which are of the conditions visual and symbolic; ask "
             f"under one with {option('conditions', 'visual')}"
         )
-    if finished.is_part:
+    if finished.is_part or run.identity.get("limit") is not None:
         raise UserError(
             f"{run.path}: is of {len(finished.asked)} episodes of {run.identity['suite']}, and a leaderboard is of "
             "all; ask about the whole suite"
         )
+    if others := sorted({episode.split for episode in finished.asked.values()} - {"test"}):
+        raise UserError(f"{run.path}: has episodes of the split {others[0]}, and a leaderboard is of test")
     finished.check_prompts()
     table = SampleTable(finished.asked, finished.run.origin, brief=True)
     for sample in finished.samples(texts=False):
@@ -78,12 +80,12 @@ def write_hf_results(finished: FinishedRun, out: Path, benchmark: Benchmark) -> 
     frame = table.frame()
     errors = int((frame["outcome"] == "error").sum())
     values = {name: round(100 * group(frame, METRICS[name]).estimate().value, 2) for name in names}
-    notes = _notes(finished, errors)
+    notes, scope = _notes(finished, errors), [] if finished.suite is not None else [_scope(finished)]
     about = {
         "date": times_of(run)[1].date().isoformat(),
         **({} if benchmark.source is None else {"source": {"url": benchmark.source, "name": "mgsd-bench run"}}),
         "evaluation_framework": FRAMEWORK,
-        **({"notes": "; ".join(notes)} if notes else {}),
+        **({"notes": "; ".join([*scope, *notes])} if scope or notes else {}),
     }
     revision = {} if benchmark.revision is None else {"revision": benchmark.revision}
     entries = [
@@ -107,11 +109,17 @@ def _notes(finished: FinishedRun, errors: int) -> list[str]:
         notes += [f"{name} {sampling.get(name)}" for name, usual in _USUAL.items() if sampling.get(name) != usual]
     if identity["repeats"] > 1:
         notes.append(f"mean of {identity['repeats']} repeats")
-    if finished.suite is not None and finished.run.look != finished.suite.theme:
+    if finished.run.look != ("classic" if finished.suite is None else finished.suite.theme):
         notes.append(f"look {finished.run.look}")
     if errors:
         notes.append(f"{errors} requests failed and count as not solved")
     return [well_formed(note) for note in notes]
+
+
+def _scope(finished: FinishedRun) -> str:
+    """What a suite that does not come with the project is of."""
+    tasks = ", ".join(sorted({episode.task for episode in finished.asked.values()}))
+    return f"{len(finished.asked)} episodes of {tasks}, digest {finished.run.identity['episodes_digest'][:12]}"
 
 
 def _file_name(suite: str, notes: list[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from mgsd_bench.backends.chat_secrets import Secrets, proxy_passwords
 from mgsd_bench.errors import Exit, UserError, option
@@ -30,15 +31,15 @@ _DENIED = {
 """What statuses mean that the user can do something about, and what."""
 
 
-def check_repo(repo: str) -> str:
-    """The name of a repository, as ``OWNER/NAME``.
+def check_repo(repo: str, called: str = "--repo") -> str:
+    """The name of a repository, as ``OWNER/NAME``; ``called`` is the option that gives it.
 
     Raises:
         UserError: it is no such name.
     """
     owner, _, name = repo.partition("/")
     if not all(_NAME.fullmatch(part) and ".." not in part and "--" not in part for part in (owner, name)):
-        raise UserError(f"{option('repo', repo)}: write OWNER/NAME, of letters, digits, dots, dashes and underscores")
+        raise UserError(f"{called} {repo}: write OWNER/NAME, of letters, digits, dots, dashes and underscores")
     return repo
 
 
@@ -120,8 +121,11 @@ def _told_in_one_line(hub: ModuleType, repo: str) -> Iterator[None]:
 
 def _refusal(hub: ModuleType, repo: str, error: Exception) -> UserError:
     status = _status(error)
-    said = Secrets([hub.get_token(), *proxy_passwords()]).hide_text(f"{type(error).__name__}: {error}")
-    where = f"{option('repo', repo)}: the hub at {_endpoint(hub)}"
+    endpoint = urlsplit(_endpoint(hub))
+    secrets = [hub.get_token(), endpoint.password and unquote(endpoint.password), endpoint.password, *proxy_passwords()]
+    said = Secrets([each for each in secrets if each]).hide_text(f"{type(error).__name__}: {error}")
+    shown = endpoint._replace(netloc=endpoint.netloc.rpartition("@")[2]).geturl()
+    where = f"{option('repo', repo)}: the hub at {shown}"
     if status in _DENIED:
         problem, remedy = _DENIED[status]
         return UserError(f"{where} {problem} ({said}); {remedy}")

@@ -25,9 +25,13 @@ for; ``state_f1`` says nothing of a step, and ``progress`` nothing of a plan.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
 
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.prompts import CONDITIONS, WITH_PLAN, Condition
 from mgsd_bench.runs.rewards import KINDS, reward_of
 from mgsd_envs import Episode
 
@@ -40,7 +44,9 @@ def reward(
     episode: Episode | str,
     kind: str | Mapping[str, float] = "success",
     *,
-    tried: str | None = None,
+    tried: str | Sequence[str] | None = None,
+    condition: str = "visual",
+    cut: bool = False,
 ) -> float:
     """What an answer is worth.
 
@@ -48,20 +54,26 @@ def reward(
         completion: the answer, as a text or as messages; of several the model's last one counts.
         episode: what it is about, or its canonical JSON (``Episode.canonical()``, the column ``episode`` of rows).
         kind: which reward, see above; or weights of several, which are summed.
-        tried: of an answer to a turn of the closed loop the actions before it, as a JSON list; None of others.
+        tried: of an answer to a turn of the closed loop the actions before it, as a list or as JSON; None of others.
+        condition: of other answers, how they were asked: visual, symbolic or direct.
+        cut: whether it was cut off, being too long; a plan that has no end then is none.
 
     Returns:
         The reward, always a finite number; of what a kind says nothing of, 0.
 
     Raises:
-        UserError: no such kind, or no episode; of the answer nothing is ever raised.
+        UserError: no such kind, weight, condition, action or episode; of the answer nothing is ever raised.
     """
     weights = {kind: 1.0} if isinstance(kind, str) else kind
-    for name in weights:
+    for name, weight in weights.items():
         if name not in KINDS:
             raise UserError(f"{option('kind', name)}: no such reward; choose from {', '.join(KINDS)}")
+        if not isfinite(weight):
+            raise UserError(f"{option('kind', name)}: its weight is {weight}; give a number")
     text, about = text_of(completion), episode.canonical() if isinstance(episode, Episode) else episode
-    return sum(weight * (reward_of(name, text, about, tried) or 0.0) for name, weight in weights.items())
+    before, asked = _before(tried), _asked(condition)
+    worth = (weight * (reward_of(name, text, about, before, asked, cut=cut) or 0.0) for name, weight in weights.items())
+    return float(sum(worth))
 
 
 def compute_score(
@@ -78,18 +90,30 @@ def compute_score(
         data_source: not looked at.
         solution_str: the answer.
         ground_truth: canonical JSON of the episode.
-        extra_info: of a turn of the closed loop, the actions before it under ``tried``, as a JSON list.
+        extra_info: how it was asked under ``condition``; of a turn of the closed loop the actions before it under
+            ``tried``, as a list or a JSON list; under ``cut`` whether the answer was cut off.
         kind: which reward, or weights of several; verl's ``reward_kwargs`` set it.
 
     Raises:
         UserError: see :func:`reward`.
     """
-    tried = (extra_info or {}).get("tried")
-    return reward(solution_str, ground_truth, kind, tried=tried if isinstance(tried, str) else None)
+    more: dict[str, Any] = {name: value for name, value in (extra_info or {}).items() if value is not None}
+    return reward(
+        solution_str,
+        ground_truth,
+        kind,
+        tried=more.get("tried"),
+        condition=more.get("condition", "visual"),
+        cut=bool(more.get("cut")),
+    )
 
 
 def success(
-    completions: Sequence[Completion], episode: Sequence[str], tried: Sequence[str | None] | None = None, **_: object
+    completions: Sequence[Completion],
+    episode: Sequence[str],
+    tried: Sequence[str | None] | None = None,
+    condition: Sequence[str] | None = None,
+    **_: object,
 ) -> list[float | None]:
     """1 for an answer whose plan solves the episode, in the closed loop for a step that leads nearer, else 0.
 
@@ -97,46 +121,63 @@ def success(
         completions: the answers, as messages or as texts.
         episode: canonical JSON of the episode that each is about.
         tried: of each answer to a turn of the closed loop the actions before it, as a JSON list; None of others.
+        condition: how each of the others was asked; visual if left out.
 
     Raises:
         UserError: something in ``episode`` is no episode.
     """
-    return _rewards("success", completions, episode, tried)
+    return _rewards("success", completions, episode, tried, condition)
 
 
 def optimal(
-    completions: Sequence[Completion], episode: Sequence[str], tried: Sequence[str | None] | None = None, **_: object
+    completions: Sequence[Completion],
+    episode: Sequence[str],
+    tried: Sequence[str | None] | None = None,
+    condition: Sequence[str] | None = None,
+    **_: object,
 ) -> list[float | None]:
     """1 for an answer whose plan solves the episode in as few actions as possible, else 0; see :func:`success`."""
-    return _rewards("optimal", completions, episode, tried)
+    return _rewards("optimal", completions, episode, tried, condition)
 
 
 def state_f1(
-    completions: Sequence[Completion], episode: Sequence[str], tried: Sequence[str | None] | None = None, **_: object
+    completions: Sequence[Completion],
+    episode: Sequence[str],
+    tried: Sequence[str | None] | None = None,
+    condition: Sequence[str] | None = None,
+    **_: object,
 ) -> list[float | None]:
     """F1 of the facts that an answer states about the picture, from 0 to 1; None for a step; see :func:`success`."""
-    return _rewards("state_f1", completions, episode, tried)
+    return _rewards("state_f1", completions, episode, tried, condition)
 
 
 def format(  # noqa: A001 - its name in logs
-    completions: Sequence[Completion], episode: Sequence[str], tried: Sequence[str | None] | None = None, **_: object
+    completions: Sequence[Completion],
+    episode: Sequence[str],
+    tried: Sequence[str | None] | None = None,
+    condition: Sequence[str] | None = None,
+    **_: object,
 ) -> list[float | None]:
     """1 for an answer with a state, and a plan in the form asked for, right or wrong, else 0; see :func:`success`.
 
     In the closed loop 1 for a step in the form asked for.
     """
-    return _rewards("format", completions, episode, tried)
+    return _rewards("format", completions, episode, tried, condition)
 
 
 def progress(
-    completions: Sequence[Completion], episode: Sequence[str], tried: Sequence[str | None] | None = None, **_: object
+    completions: Sequence[Completion],
+    episode: Sequence[str],
+    tried: Sequence[str | None] | None = None,
+    condition: Sequence[str] | None = None,
+    **_: object,
 ) -> list[float | None]:
     """What a step in the closed loop gains: 1 if it leads nearer, -1 if it leads away, out of reach or nowhere.
 
     A step that changes no distance, or is not possible, is worth 0, and an answer without a step -1: a blocked step
     costs a turn, but takes nothing away. None for an answer that is no step; see :func:`success`.
     """
-    return _rewards("progress", completions, episode, tried)
+    return _rewards("progress", completions, episode, tried, condition)
 
 
 REWARDS: dict[str, Callable[..., list[float | None]]] = {
@@ -164,9 +205,37 @@ def text_of(completion: Completion) -> str:
 
 
 def _rewards(
-    kind: str, completions: Sequence[Completion], episodes: Sequence[str], tried: Sequence[str | None] | None
+    kind: str,
+    completions: Sequence[Completion],
+    episodes: Sequence[str],
+    tried: Sequence[str | None] | None,
+    conditions: Sequence[str] | None,
 ) -> list[float | None]:
     return [
-        reward_of(kind, text_of(answer), episode, before)
-        for answer, episode, before in zip(completions, episodes, tried or [None] * len(episodes), strict=True)
+        reward_of(kind, text_of(answer), episode, _before(before), _asked(condition))
+        for answer, episode, before, condition in zip(
+            completions,
+            episodes,
+            tried or [None] * len(episodes),
+            conditions or ["visual"] * len(episodes),
+            strict=True,
+        )
     ]
+
+
+def _before(tried: str | Sequence[str] | None) -> str | None:
+    """The actions before a turn, as a JSON list."""
+    if tried is None or isinstance(tried, str):
+        return tried
+    try:
+        return json.dumps(list(tried))
+    except TypeError as error:
+        raise UserError(f"{option('tried')}: {tried!r:.40} is no list of actions") from error
+
+
+def _asked(condition: str) -> Condition:
+    """A condition under which rewards are given; rows of the closed loop, which have ``tried``, may name theirs."""
+    for known in CONDITIONS:
+        if known == condition and known != "perceive":
+            return known if known in WITH_PLAN else "visual"
+    raise UserError(f"{option('condition', condition)}: no question that a plan or a step answers")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from mgsd_bench.answers.reader import parse_answer
 from mgsd_bench.backends import Response
 from mgsd_bench.errors import UserError, option
+from mgsd_bench.prompts import WITH_FACTS, Condition
 from mgsd_bench.runs.scoring import Outcome, Score, score
 from mgsd_envs import Episode, episode_from_json, get_task
 from mgsd_envs.acting import act, distance
@@ -54,17 +55,19 @@ def _reason(error: Exception) -> str:
 
 
 @lru_cache(maxsize=4096)
-def score_answer(text: str, episode: str) -> Score:
-    """What the evaluation makes of a sampled answer to the question of the condition ``visual``.
+def score_answer(text: str, episode: str, condition: Condition = "visual", *, cut: bool = False) -> Score:
+    """What the evaluation makes of a sampled answer.
 
     Args:
         text: the answer.
         episode: canonical JSON of the episode that it is about.
+        condition: how it was asked, one-shot.
+        cut: whether it was cut off, being too long.
 
     Raises:
         UserError: see :func:`episode_of`.
     """
-    return score(episode_of(episode), "visual", Response("", text, "stop"))
+    return score(episode_of(episode), condition, Response("", text, "length" if cut else "stop"))
 
 
 @lru_cache(maxsize=4096)
@@ -82,7 +85,7 @@ def score_step(text: str, episode: str, tried: str) -> Step:
     about = episode_of(episode)
     task, state = get_task(about.task), about.state
     cursor = task.start(state)
-    for action in json.loads(tried):
+    for action in actions_of(tried):
         cursor = act(task, state, cursor, action).cursor
     answer = parse_answer(text, task)
     if not answer.plan:
@@ -90,7 +93,23 @@ def score_step(text: str, episode: str, tried: str) -> Step:
     result = act(task, state, cursor, answer.plan[0])
     if result.effect == "fatal":
         return Step(answer.form, -inf)
-    return Step(answer.form, distance(task, state, cursor) - distance(task, state, result.cursor))
+    after = distance(task, state, result.cursor)
+    return Step(answer.form, -inf if after == inf else distance(task, state, cursor) - after)
+
+
+def actions_of(tried: str) -> list[str]:
+    """The actions in a JSON list.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        actions = json.loads(tried)
+    except (ValueError, RecursionError):
+        actions = None
+    if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
+        raise UserError(f"{option('tried')}: {tried[:40]!r} is no JSON list of actions")
+    return actions
 
 
 def state_f1(scored: Score, episode: str) -> float:
@@ -98,7 +117,7 @@ def state_f1(scored: Score, episode: str) -> float:
     about = episode_of(episode)
     task = get_task(about.task)
     true, stated = task.seen(task.facts(about.state)), task.seen(scored.facts)
-    return 2 * len(true & stated) / (len(true) + len(stated))
+    return 2 * len(true & stated) / (len(true) + len(stated)) if true or stated else 1.0
 
 
 def _success(scored: Score | Step, episode: str) -> float | None:
@@ -137,7 +156,9 @@ KINDS: Mapping[str, Callable[[Score | Step, str], float | None]] = {
 """What an answer can be rewarded for, by name; None where a kind says nothing of such an answer."""
 
 
-def reward_of(kind: str, text: str, episode: str, tried: str | None = None) -> float | None:
+def reward_of(
+    kind: str, text: str, episode: str, tried: str | None = None, condition: Condition = "visual", *, cut: bool = False
+) -> float | None:
     """What an answer is worth; see :func:`mgsd_bench.integrations.rewards.reward`.
 
     Args:
@@ -145,12 +166,27 @@ def reward_of(kind: str, text: str, episode: str, tried: str | None = None) -> f
         text: the answer.
         episode: canonical JSON of the episode that it is about.
         tried: of an answer to a turn of the closed loop the actions before it, as a JSON list; None of others.
+        condition: of other answers, how they were asked.
+        cut: whether the answer was cut off, being too long.
 
     Returns:
-        The reward; None where the kind says nothing of such an answer: ``progress`` of a plan, ``state_f1`` of a step.
+        The reward; None where the kind says nothing of such an answer: ``progress`` of a plan, ``state_f1`` of a step
+        and of an answer to a question that shows no picture.
 
     Raises:
         UserError: see :func:`episode_of`.
     """
-    scored = score_answer(text, episode) if tried is None else score_step(text, episode, tried)
-    return KINDS[kind](scored, episode)
+    if not isinstance(episode, str):
+        raise UserError(f"{option('episode')}: {str(episode)[:40]!r} is no text; give canonical JSON")
+    if tried is not None:
+        return KINDS[kind](score_step(text, episode, tried), episode)
+    scored = score_answer(text, episode, condition, cut=cut)
+    if condition in WITH_FACTS:
+        return KINDS[kind](scored, episode)
+    return (
+        None
+        if kind == "state_f1"
+        else float(scored.form == "asked")
+        if kind == "format"
+        else KINDS[kind](scored, episode)
+    )

@@ -151,6 +151,8 @@ def read_sample(line: bytes, sealed: bool | None, *, text: bool = True) -> Sampl
     if sealed is False:
         raise ValueError("its checksum does not fit: the line was changed")
     row = json.loads(line)
+    if sealed is None and "crc" in row:
+        raise ValueError("its checksum is not where it was written: the line was changed")
     if not text and type(row["text"]) is str:
         row["text"] = ""
     sample = Sample.from_row(row)

@@ -140,7 +140,7 @@ def read_about(folder: Path) -> About:
     if not about.files or {each.split for each in about.files} != about.splits.keys():
         raise UserError(f"{path}: damaged (its splits are not those of its files); write the dataset anew")
     for each in about.files:
-        if Path(each.path).parts != (each.task, Path(each.path).name):
+        if each.task in ("", ".", "..") or Path(each.path).parts != (each.task, Path(each.path).name):
             raise UserError(f"{path}: damaged ({each.path!r:.80} is no file of a task); write the dataset anew")
     return about
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import defaultdict
 from hashlib import sha256
@@ -197,6 +198,7 @@ def test_the_table_is_that_of_to_pandas(
     path = tmp_path / f"table.{kind}"
     assert f"{len(finished.samples)} rows" in mgsd("export", str(finished.path), "--out", str(path))
     wanted = finished.to_pandas()
+    wanted["run"] = pd.Categorical([finished.path.name] * len(wanted))
     if kind == "parquet":
         pytest.importorskip("pyarrow")
         found = pd.read_parquet(path)
@@ -256,6 +258,28 @@ def test_a_variant_says_what_it_is(tmp_path: Path) -> None:
     assert "its digest is not that of suite smoke with the prompt set default" in error(
         "export", str(tmp_path / "run"), "--format", "hf-results", "--dataset", "a/b", "--out", str(tmp_path / "m")
     )
+
+
+@pytest.mark.parametrize(
+    ("made", "asked", "said"),
+    [
+        (("--suite", "smoke", "--limit", "2"), ("--limit", "1"), "a leaderboard is of all"),
+        (("--tasks", "maze", "--levels", "3", "--count", "2"), (), "of the split train, and a leaderboard is of test"),
+        (("--suite", "smoke", "--tasks", "maze", "--levels", "3"), ("--theme", "night"), None),
+    ],
+)
+def test_a_suite_of_ones_own(tmp_path: Path, made: tuple[str, ...], asked: tuple[str, ...], said: str | None) -> None:
+    suite, out = str(tmp_path / "suite"), str(tmp_path / "run")
+    mgsd("generate", suite, *made)
+    mgsd("eval", "--backend", "scripted", "--model", "oracle", "--suite", suite, *asked, "--out", out)
+    words = ("export", out, "--format", "hf-results", "--dataset", "a/b", "--out", str(tmp_path))
+    if said:
+        assert said in error(*words)
+        return
+    mgsd(*words)
+    (path,) = (tmp_path / ".eval_results").iterdir()
+    assert path.name == "suite-look-night.yaml"
+    assert re.fullmatch(r"6 episodes of maze, digest \w{12}; look night", yaml.safe_load(path.read_text())[0]["notes"])
 
 
 def refused(run: Path, *words: str, form: str = "csv") -> str:
@@ -318,7 +342,7 @@ def test_lost_turns_are_refused(run: Path) -> None:
     ("words", "said"),
     [
         ((), "--dataset OWNER/NAME"),
-        (("--dataset", "no"), "--dataset no: write it as OWNER/NAME"),
+        (("--dataset", "no"), "--dataset no: write OWNER/NAME"),
         (("--dataset", "a/b"), "a leaderboard is of all"),
         (("--dataset", "a/b", "--source-url", "x"), "--source-url x"),
     ],

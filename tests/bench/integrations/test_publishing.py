@@ -125,6 +125,17 @@ def test_nobody_there(folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -
     assert "cannot be reached" in line
 
 
+@pytest.mark.parametrize("offline", [False, True])
+def test_the_password_of_a_hub_is_not_shown(
+    folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://bob:hunter2secret@127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    (line,) = refused(folder, "--repo", "me/lakes", code=2 if offline else 5)
+    assert "the hub at http://127.0.0.1:9 " in line
+    assert "hunter2secret" not in line
+
+
 def test_no_token(folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))

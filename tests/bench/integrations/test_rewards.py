@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ import pytest
 from mgsd_bench.answers.plans import write_plan
 from mgsd_bench.errors import UserError
 from mgsd_bench.integrations.rewards import REWARDS, compute_score, reward
-from mgsd_envs import Episode, get_task, make_episode
+from mgsd_envs import Episode, generate, get_task, make_episode
+from mgsd_envs.acting import act, distance
 from support.fuzz_corpus import KEPT
 
 KINDS = ("success", "optimal", "state_f1", "format")
@@ -137,6 +138,60 @@ def test_no_episode_is_one_line(about: str, fault: str) -> None:
 def test_no_such_kind_is_one_line(episode: Episode) -> None:
     with pytest.raises(UserError, match="choose from success, optimal, state_f1, format, progress"):
         reward("", episode, "solved")
+
+
+def test_no_step_is_a_gain_where_success_is_out_of_reach() -> None:
+    task = get_task("sokoban")
+    about = next(generate(task, 6, 1, split="train", stream="mine"))
+    tried = ["right", "down", "up", "up", "right", "left", "left"]
+    cursor = task.start(about.state)
+    for action in tried:
+        cursor = act(task, about.state, cursor, action).cursor
+    assert distance(task, about.state, cursor) == inf
+    for action in task.actions:
+        assert reward(f"<answer>{action}</answer>", about, "progress", tried=tried) == -1
+
+
+def test_a_plan_that_was_cut_off_is_none(episode: Episode) -> None:
+    text = FACTS + "<answer>RDDL"
+    assert reward(text, episode) == compute_score("", text, episode.canonical()) == 1
+    assert reward(text, episode, cut=True) == compute_score("", text, episode.canonical(), {"cut": True}) == 0
+
+
+def test_what_asks_for_no_state_is_rewarded_without_one(episode: Episode) -> None:
+    about, text = episode.canonical(), "<answer>RDDL</answer>"
+    assert reward(text, episode, {"format": 1, "state_f1": 5}, condition="symbolic") == 1
+    assert compute_score("", text, about, {"condition": "direct"}, kind="format") == 1
+    assert REWARDS["format"]([text] * 2, [about] * 2, condition=["symbolic", "visual"]) == [1, 0]
+    assert REWARDS["state_f1"]([text], [about], condition=["symbolic"]) == [None]
+
+
+def test_the_actions_before_are_a_list_or_its_json(episode: Episode) -> None:
+    for tried in ('["right"]', ["right"], ("right",)):
+        assert compute_score("", "<answer>D</answer>", episode.canonical(), {"tried": tried}, kind="progress") == 1
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ({"tried": "[1"}, "no JSON list of actions"),
+        ({"tried": "5"}, "no JSON list of actions"),
+        ({"tried": [1]}, "no JSON list of actions"),
+        ({"tried": [b"L"]}, "no list of actions"),
+        ({"condition": "perceive"}, "condition"),
+        ({"condition": "x"}, "condition"),
+        ({"kind": {"success": float("nan")}}, "weight"),
+        ({"episode": {"task": "maze"}}, "give canonical JSON"),
+    ],
+)
+def test_a_mistake_is_one_line(episode: Episode, mistake: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        reward(**{"completion": "<answer>R</answer>", "episode": episode, **mistake})
+    assert "\n" not in str(error.value)
+
+
+def test_no_weights_are_worth_nothing(episode: Episode) -> None:
+    assert isinstance(reward("", episode, {}), float)
 
 
 def test_nothing_heavy_is_imported() -> None:

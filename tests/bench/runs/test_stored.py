@@ -220,6 +220,14 @@ def test_a_changed_field_is_found_with_and_without_checksums(
     assert f"samples.jsonl:{at + 1}: " in str(refused.value) or "second answer" in str(refused.value)
 
 
+def test_a_line_that_another_program_wrote_anew_is_not_one_without_a_checksum(run: Path) -> None:
+    path = run / "samples.jsonl"
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text(json.dumps({**json.loads(first), "seconds": 1.0}) + "\n" + "".join(rest))
+    with pytest.raises(UserError, match=r"samples.jsonl:1: .*checksum is not where it was written"):
+        [*read_samples(run)]
+
+
 def test_lines_of_the_first_release_are_read(run: Path) -> None:
     before = [*read_samples(run)]
     path = run / "samples.jsonl"
