@@ -21,7 +21,7 @@ TINY_TABLES    := --measure state --measure plan_on_gt --measure e2e --totals
 
 # plans said at once and steps taken one by one, on the same boards
 ACT_QUESTIONS := --suite tiny-v1 --limit 20 --prompts compact --max-tokens 160 --history 0 \
-	--condition visual,symbolic,act,act-symbolic,act-stale,act-blind
+	--condition visual,direct,symbolic,act,act-symbolic,act-stale,act-blind
 ACT_MODELS    := tiny-mgsd tiny-act
 ACT_SCRIPTED  := random straight oracle
 

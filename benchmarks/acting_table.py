@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ONE_SHOT = {"E2E": "visual", "Plan-on-GT": "symbolic"}
+ONE_SHOT = {"E2E": "visual", "plan alone": "direct", "Plan-on-GT": "symbolic"}
 CLOSED_LOOP = {"act": "act", "act, text": "act-symbolic", "first picture": "act-stale", "no picture": "act-blind"}
 OF_ACT = {"strict": "strict", "SPL": "spl", "useful steps": "useful", "loops": "loop"}
 
 NOTE = """\
 Suite tiny-v1, 20 episodes a level, prompts compact, greedy, no history, at most 160 new tokens. In %, in brackets 95 %
-intervals. One-shot: E2E, solved by the plan from the picture; Plan-on-GT, by the plan from the state as text. Closed
-loop, success rates: act, a picture each turn; text, the state as text each turn; first picture, that one each turn; no
+intervals. One-shot: E2E, solved by the plan from the picture; plan alone, the same without a word on the state;
+Plan-on-GT, by the plan from the state as text. Closed loop, success rates: act, a picture each turn; text, the state as text each turn; first picture, that one each turn; no
 picture, none after the first. Of act: strict, solved with no blocked step; SPL; useful steps, of all steps; loops,
 episodes with one action three times in one state."""
 
