@@ -20,9 +20,9 @@ OF_ACT = {"strict": "strict", "SPL": "spl", "useful steps": "useful", "loops": "
 NOTE = """\
 Suite tiny-v1, 20 episodes a level, prompts compact, greedy, no history, at most 160 new tokens. In %, in brackets 95 %
 intervals. One-shot: E2E, solved by the plan from the picture; plan alone, the same without a word on the state;
-Plan-on-GT, by the plan from the state as text. Closed loop, success rates: act, a picture each turn; text, the state as text each turn; first picture, that one each turn; no
-picture, none after the first. Of act: strict, solved with no blocked step; SPL; useful steps, of all steps; loops,
-episodes with one action three times in one state."""
+Plan-on-GT, by the plan from the state as text. Closed loop, success rates: act, a picture each turn; text, the state as
+text each turn; first picture, that one each turn; no picture, none after the first. Of act: strict, solved with no
+blocked step; SPL; useful steps, of all steps; loops, episodes with one action three times in one state."""
 
 
 def scopes(run: Path) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
