@@ -138,10 +138,12 @@ def latex(files: list[Path], folder: Path) -> list[str]:
 
 
 def elements(browser: Any) -> dict[str, int]:
-    """How many elements of each name a page has."""
+    """How many elements of each name a page has; of its list, which has as many rows as fit, what is in a row."""
     found: dict[str, int] = browser.execute_script(
         """const found = {};
-        for (const it of document.querySelectorAll("*")) found[it.localName] = (found[it.localName] || 0) + 1;
+        for (const it of document.querySelectorAll("*"))
+            if (!it.closest(".row")) found[it.localName] = (found[it.localName] || 0) + 1;
+            else if (it.matches(".row")) found[[...it.querySelectorAll("*")].map((of) => of.localName).join()] = 1;
         return found"""
     )
     return found
