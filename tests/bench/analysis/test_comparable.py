@@ -16,6 +16,7 @@ from mgsd_bench.errors import Exit, UserError
 from mgsd_bench.prompts.protocol import LoopSettings
 from mgsd_bench.runs.closed_loop import PROTOCOL
 from support.gating import call, copy, make
+from support.stored import line as sealed_line
 
 DOCS = Path(__file__).parents[3] / "docs" / "comparability.md"
 COMMANDS: dict[Question, tuple[str, ...]] = {
@@ -49,7 +50,7 @@ def reask(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]
     for line in lines:
         line["prompt_digest"] = line["prompt_digest"][::-1]
-    (run / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "samples.jsonl").write_bytes(b"".join(sealed_line(line) for line in lines))
 
 
 def drop_visual(run: Path) -> None:

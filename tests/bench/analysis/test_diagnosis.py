@@ -34,6 +34,7 @@ from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import episodes, subsample
 from mgsd_envs import Episode, Fact, get_task, make_episode
 from mgsd_envs.episodes import generate
+from support.stored import line
 
 LAKE = get_task("frozenlake")
 
@@ -146,7 +147,7 @@ def test_invented_facts_are_reported_though_none_is_missed(tmp_path: Path) -> No
     for row in (row for row in rows if row["task"] == "frozenlake"):
         cells = ([r, c] for r in range(row["level"]) for c in range(row["level"]))
         row["facts"] += [["hole", *next(c for c in cells if ["hole", *c] not in row["facts"])], ["hole", 31, 31]]
-    samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    samples.write_bytes(b"".join(line(row) for row in rows))
     found = diagnose([load_run(folder)])
     lakes, rooms = found["tasks"]["frozenlake"], found["tasks"]["minibehaviour"]
     assert lakes["faults"]["misread"]["value"] == 0 < lakes["faults"]["invented"]["value"]

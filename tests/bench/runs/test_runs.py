@@ -25,6 +25,7 @@ from mgsd_bench.evaluation.evaluate import Evaluation, evaluate
 from mgsd_bench.runs.folder import RunFolder
 from mgsd_bench.suites.choose import find_suite
 from mgsd_bench.suites.suite import select
+from support.stored import line
 
 
 def job(out: Path, **changes: Any) -> Evaluation:
@@ -131,7 +132,7 @@ def test_failed_requests_are_asked_again(finished: Path) -> None:
     lines = (finished / "samples.jsonl").read_bytes().splitlines(keepends=True)
     row = json.loads(lines[3])
     row.update(outcome="error", error="reset", text="", plan=None, facts=[], finish_reason="error")
-    lines[3] = json.dumps(row).encode() + b"\n"
+    lines[3] = line(row)
     (finished / "samples.jsonl").write_bytes(b"".join(lines))
     run(job(finished))
     assert (finished / "metrics.json").read_bytes() == metrics

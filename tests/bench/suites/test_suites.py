@@ -46,7 +46,7 @@ def test_digest_tells_episodes_and_prompts_apart(v1: list[Episode]) -> None:
 
 def test_limit_spreads_over_lengths_of_every_level(v1: list[Episode]) -> None:
     for limit in (1, 10, 33, 1000):
-        kept = subsample(v1, limit)
+        kept = list(subsample(v1, limit))
         assert [e.id for e in kept] == [e.id for e in v1 if e.id in {k.id for k in kept}]
         for task, level in {(e.task, e.level) for e in v1}:
             full = sorted(e.shortest for e in v1 if (e.task, e.level) == (task, level))
