@@ -67,17 +67,19 @@ class Secrets:
         return any(form in lower for form in self._forms)
 
 
-def proxy_passwords() -> list[str | None]:
+def proxy_passwords() -> list[str]:
     """The passwords of the proxies that the environment names."""
-    found: list[str | None] = []
-    for url in getproxies().values():
-        try:
-            parts = urlsplit(url if "://" in url else f"//{url}")
-        except ValueError:
-            continue
-        secret = parts.password or parts.username
-        found += [secret, unquote(secret)] if secret else []
-    return found
+    return [secret for url in getproxies().values() for secret in url_passwords(url)]
+
+
+def url_passwords(url: str) -> list[str]:
+    """The password in a URL, as it stands there and as it is meant; a name without one may be a token."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+    except ValueError:
+        return []
+    secret = parts.password or parts.username
+    return [secret, unquote(secret)] if secret else []
 
 
 def _in_base64(secret: bytes) -> list[bytes]:

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-from mgsd_bench.backends.chat_secrets import Secrets, proxy_passwords
+from mgsd_bench.backends.chat_secrets import Secrets, proxy_passwords, url_passwords
 from mgsd_bench.errors import Exit, UserError, option
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ TIMEOUT = 300.0
 """Seconds without a byte after which a request has failed."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_USER = re.compile(r"//[^/]*@")
 _DENIED = {
     400: ("does not take it", "put right what it names"),
     401: ("does not know the token", "log in with `hf auth login`, or set HF_TOKEN"),
@@ -91,11 +91,16 @@ def publish(folder: Path, files: Iterable[str], repo: str, *, public: bool, mess
         url = commit.commit_url
         if not isinstance(url, str):
             raise TypeError("no address of the commit")
-        return Secrets([token, *proxy_passwords()]).hide_text(url)
+        return _secrets(hub).hide_text(url)
 
 
 def _endpoint(hub: ModuleType) -> str:
     return os.environ.get("HF_ENDPOINT") or str(hub.constants.ENDPOINT)
+
+
+def _secrets(hub: ModuleType) -> Secrets:
+    """What is never shown: the token, and passwords in the addresses of the hub and of proxies."""
+    return Secrets([hub.get_token(), *url_passwords(_endpoint(hub)), *proxy_passwords()])
 
 
 @contextmanager
@@ -121,11 +126,8 @@ def _told_in_one_line(hub: ModuleType, repo: str) -> Iterator[None]:
 
 def _refusal(hub: ModuleType, repo: str, error: Exception) -> UserError:
     status = _status(error)
-    endpoint = urlsplit(_endpoint(hub))
-    secrets = [hub.get_token(), endpoint.password and unquote(endpoint.password), endpoint.password, *proxy_passwords()]
-    said = Secrets([each for each in secrets if each]).hide_text(f"{type(error).__name__}: {error}")
-    shown = endpoint._replace(netloc=endpoint.netloc.rpartition("@")[2]).geturl()
-    where = f"{option('repo', repo)}: the hub at {shown}"
+    said = _secrets(hub).hide_text(f"{type(error).__name__}: {error}")
+    where = f"{option('repo', repo)}: the hub at {_USER.sub('//', _endpoint(hub))}"
     if status in _DENIED:
         problem, remedy = _DENIED[status]
         return UserError(f"{where} {problem} ({said}); {remedy}")

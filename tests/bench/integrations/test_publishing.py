@@ -223,3 +223,9 @@ def test_training_episodes_that_are_test_episodes(folder: Path, monkeypatch: pyt
 def test_no_dataset(tmp_path: Path) -> None:
     (line,) = refused(tmp_path)
     assert "generate --format parquet" in line
+
+
+def test_an_address_that_is_none(folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://[::1")
+    (line,) = refused(folder, "--repo", "me/lakes", code=5)
+    assert "cannot be reached" in line
