@@ -96,6 +96,16 @@ class Run:
         """The samples, one after another; of a question that was asked again the last one counts."""
         return iter(self.given) if self.given is not None else read_samples(self.path, texts=texts)
 
+    def checked_samples(self, *, texts: bool = True) -> Iterator[Sample]:
+        """The samples as of :meth:`read_samples`.
+
+        Raises:
+            UserError: one is of none of the run's episodes, or they cannot be read.
+        """
+        for sample in self.read_samples(texts=texts):
+            self._check_place(sample.episode, sample.task, sample.level)
+            yield sample
+
     @cached_property
     def samples(self) -> list[Sample]:
         """The samples with their texts, the last one of each question."""
@@ -169,13 +179,7 @@ class Run:
 
         if not with_facts:
             return sample_frame(self.read_samples(texts=False), None, self.origin, brief=brief)
-        return sample_frame(self._placed_samples(), self.asked, self.origin, brief=brief)
-
-    def _placed_samples(self) -> Iterator[Sample]:
-        """The samples without their texts, each of one of the run's episodes."""
-        for sample in self.read_samples(texts=False):
-            self._check_place(sample.episode, sample.task, sample.level)
-            yield sample
+        return sample_frame(self.checked_samples(texts=False), self.asked, self.origin, brief=brief)
 
 
 def load_run(path: str | Path) -> Run:

@@ -79,10 +79,7 @@ class FinishedRun:
         """
         run, questions = self.run, KeySet()
         conditions, repeats = run.identity["conditions"], run.identity["repeats"]
-        for sample in run.read_samples(texts=texts):
-            episode = self.asked.get(sample.episode)
-            if episode is None or (sample.task, sample.level) != (episode.task, episode.level):
-                raise UserError(f"{run.path}: samples.jsonl and episodes.jsonl do not agree on {sample.episode!r}")
+        for sample in run.checked_samples(texts=texts):
             if sample.condition not in conditions or sample.repeat >= repeats:
                 raise UserError(f"{run.path / SAMPLES}: answers {sample.key}, which this run does not ask")
             questions.add(sample.key)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mgsd_bench.analysis.frame import SampleTable
-from mgsd_bench.errors import UserError, option
 from mgsd_bench.files import write_whole
 from mgsd_bench.integrations.finished import FinishedRun
 from mgsd_bench.report.text import csv_text
+from mgsd_bench.suites.parquet import load_pyarrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,11 +68,7 @@ def write_parquet(finished: FinishedRun, out: Path) -> int:
         UserError: the run is damaged, or pyarrow is not installed.
         OSError: the file cannot be written.
     """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UserError(f"{option('format', 'parquet')} needs pyarrow: pip install pyarrow") from error
+    arrow = load_pyarrow()
     table = _table(finished)
     rows = 0
 
@@ -80,8 +76,8 @@ def write_parquet(finished: FinishedRun, out: Path) -> int:
         nonlocal rows
         sink, written = _Sink(), None
         for block in table.blocks(ROWS):
-            found = pa.Table.from_pandas(block, preserve_index=False)
-            written = written or parquet.ParquetWriter(sink, found.schema)
+            found = arrow.Table.from_pandas(block, preserve_index=False)
+            written = written or arrow.parquet.ParquetWriter(sink, found.schema)
             written.write_table(found)
             rows += len(block)
             yield sink.taken()

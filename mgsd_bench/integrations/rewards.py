@@ -31,7 +31,7 @@ from math import isfinite
 from typing import Any
 
 from mgsd_bench.errors import UserError, option
-from mgsd_bench.prompts import CONDITIONS, WITH_PLAN, Condition
+from mgsd_bench.prompts import WITH_PLAN, Condition
 from mgsd_bench.runs.rewards import KINDS, reward_of
 from mgsd_envs import Episode
 
@@ -234,8 +234,8 @@ def _before(tried: str | Sequence[str] | None) -> str | None:
 
 
 def _asked(condition: str) -> Condition:
-    """A condition under which rewards are given; rows of the closed loop, which have ``tried``, may name theirs."""
-    for known in CONDITIONS:
-        if known == condition and known != "perceive":
-            return known if known in WITH_PLAN else "visual"
+    """A condition whose answers are rewarded; rows of the closed loop, which have ``tried``, may name theirs."""
+    for known in WITH_PLAN:
+        if known == condition:
+            return known
     raise UserError(f"{option('condition', condition)}: no question that a plan or a step answers")

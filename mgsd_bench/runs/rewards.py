@@ -120,23 +120,24 @@ def state_f1(scored: Score, episode: str) -> float:
     return 2 * len(true & stated) / (len(true) + len(stated)) if true or stated else 1.0
 
 
-def _success(scored: Score | Step, episode: str) -> float | None:
+def _success(scored: Score | Step, episode: str, condition: Condition) -> float | None:
     return float(_nearer(scored) if isinstance(scored, Step) else scored.outcome == Outcome.SOLVED)
 
 
-def _optimal(scored: Score | Step, episode: str) -> float | None:
+def _optimal(scored: Score | Step, episode: str, condition: Condition) -> float | None:
     return float(_nearer(scored) if isinstance(scored, Step) else scored.optimal)
 
 
-def _state_f1(scored: Score | Step, episode: str) -> float | None:
-    return None if isinstance(scored, Step) else state_f1(scored, episode)
+def _state_f1(scored: Score | Step, episode: str, condition: Condition) -> float | None:
+    return None if isinstance(scored, Step) or condition not in WITH_FACTS else state_f1(scored, episode)
 
 
-def _format(scored: Score | Step, episode: str) -> float | None:
-    return float(scored.form == "asked" and (isinstance(scored, Step) or bool(scored.facts)))
+def _format(scored: Score | Step, episode: str, condition: Condition) -> float | None:
+    stated = isinstance(scored, Step) or condition not in WITH_FACTS or bool(scored.facts)
+    return float(scored.form == "asked" and stated)
 
 
-def _progress(scored: Score | Step, episode: str) -> float | None:
+def _progress(scored: Score | Step, episode: str, condition: Condition) -> float | None:
     if not isinstance(scored, Step):
         return None
     return -1.0 if scored.gain is None else max(-1.0, min(1.0, scored.gain))
@@ -146,7 +147,7 @@ def _nearer(step: Step) -> bool:
     return step.gain is not None and step.gain > 0
 
 
-KINDS: Mapping[str, Callable[[Score | Step, str], float | None]] = {
+KINDS: Mapping[str, Callable[[Score | Step, str, Condition], float | None]] = {
     "success": _success,
     "optimal": _optimal,
     "state_f1": _state_f1,
@@ -178,15 +179,5 @@ def reward_of(
     """
     if not isinstance(episode, str):
         raise UserError(f"{option('episode')}: {str(episode)[:40]!r} is no text; give canonical JSON")
-    if tried is not None:
-        return KINDS[kind](score_step(text, episode, tried), episode)
-    scored = score_answer(text, episode, condition, cut=cut)
-    if condition in WITH_FACTS:
-        return KINDS[kind](scored, episode)
-    return (
-        None
-        if kind == "state_f1"
-        else float(scored.form == "asked")
-        if kind == "format"
-        else KINDS[kind](scored, episode)
-    )
+    step = None if tried is None else score_step(text, episode, tried)
+    return KINDS[kind](step or score_answer(text, episode, condition, cut=cut), episode, condition)
