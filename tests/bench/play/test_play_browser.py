@@ -75,7 +75,7 @@ def plays(browser: Any, expert: Expert, seen: list[str], most: int | None = None
         seen.append(text(browser, "alert") or text(browser, "end-title"))
         asked_for = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
         urls = [m["params"]["request"]["url"] for m in asked_for if m["method"] == "Network.requestWillBeSent"]
-        assert [address for address in urls if not address.startswith((url, "data:"))] == []
+        assert [address for address in urls if not address.startswith((url, "data:", "chrome:"))] == []
         assert [entry for entry in browser.get_log("browser") if "ERR_" not in entry["message"]] == []
 
     def respond() -> None:
