@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from mgsd_envs.rendering import Picture, Pixels
     from mgsd_envs.types import Cursor, Plan
 
-OneShotKind = Literal["visual", "symbolic", "perceive", "direct", "questions", "teacher", "unrelated", "distill"]
+OneShotKind = Literal[
+    "visual",
+    "symbolic",
+    "perceive",
+    "direct",
+    "questions",
+    "teacher",
+    "told",
+    "unrelated",
+    "distill",
+    "distill-symbolic",
+]
 ActKind = Literal["act", "act-think", "act-say", "act-symbolic", "distill-act"]
 Kind = Literal[OneShotKind, ActKind]
 """What a row asks and answers.
@@ -38,8 +49,11 @@ Kind = Literal[OneShotKind, ActKind]
 ``visual``, ``symbolic``, ``perceive``, ``direct``: the evaluation's question with its reference answer.
 ``questions``: a picture with all of the task's perception questions in one turn, and numbered answers (paper: stage 1).
 ``teacher``: what stage 2's teacher is asked, text only, with the full answer.
+``told``: as ``teacher``, with the picture beside it: teaches that an answer has its form where there is a picture too.
 ``unrelated``: as ``visual``, but with the picture of another episode: teaches the form of answers and nothing else.
 ``distill``: the ``visual`` question for the student, what the teacher is told beside it, and no answer (stage 2, GRPO).
+``distill-symbolic``: the ``symbolic`` question for student and teacher alike, and no answer: the student is held to what
+the teacher says about a state as text.
 
 Of a turn in the closed loop, somewhere along a rollout (:mod:`mgsd_baselines.data.acting`):
 ``act``: the evaluation's question with the step that leads nearer.
@@ -53,9 +67,9 @@ KINDS: tuple[OneShotKind, ...] = get_args(OneShotKind)
 ACT_KINDS: tuple[ActKind, ...] = get_args(ActKind)
 """Kinds of rows about a turn in the closed loop."""
 ALL_KINDS: tuple[Kind, ...] = KINDS + ACT_KINDS
-TEXT_KINDS: tuple[Kind, ...] = ("symbolic", "teacher", "act-symbolic")
+TEXT_KINDS: tuple[Kind, ...] = ("symbolic", "teacher", "distill-symbolic", "act-symbolic")
 """Kinds of rows without a picture."""
-UNANSWERED: tuple[Kind, ...] = ("distill", "distill-act")
+UNANSWERED: tuple[Kind, ...] = ("distill", "distill-symbolic", "distill-act")
 """Kinds of rows that the student finds its own answers to."""
 
 ASK_ALL = "Answer all questions about the picture, one numbered line each, in the form 'field: value'."
@@ -175,13 +189,16 @@ def make_example(
         answer = "\n".join(f"{i}. {answer}" for i, (_, answer) in enumerate(asked, 1))
         return Example(kind, episode, text, episode, answer)
     prompt = prompts.render(episode, condition)
-    if kind in ("distill", "teacher") and privileged is None:
+    if kind in ("distill", "teacher", "told") and privileged is None:
         privileged = format_privileged(get_task(episode.task).describe(episode.state), write_plan(episode.plan))
     match kind:
         case "distill":
             return Example(kind, episode, prompt, episode, None, privileged)
-        case "teacher":
-            return Example(kind, episode, f"{prompt}\n{privileged}", None, reference_answer(episode, "visual"))
+        case "distill-symbolic":
+            return Example(kind, episode, prompt, None, None, "")
+        case "teacher" | "told":
+            shown = episode if kind == "told" else None
+            return Example(kind, episode, f"{prompt}\n{privileged}", shown, reference_answer(episode, "visual"))
         case "unrelated":
             return Example(kind, episode, prompt, picture, reference_answer(episode, "visual"))
     shown = episode if condition in WITH_IMAGE else None
@@ -215,6 +232,8 @@ def condition_of(kind: Kind) -> Condition:
     """The evaluation's condition whose question a kind asks."""
     if kind in ACT_KINDS and kind != "act-symbolic":
         return "act"
+    if kind == "distill-symbolic":
+        return "symbolic"
     return next((condition for condition in CONDITIONS if condition == kind), "visual")
 
 
