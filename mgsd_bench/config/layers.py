@@ -42,16 +42,18 @@ class Layers:
     Attributes:
         values: the merged mappings.
         origins: the file, or the option as it was written, by key; ``()`` is there for keys that nobody set.
+        order: the origins, what is said later standing later.
     """
 
     values: dict[str, Any]
     origins: dict[Key, str]
+    order: tuple[str, ...] = ()
 
     def over(self, below: Layers, whole: Collection[str]) -> Layers:
         """These values laid over others; mappings under a key in ``whole`` replace instead of merging."""
         values, origins = dict(below.values), dict(below.origins)
         _merge(values, self.values, whole)
-        return Layers(values, origins | self.origins)
+        return Layers(values, origins | self.origins, (*below.order, *self.order))
 
     def assign(self, pair: str, known: str) -> Layers:
         """Set one key as ``--set a.b=value`` asks; the value is YAML and replaces what was there.
@@ -83,7 +85,7 @@ class Layers:
             place = place[part]
         place[key[-1]] = value
         kept = {at: origin for at, origin in self.origins.items() if at[: len(key)] != key}
-        return Layers(values, kept | {key: label})
+        return Layers(values, kept | {key: label}, (*(said for said in self.order if said != label), label))
 
     def at(self, place: Key) -> Any:
         """What is given at one place; None where nothing is."""
@@ -92,9 +94,17 @@ class Layers:
             values = values.get(part) if isinstance(values, Mapping) else None
         return values
 
+    def origin(self, place: Key) -> str:
+        """The file or option that set one place."""
+        return next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
+
+    def when(self, place: Key) -> int:
+        """How late one place was set; what a layer above set is later."""
+        return self.order.index(self.origin(place))
+
     def error(self, place: Key, problem: str) -> UserError:
         """The error to raise about one place: what set it, which it is, and the problem."""
-        origin = next(self.origins[place[:end]] for end in range(len(place), -1, -1) if place[:end] in self.origins)
+        origin = self.origin(place)
         return UserError(
             f"{origin}: {problem}" if isinstance(origin, Option) else f"{origin}: {_dotted(place)}: {problem}"
         )
@@ -123,7 +133,7 @@ def read_layer(path: Path) -> Layers:
         values = {}
     if not isinstance(values, dict):
         raise UserError(f"{path}: the file: must be a mapping, and holds no mapping; write keys with values")
-    return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]})
+    return Layers(values, {key: str(path) for key in [(), *_keys(values, ())]}, (str(path),))
 
 
 def read_extended(
@@ -151,7 +161,7 @@ def _extended(
         raise UserError(f"{path}: extends: goes round in a circle; remove one of {', '.join(p.stem for p in seen)}")
     layers = read_layer(path)
     parent = layers.values.get("extends")
-    above = Layers({k: v for k, v in layers.values.items() if k != "extends"}, layers.origins)
+    above = Layers({k: v for k, v in layers.values.items() if k != "extends"}, layers.origins, layers.order)
     if parent is None:
         return above
     if not isinstance(parent, str):
@@ -161,7 +171,9 @@ def _extended(
     except UserError as error:
         raise UserError(f"{path}: extends: {error.message}") from error
     below = _extended(found, find, whole, own, (*seen, here))
-    return above.over(Layers({k: v for k, v in below.values.items() if k not in own}, below.origins), whole)
+    return above.over(
+        Layers({k: v for k, v in below.values.items() if k not in own}, below.origins, below.order), whole
+    )
 
 
 def parse_yaml(text: str, origin: str) -> Any:

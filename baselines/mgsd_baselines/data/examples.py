@@ -37,7 +37,6 @@ OneShotKind = Literal[
     "direct",
     "questions",
     "teacher",
-    "told",
     "unrelated",
     "distill",
     "distill-symbolic",
@@ -49,11 +48,10 @@ Kind = Literal[OneShotKind, ActKind]
 ``visual``, ``symbolic``, ``perceive``, ``direct``: the evaluation's question with its reference answer.
 ``questions``: a picture with all of the task's perception questions in one turn, and numbered answers (paper: stage 1).
 ``teacher``: what stage 2's teacher is asked, text only, with the full answer.
-``told``: as ``teacher``, with the picture beside it: teaches that an answer has its form where there is a picture too.
 ``unrelated``: as ``visual``, but with the picture of another episode: teaches the form of answers and nothing else.
 ``distill``: the ``visual`` question for the student, what the teacher is told beside it, and no answer (stage 2, GRPO).
-``distill-symbolic``: the ``symbolic`` question for student and teacher alike, and no answer: the student is held to what
-the teacher says about a state as text.
+``distill-symbolic``: the ``symbolic`` question for student and teacher alike, and no answer: the student is held to
+what the teacher says about a state as text.
 
 Of a turn in the closed loop, somewhere along a rollout (:mod:`mgsd_baselines.data.acting`):
 ``act``: the evaluation's question with the step that leads nearer.
@@ -189,16 +187,15 @@ def make_example(
         answer = "\n".join(f"{i}. {answer}" for i, (_, answer) in enumerate(asked, 1))
         return Example(kind, episode, text, episode, answer)
     prompt = prompts.render(episode, condition)
-    if kind in ("distill", "teacher", "told") and privileged is None:
+    if kind in ("distill", "teacher") and privileged is None:
         privileged = format_privileged(get_task(episode.task).describe(episode.state), write_plan(episode.plan))
     match kind:
         case "distill":
             return Example(kind, episode, prompt, episode, None, privileged)
         case "distill-symbolic":
             return Example(kind, episode, prompt, None, None, "")
-        case "teacher" | "told":
-            shown = episode if kind == "told" else None
-            return Example(kind, episode, f"{prompt}\n{privileged}", shown, reference_answer(episode, "visual"))
+        case "teacher":
+            return Example(kind, episode, f"{prompt}\n{privileged}", None, reference_answer(episode, "visual"))
         case "unrelated":
             return Example(kind, episode, prompt, picture, reference_answer(episode, "visual"))
     shown = episode if condition in WITH_IMAGE else None

@@ -129,6 +129,11 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
             seed=self.args.seed,
         )
 
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], list[list[Any]] | None, Batch]:
+        ids, images, fields = super()._tokenize_prompts(prompts)
+        # a row without pictures has none: TRL says None, which processors do not take
+        return ids, images and [shown or [] for shown in images], fields
+
     def _generate_and_score_completions(self, inputs: Sequence[Row]) -> Batch:
         batch: Batch = super()._generate_and_score_completions(inputs)
         if self._kept is not None:

@@ -34,7 +34,17 @@ from mgsd_baselines.data.dataset import as_dataset, counts, rows_digest, stage_r
 from mgsd_baselines.recipe import REWARDS, DataSpec
 from mgsd_baselines.training.callbacks import MetricsFile, Progress, Throughput, quiet
 from mgsd_baselines.training.launch import check_launch, hush, locally_first, processes, together, uses_gpu
-from mgsd_baselines.training.models import ADAPTER, adapt, finish, load_model, load_processor, resolve_model
+from mgsd_baselines.training.models import (
+    ADAPTER,
+    DTYPES,
+    adapt,
+    finish,
+    load_model,
+    load_processor,
+    native_precision,
+    resolve_model,
+)
+from mgsd_baselines.training.safety import told
 from mgsd_baselines.training.trainers import TrainerParts, stage_trainer, trainer_config
 from mgsd_baselines.training.validation import make_validator
 from mgsd_bench.backends.checkpoints import fingerprint
@@ -96,8 +106,9 @@ def _stages(recipe: Recipe, out: Path, report: Callable[[str], None]) -> Path:
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of a process that was killed as it did this
             report(f"{stage.name}: finished before, in {folder}")
         else:
-            start = str(finished) if folders else locally_first(partial(_first_model, recipe, out))
-            _run(recipe, stage, folder, start=start, folders=folders, report=report)
+            with told(stage.name, out, partial(last_checkpoint, folder / "checkpoints", state.num_processes)):
+                start = str(finished) if folders else locally_first(partial(_first_model, recipe, out))
+                _run(recipe, stage, folder, start=start, folders=folders, report=report)
             gc.collect()  # a trainer and its model refer to each other
             torch.cuda.empty_cache()
         folders[stage.name] = finished = folder
@@ -179,9 +190,12 @@ def _run(
     rows = together(lambda: stage_rows(stage, recipe))
     report(f"{stage.name}: {len(rows)} rows, from {start}")
     set_seed(recipe.seed)
-    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    precision = native_precision(recipe.precision)
+    if precision != recipe.precision:
+        report(f"{stage.name}: trains in {precision}, since this CPU has no {recipe.precision} arithmetic of its own")
+    stored, computed = DTYPES[recipe.precision], DTYPES[precision]
     # weights that are trained are kept in float32; those under an adapter are only read
-    weights = dtype if stage.tuning else torch.float32
+    weights = computed if stage.tuning else torch.float32
     base, adapter = together(lambda: _base_and_adapter(recipe, stage, start))
     other = locally_first(lambda: _teacher(recipe, stage, folders, folder.parent))
     model, processor, teacher = together(
@@ -195,7 +209,7 @@ def _run(
         adapt(model, stage.tuning, adapter),
         processor,
         as_dataset(rows, stage.data.image_size),
-        trainer_config(recipe, stage, folder),
+        trainer_config(recipe, stage, folder, precision),
         [Throughput(), MetricsFile(folder / "metrics.jsonl"), Progress(stage.name, report)],
     )
     validator = together(
@@ -218,7 +232,7 @@ def _run(
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(str(trained))  # on all processes: weights may be sharded over them
     if state.is_main_process:
-        finish(trained, base, processor, folder, dtype)
+        finish(trained, base, processor, folder, stored)
         record = {
             "recipe": recipe.to_json(),
             "stage": stage.name,
@@ -227,6 +241,7 @@ def _run(
                 "fingerprint": fingerprint(Path(start)) if Path(start).is_dir() else None,
             },
             "data": {"rows": len(rows), "digest": rows_digest(rows), "counts": counts(rows)},
+            "precision": precision,
             "processes": state.num_processes,
             "sharded": trainer.is_fsdp_enabled,
             "steps": trainer.state.global_step,

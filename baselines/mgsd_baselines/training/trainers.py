@@ -11,6 +11,7 @@ from trl import DistillationConfig, GRPOConfig, GRPOTrainer, SFTConfig
 
 from mgsd_baselines.data.examples import TEXT_KINDS
 from mgsd_baselines.training.launch import Sharding, accumulation, processes, uses_gpu
+from mgsd_baselines.training.safety import Finite
 from mgsd_baselines.training.self_distill import SelfDistillTrainer
 from mgsd_baselines.training.sft import SortedSFTTrainer
 from mgsd_baselines.training.validation import Validated
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainerCallback
 
-    from mgsd_baselines.recipe import Recipe, Stage
+    from mgsd_baselines.recipe import Precision, Recipe, Stage
     from mgsd_baselines.training.validation import Validator
 
 _VALIDATED = {
@@ -32,15 +33,15 @@ _VALIDATED = {
 }
 
 
-class ValidatedSFT(Validated, Sharding, SortedSFTTrainer):
+class ValidatedSFT(Validated, Finite, Sharding, SortedSFTTrainer):
     """Supervised fine-tuning that keeps the checkpoint which answers best."""
 
 
-class ValidatedDistill(Validated, Sharding, SelfDistillTrainer):
+class ValidatedDistill(Validated, Finite, Sharding, SelfDistillTrainer):
     """Self-distillation that keeps the checkpoint which answers best."""
 
 
-class ValidatedGRPO(Validated, Sharding, GRPOTrainer):  # type: ignore[misc]
+class ValidatedGRPO(Validated, Finite, Sharding, GRPOTrainer):  # type: ignore[misc]
     """GRPO that keeps the checkpoint which answers best."""
 
 
@@ -89,13 +90,14 @@ def stage_trainer(
             return grpo_trainer(stage, parts, kind=ValidatedGRPO, validate=validator)
 
 
-def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]:
+def trainer_config(recipe: Recipe, stage: Stage, folder: Path, precision: Precision) -> dict[str, Any]:
     """Fields of TRL's configuration that every method has, the recipe's own ``trainer`` fields last.
 
     Args:
-        recipe: seed and precision.
+        recipe: the seed.
         stage: sizes of batches, and steps between validations, which checkpoints are written for.
         folder: of the stage; checkpoints go to ``folder / "checkpoints"``.
+        precision: of the forward and backward pass.
 
     Raises:
         UserError: the batch cannot be shared out among micro-batches and processes.
@@ -106,7 +108,7 @@ def trainer_config(recipe: Recipe, stage: Stage, folder: Path) -> dict[str, Any]
         "output_dir": str(folder / "checkpoints"),
         "per_device_train_batch_size": stage.micro_batch,
         "gradient_accumulation_steps": accumulation(recipe, stage, processes().num_processes),
-        "bf16": recipe.precision == "bf16",
+        "bf16": precision == "bf16",
         "use_cpu": not gpu,
         "dataloader_pin_memory": gpu,
         "gradient_checkpointing": gpu,

@@ -19,6 +19,6 @@ call_through = _ForwardRedirection()
 model, so that sharded weights are there and gradients are reduced."""
 
 HOOKS: Mapping[str, tuple[str, ...]] = {
-    "DistillationTrainer": ("_generate_and_score_completions", "_get_train_sampler"),
+    "DistillationTrainer": ("_generate_and_score_completions", "_get_train_sampler", "_tokenize_prompts"),
     "SFTTrainer": ("_get_train_sampler",),
 }
