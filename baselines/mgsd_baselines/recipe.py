@@ -21,7 +21,7 @@ from mgsd_envs.splits import SplitBy
 
 Method = Literal["sft", "distill", "grpo"]
 Precision = Literal["bf16", "fp32"]
-Context = Literal["state+plan", "state", "plan", "none"]
+Context = Literal["state+plan", "state", "plan", "none", "picture"]
 
 TOKEN_PARTS = ("state", "route", "plan")
 """Parts of an answer that can be weighed apart."""
@@ -131,7 +131,8 @@ class Teacher:
     Attributes:
         model: checkpoint of the teacher, or the name of an earlier stage, whose result it then is. None is the base
             model: the student without its adapter where the stage tunes one, else a frozen copy.
-        context: what the teacher's prompt holds beside the task: the state as text, a shortest plan, both or neither.
+        context: what the teacher's prompt holds beside the task: the state as text, a shortest plan, both or neither;
+            or the picture, as the student's own does, and no more.
         corruption: None, ``"shuffle"`` (the context of another episode of the same task and level), or
             ``"noise P"`` (each fact of the state is replaced by a false one with probability P).
     """

@@ -29,7 +29,7 @@ from mgsd_bench.config.editor_schema import editor_schema
 from mgsd_bench.config.fields import SAYS, Amount, Check, Count, Natural, OneOf
 from mgsd_bench.config.layers import Key, Layers, read_extended, read_layer, suggest
 from mgsd_bench.config.validate import validate
-from mgsd_bench.errors import UserError, option
+from mgsd_bench.errors import UserError, setting_of
 from mgsd_bench.package_data import shipped_folder
 from mgsd_bench.prompts import CLOSED_LOOP, in_order
 from mgsd_envs import get_task
@@ -225,9 +225,11 @@ def _over(layers: Layers, key: str, stage: str) -> Any:
             continue
         if name not in below or layers.when(own) >= layers.when(shared):
             found[name] = value
-        elif value != below[name] and layers.origin(own).startswith(option("overrides")):
-            problem = f"{layers.origin(shared)} comes after it, and says otherwise for all stages; leave one out"
-            raise layers.error(own, problem)
+        elif value != below[name] and setting_of(layers.origin(own)) == "overrides":
+            later = layers.origin(shared)
+            raise UserError(
+                f"{layers.origin(own)}: {later} comes after it, and says otherwise for all stages; leave one out"
+            )
     return found
 
 
@@ -307,7 +309,7 @@ def _distill(keys: DistillStage, stage: Key, layers: Layers) -> Distill:
         problem = f"objective sampled estimates the reverse KL only; set beta to 1 instead of {keys.beta:g}"
         raise layers.error((*stage, "beta"), problem)
     context, corruption = keys.teacher.context, keys.teacher.corruption
-    if corruption and (context == "none" or (context == "plan" and corruption != "shuffle")):
+    if corruption and (context in ("none", "picture") or (context == "plan" and corruption != "shuffle")):
         problem = f"context {context} holds nothing to corrupt; set corruption to null"
         raise layers.error((*stage, "teacher", "corruption"), problem)
     if keys.rows.get("distill-act") and (context != "state" or corruption):

@@ -186,6 +186,28 @@ def test_circle_of_extends(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "a.yaml"))
 
 
+def test_what_is_said_later_holds_for_all_stages(tmp_path: Path) -> None:
+    """Of one file the stage's own word counts; a file over the one it extends, and an option over files."""
+
+    def counts(recipe: Recipe) -> list[int]:
+        return [stage.data.count for stage in recipe.stages]
+
+    (tmp_path / "a.yaml").write_text(
+        "extends: tiny\ndata: {count: 7}\nstages: {self-distill: {data: {count: 5}, validation: {every: 9}}}\n"
+    )
+    (tmp_path / "b.yaml").write_text("extends: a\nvalidation: {every: 4}\n")
+    assert counts(load_recipe("tiny")) == [6000, 2600, 2600]
+    assert counts(load_recipe(str(tmp_path / "a.yaml"))) == [7, 7, 5]
+    assert {stage.validation.every for stage in load_recipe(str(tmp_path / "b.yaml")).stages} == {4}
+    assert counts(load_recipe(str(tmp_path / "b.yaml"), ["data.count=3"])) == [3, 3, 3]
+    assert counts(load_recipe("tiny", ["data.count=3", "stages.cold-start.data.count=4"])) == [3, 4, 3]
+    assert load_recipe("tiny", ["data.count=3"]).stages[0].validation.conditions == ("symbolic",)
+    with pytest.raises(
+        UserError, match=r"overrides=stages\.cold-start\.data\.count=4: overrides=data\.count=3 comes after"
+    ):
+        load_recipe("tiny", ["stages.cold-start.data.count=4", "data.count=3"])
+
+
 def test_overrides_are_yaml() -> None:
     recipe = load_recipe(
         "mgsd-4b-lora",

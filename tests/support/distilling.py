@@ -25,7 +25,7 @@ ANSWERS = (
     "Route: up, up",
 )
 
-_OWN = ("objective", "token_weights", "rollouts", "metrics_every", "callbacks", "optimizers")
+_OWN = ("teacher_sees", "objective", "token_weights", "rollouts", "metrics_every", "callbacks", "optimizers")
 
 
 def lora(base: Any, seed: int | None = 1) -> Any:

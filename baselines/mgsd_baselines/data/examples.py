@@ -109,8 +109,8 @@ class Example:
         """The row in TRL's conversational columns, its picture drawn ``image_size`` pixels square.
 
         ``prompt`` (text, then the place of the picture), ``images`` (one PIL image, RGB, or none), ``episode``
-        (canonical JSON); ``completion`` where there is one, else ``teacher_prompt`` (text only) and ``privileged``; of
-        a turn in the closed loop ``tried``, the actions before it (JSON).
+        (canonical JSON); ``completion`` where there is one, else ``teacher_prompt`` (text only), ``privileged`` and
+        ``condition``, how it is asked; of a turn in the closed loop ``tried``, the actions before it (JSON).
         """
         content: list[dict[str, str]] = [_text(self.prompt)]
         images = []
@@ -126,6 +126,7 @@ class Example:
             columns["completion"] = [{"role": "assistant", "content": [_text(self.completion)]}]
         if self.privileged is not None:
             columns["privileged"] = self.privileged
+            columns["condition"] = condition_of(self.kind)
             columns["teacher_prompt"] = [{"role": "user", "content": [_text(self.teacher_prompt)]}]
         if self.turn is not None:
             columns["tried"] = json.dumps(self.turn.tried)

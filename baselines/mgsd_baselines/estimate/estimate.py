@@ -331,7 +331,9 @@ def seconds_of(
         overhead = waited * VLLM_TOKEN_SECONDS + steps * VLLM_SYNC_SECONDS if settings.vllm else waited * each
         seconds["rollouts"] = overhead + samples * forward(row) / per_second
     if stage.distill:
-        seconds["teacher"] = samples * forward(lengths.mean_teacher + lengths.mean_answer) / per_second
+        sees = stage.distill.teacher.context == "picture"
+        read = row if sees else lengths.mean_teacher + lengths.mean_answer
+        seconds["teacher"] = samples * forward(read) / per_second
     elif _has_second_model(stage):
         seconds["teacher"] = samples * forward(row) / per_second
     spec = stage.validation

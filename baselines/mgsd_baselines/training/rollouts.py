@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from mgsd_bench.prompts import WITH_FACTS, Condition
 from mgsd_bench.runs.rewards import episode_of, score_answer, score_step
 from mgsd_bench.runs.scoring import Outcome
 from mgsd_envs import get_task
@@ -98,33 +99,39 @@ def deciles(mask: Tensor) -> Tensor:
 
 
 def score_rollouts(
-    episodes: Sequence[str], texts: Sequence[str], tried: Sequence[str | None] | None = None
+    episodes: Sequence[str],
+    texts: Sequence[str],
+    tried: Sequence[str | None] | None = None,
+    conditions: Sequence[Condition] | None = None,
 ) -> dict[str, list[float]]:
-    """Score answers as the evaluation does under the condition ``visual``, and steps by the distance to success.
+    """Score answers as the evaluation does, and steps by the distance to success.
 
     Args:
         episodes: canonical JSON of the episode that each answer is about.
         texts: the answers.
         tried: of each answer to a turn of the closed loop the actions before it, as a JSON list; None of others.
+        conditions: how each of the others was asked; ``visual`` by default.
 
     Returns:
         1 or 0 for each answer with a plan: ``rollouts/valid`` (a plan can be read), ``rollouts/solved`` (it succeeds in
-        the simulator), ``rollouts/state_exact`` (just the true facts are stated). For each answer with a step:
-        ``steps/valid`` (an action can be read), ``steps/useful`` (it leads nearer to success).
+        the simulator), and where the state was asked for ``rollouts/state_exact`` (just the true facts are stated). For
+        each answer with a step: ``steps/valid`` (an action can be read), ``steps/useful`` (it leads nearer to success).
     """
     names = ("rollouts/valid", "rollouts/solved", "rollouts/state_exact", "steps/valid", "steps/useful")
     verdicts: dict[str, list[float]] = {name: [] for name in names[: 3 if tried is None else None]}
-    for canonical, text, before in zip(episodes, texts, tried or [None] * len(texts), strict=True):
+    asked = conditions or ["visual"] * len(texts)
+    for canonical, text, before, condition in zip(episodes, texts, tried or [None] * len(texts), asked, strict=True):
         if before is not None:
             gain = score_step(text, canonical, before).gain
             verdicts["steps/valid"].append(float(gain is not None))
             verdicts["steps/useful"].append(float(gain is not None and gain > 0))
             continue
-        episode, scored = episode_of(canonical), score_answer(text, canonical)
+        episode, scored = episode_of(canonical), score_answer(text, canonical, condition)
         verdicts["rollouts/valid"].append(float(scored.plan is not None))
         verdicts["rollouts/solved"].append(float(scored.outcome is Outcome.SOLVED))
-        exact = scored.facts == get_task(episode.task).facts(episode.state)
-        verdicts["rollouts/state_exact"].append(float(exact))
+        if condition in WITH_FACTS:
+            exact = scored.facts == get_task(episode.task).facts(episode.state)
+            verdicts["rollouts/state_exact"].append(float(exact))
     return verdicts
 
 

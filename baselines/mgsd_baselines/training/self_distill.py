@@ -64,6 +64,8 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         model: the student.
         teacher_model: a frozen model over the same vocabulary. None is the student without its adapter, one copy of the
             weights in memory.
+        teacher_sees: whether the teacher reads the student's own prompt, with the picture, in the place of
+            ``teacher_prompt``: nothing is told to it that the student is not.
         objective: ``full``, :func:`~mgsd_baselines.training.divergence.divergence` with ``args.beta``, or ``sampled``,
             :func:`~mgsd_baselines.training.divergence.sampled_divergence`.
         token_weights: weight of the loss by part of the answer, 1 where not named. The loss is the weighted mean over
@@ -84,6 +86,7 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         teacher_model: PreTrainedModel | None = None,
         *,
         args: DistillationConfig,
+        teacher_sees: bool = False,
         objective: Literal["full", "sampled"] = "full",
         token_weights: Mapping[str, float] | None = None,
         rollouts: int = 1,
@@ -94,7 +97,7 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         _check_settings(args, objective, weights, rollouts)
         if teacher_model is None and not isinstance(model, PeftModel) and options.get("peft_config") is None:
             raise ValueError("without an adapter the student cannot be its own teacher: pass teacher_model")
-        self._rollouts = rollouts
+        self._rollouts, self._teacher_sees = rollouts, teacher_sees
         super().__init__(model, teacher_model, args=args, **options)
         if teacher_model is not None and self.is_fsdp_enabled:
             # TRL leaves it whole, and where it is; frozen, it also keeps its precision
@@ -139,11 +142,12 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         if self._kept is not None:
             self._kept.restore()
         device = batch["prompt_ids"].device
-        tensors = [torch.tensor(row) for row in self._teacher_ids(inputs)]
-        left = partial(pad_sequence, batch_first=True, padding_side="left")
-        batch["teacher_prompt_ids"] = left(tensors, padding_value=self._text_tokenizer.pad_token_id).to(device)
-        batch["teacher_prompt_mask"] = left([torch.ones_like(row) for row in tensors]).to(device)
-        self._check_prompts(inputs, batch)
+        if not self._teacher_sees:
+            tensors = [torch.tensor(row) for row in self._teacher_ids(inputs)]
+            left = partial(pad_sequence, batch_first=True, padding_side="left")
+            batch["teacher_prompt_ids"] = left(tensors, padding_value=self._text_tokenizer.pad_token_id).to(device)
+            batch["teacher_prompt_mask"] = left([torch.ones_like(row) for row in tensors]).to(device)
+            self._check_prompts(inputs, batch)
 
         mask = batch["completion_mask"]
         answers = [
@@ -159,8 +163,11 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         batch["weights"] = weights * scale
         if "episode" in inputs[0]:
             texts = self._text_tokenizer.batch_decode(answers, skip_special_tokens=True)
-            tried = [row["tried"] for row in inputs] if "tried" in inputs[0] else None
-            for name, values in score_rollouts([row["episode"] for row in inputs], texts, tried).items():
+            episodes, tried, conditions = (
+                [row[name] for row in inputs] if name in inputs[0] else None
+                for name in ("episode", "tried", "condition")
+            )
+            for name, values in score_rollouts(episodes or [], texts, tried, conditions).items():
                 self._means[self._mode].add(name, torch.tensor(values, device=device))
         return batch
 
@@ -193,8 +200,8 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         # called past the model's own forward, which is where accelerate would switch to bf16
         with self.accelerator.autocast():
             # the teacher goes first: switching the adapter must not come between the student's two passes
-            teacher, teacher_head = self._teacher_states(student, inputs)
             pictures = {key: inputs[key] for key in _PICTURE_KEYS if key in inputs}
+            teacher, teacher_head = self._teacher_states(student, inputs, pictures)
             states = self._states(student, inputs, "prompt", **pictures)
             head = head_of(student)
             states, teacher = states[mask].to(head.weight.device), teacher[mask].to(head.weight.device)
@@ -237,13 +244,14 @@ class SelfDistillTrainer(DistillationTrainer):  # type: ignore[misc]
         states: Tensor = backbone(input_ids=ids, attention_mask=mask, use_cache=False, **pictures).last_hidden_state
         return states[:, -1 - kept : -1]
 
-    def _teacher_states(self, student: Model, inputs: Batch) -> tuple[Tensor, Head]:
+    def _teacher_states(self, student: Model, inputs: Batch, pictures: Batch) -> tuple[Tensor, Head]:
+        prompt, seen = ("prompt", pictures) if self._teacher_sees else ("teacher_prompt", {})
         if self.teacher_model is None:
             with torch.no_grad(), without_adapter(student):
-                return self._states(student, inputs, "teacher_prompt"), head_of(student)
+                return self._states(student, inputs, prompt, **seen), head_of(student)
         teacher = self.accelerator.unwrap_model(self.teacher_model.eval())
         with torch.no_grad():
-            states = call_through(self.teacher_model, teacher, self._states, teacher, inputs, "teacher_prompt")
+            states = call_through(self.teacher_model, teacher, self._states, teacher, inputs, prompt, **seen)
             return states, head_of(teacher)
 
     def _teacher_ids(self, inputs: Sequence[Row]) -> list[list[int]]:

@@ -183,6 +183,7 @@ def distill_trainer(
     return kind(
         teacher_model=teacher,
         args=DistillationConfig(**{**parts.config, **own}),
+        teacher_sees=chosen.teacher.context == "picture",
         objective=chosen.objective,
         token_weights=chosen.token_weights,
         rollouts=chosen.rollouts,

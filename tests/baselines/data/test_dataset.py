@@ -147,6 +147,16 @@ class TestRows:
             assert key(row.picture) != key(row.episode)
         assert len({key(row.picture) for row in rows if row.picture}) == len(rows)
 
+    def test_text_rows_of_the_second_stage_ask_teacher_and_student_alike(self) -> None:
+        rows = rows_of(make({"distill": 0.5, "distill-symbolic": 0.5}, method="distill"))
+        asked = [row for row in rows if row.kind == "distill-symbolic"]
+        assert len(asked) == len(rows) // 2
+        for row in asked:
+            columns = row.to_trl(64)
+            assert (columns["images"], columns["condition"], columns["privileged"]) == ([], "symbolic", "")
+            assert columns["prompt"] == columns["teacher_prompt"]
+            assert get_task(row.episode.task).describe(row.episode.state) in row.prompt
+
     def test_unrelated_needs_another(self) -> None:
         with pytest.raises(UserError, match="single"):
             rows_of(make({"unrelated": 1.0}, spec=replace(SPEC, count=1)))

@@ -34,7 +34,7 @@ class TestDataset:
     def test_distill_columns(self) -> None:
         pytest.importorskip("datasets")
         (row,) = as_dataset(rows_of(make(method="distill"))[:1], 64)
-        assert set(row) == {"prompt", "images", "episode", "privileged", "teacher_prompt"}
+        assert set(row) == {"prompt", "images", "episode", "privileged", "teacher_prompt", "condition"}
         assert row["images"][0].size == (64, 64)
         assert episode_from_json(json.loads(row["episode"])).split == "train"
 

@@ -32,6 +32,16 @@ def test_answers_are_judged_where_rows_carry_episodes(
     assert (log["rollouts/valid"], log["rollouts/solved"], log["rollouts/state_exact"]) == (0.5, 0.5, 0.5)
 
 
+def test_a_teacher_that_sees_reads_what_the_student_reads(make: Any, processor: Any, base: Any) -> None:
+    """Nothing is told to it, so that the student as it was at first finds nothing to learn."""
+    for adapted, far in ((lora(base, seed=None), False), (lora(base), True)):
+        trainer = make(adapted, teacher_sees=True, learning_rate=0.0)
+        answer_with(trainer, processor)
+        trainer.train()
+        log = next(entry for entry in trainer.state.log_history if "loss" in entry)
+        assert (log["kl/reverse"] > 1e-3) is far
+
+
 def test_the_teacher_reads_text_alone_and_scores_the_same_tokens(make: Any, processor: Any, base: Any) -> None:
     trainer = make(lora(base))
     answer_with(trainer, processor)
