@@ -25,7 +25,7 @@ ACT_QUESTIONS := --suite tiny-v1 --limit 20 --prompts compact --max-tokens 160 -
 ACT_MODELS    := tiny-mgsd tiny-act
 ACT_SCRIPTED  := random straight oracle
 
-.PHONY: demo test test-fast gate lint docs bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reproduce-act reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations
+.PHONY: demo test test-fast gate lint docs bench bench-gpu clean reproduce-table1 reproduce-diagnostics reproduce-ablations reproduce-tiny reproduce-act reliability reliability-short train-tiny train-tiny-smoke train-tiny-ablations self-distillation
 
 demo: $(READY)
 	@test $(BACKEND) = vllm || echo "vLLM is not installed here: the models run through transformers (--backend hf)"
@@ -89,6 +89,11 @@ runs/ablations/%/eval/metrics.json: | $(READY)
 		--set seed=$${variant##*-} --set stages.self-distill.trainer.max_steps=100 --set validation.count=0
 	$(BIN)/mgsd-bench diagnose --model runs/ablations/$*/train/self-distill --backend $(BACKEND) $(TINY_QUESTIONS) \
 		--out runs/ablations/$*/eval
+
+# what self-distillation is worth: all trainings of baselines/self-distillation.yaml, two at once, and the tables; what is
+# known already is not done again. `make self-distillation QUESTIONS="privilege symbols"` takes some questions alone
+self-distillation: $(READY)
+	$(BIN)/python benchmarks/self_distillation.py run $(QUESTIONS) --backend $(BACKEND)
 
 # is the shipped tiny-mgsd still as good as its committed baseline?
 gate: $(READY)

@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 REPORT = ROOT / "reports" / "reliability" / "fuzz.md"
 NAMES = ("answers", "states", "runs", "suites", "policies", "configs", "replies")
-SHORT = 15.0  # seconds a target
+SHORT = 5.0  # seconds a target
 MOST_DATA = 3 * 2**30  # bytes; whoever wants more gets a MemoryError, which breaks a promise
 HANG = 25  # seconds after which an input does not end
 BUDGET = 13_000  # bytes that are kept of a target
