@@ -218,7 +218,10 @@ def run(
     torch.manual_seed(recipe.seed)
     steps = Steps()
     student = adapt(model.model(device, dtype, recipe.attention), stage.tuning, None)
-    config = trainer_config(recipe, stage, scratch / stage.name) | {"save_strategy": "no", "logging_steps": 1}
+    config = trainer_config(recipe, stage, scratch / stage.name, recipe.precision) | {
+        "save_strategy": "no",
+        "logging_steps": 1,
+    }
     parts = TrainerParts(student, model.processor, as_dataset(rows, stage.data.image_size), config, [steps])
     if stage.method == "sft":
         trainer = sft_trainer(parts, [row.length for row in rows], kind=PlainSFT if plain else SortedSFTTrainer)

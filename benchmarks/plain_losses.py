@@ -30,10 +30,11 @@ class PlainDistill(SelfDistillTrainer):
 
     def _loss(self, student: Any, inputs: Any, tokens: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         mask = inputs["completion_mask"].bool()
-        pictures = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
+        names = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
+        pictures = {name: inputs[name] for name in names if name in inputs}
         with self.accelerator.autocast():
-            teacher, teacher_head = self._teacher_states(student, inputs)
-            states = self._states(student, inputs, "prompt", **{key: inputs[key] for key in pictures if key in inputs})
+            teacher, teacher_head = self._teacher_states(student, inputs, pictures)
+            states = self._states(student, inputs, "prompt", **pictures)
             s = (linear(states[mask], *head_of(student)).float() / self.temperature).log_softmax(-1)
             t = (linear(teacher[mask], *teacher_head).float() / self.temperature).log_softmax(-1)
         kl = (s.exp() * (s - t)).sum(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from mgsd_baselines.recipe_file import load_recipe
 from mgsd_baselines.training.models import load_model, native_precision
 from mgsd_baselines.training.train import train
 from mgsd_bench.errors import Exit, UserError
-from support import faults
 
 pytestmark = pytest.mark.train
 
@@ -66,25 +66,39 @@ def test_a_training_that_diverges_stops_before_the_weights_take_it(
     assert "missing keys" not in capfd.readouterr().err
 
 
-def test_a_full_disk_loses_no_checkpoint(tmp_path: Path) -> None:
-    library = faults.build(tmp_path)
-    if library is None:
-        pytest.skip("needs a C compiler on Linux")
-    words = ["train", "tiny-smoke", *(word for change in ONE for word in ("--set", change))]
-    root = tmp_path / "root"
-    root.mkdir()
-    code, shown, writes = faults.run(library, root, [*words, "--out", str(root / "whole")])
-    assert code == 0, shown
-    kept = root / "out" / "cold-start" / "checkpoints" / "checkpoint-2"
-    code, shown, _ = faults.run(library, root, [*words, "--out", str(root / "out")], writes // 2, "full")
-    assert code == Exit.ENGINE
-    assert "Traceback" not in shown
-    assert f"{kept} is the last good checkpoint; free some space and go on with --resume" in shown
-    code, shown, _ = faults.run(library, root, [*words, "--out", str(root / "out"), "--resume"])
-    assert code == 0, shown
-    names = ("model.safetensors", "config.json")
-    for name in names:
-        assert (root / "out" / "cold-start" / name).read_bytes() == (root / "whole" / "cold-start" / name).read_bytes()
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """From the fourth step of a training on, the kernel takes no file that is larger than 1 MiB."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole = Trainer.training_step
+
+    def training_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.state.global_step == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "training_step", training_step)
+    yield monkeypatch
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_more_loses_no_checkpoint(full: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import resource
+
+    recipe, out = load_recipe("tiny-smoke", ONE), tmp_path / "out"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(UserError) as caught:
+        train(recipe, out, report=lambda line: None)
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    full.undo()
+    kept = out / "cold-start" / "checkpoints" / "checkpoint-2"
+    assert caught.value.code is Exit.ENGINE
+    assert f"cold-start cannot be written (the disk is full or fails); {kept} is the last good" in str(caught.value)
+    finished = train(recipe, out, resume=True, report=lambda line: None)
+    whole = train(recipe, tmp_path / "whole", report=lambda line: None)
+    for name in ("model.safetensors", "config.json"):
+        assert (finished / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_bf16_is_left_to_cpus_that_have_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
