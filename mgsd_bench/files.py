@@ -22,6 +22,12 @@ try:
 except ImportError:  # no advisory locks on Windows
     fcntl = None  # type: ignore[assignment]
 
+OF_DRIVES = {
+    getattr(errno, name, None)
+    for name in ("EIO", "ENODEV", "ENXIO", "ESTALE", "EREMOTEIO", "ETIMEDOUT", "EROFS", "ENOSPC", "EDQUOT", "EFBIG")
+} - {None}
+"""What goes wrong with a disk or a network drive at any time, in whatever is being done with its files."""
+
 
 def write_whole(path: Path, content: str | bytes | Iterable[bytes]) -> None:
     """Write a file whole or not at all; also after a loss of power, it is the old one or the new one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -15,13 +14,8 @@ from typer.core import TyperGroup
 from mgsd_bench.cli import data, export, gate, path, play, publish, reproduce, results, run, schema, suites, train
 from mgsd_bench.cli.settings import SPELLING
 from mgsd_bench.errors import Exit, UserError, command_line
+from mgsd_bench.files import OF_DRIVES
 from mgsd_bench.plain import error_line, say, say_error
-
-OF_DRIVES = {
-    getattr(errno, name, None)
-    for name in ("EIO", "ENODEV", "ENXIO", "ESTALE", "EREMOTEIO", "ETIMEDOUT", "EROFS", "ENOSPC", "EDQUOT", "EFBIG")
-} - {None}
-"""What goes wrong with a disk or a network drive at any time, in whatever is being done with its files."""
 
 
 class _Commands(TyperGroup):

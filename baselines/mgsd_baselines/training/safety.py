@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +12,11 @@ from safetensors import SafetensorError
 from transformers import Trainer
 
 from mgsd_bench.errors import Exit, UserError, option
+from mgsd_bench.files import OF_DRIVES
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV)
 _TORCH_WRITES = ("PytorchStreamWriter", "unexpected pos")
 """Words of the errors in which torch says, without a number, that a file could not be written."""
 
@@ -85,6 +84,6 @@ def _said(checkpoint: str | None) -> str:
 
 def _is_of_disk(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in _OF_DISKS
+        return error.errno in OF_DRIVES
     text = str(error)
-    return any(f"os error {number}" in text for number in _OF_DISKS) or any(word in text for word in _TORCH_WRITES)
+    return any(f"(os error {number})" in text for number in OF_DRIVES) or any(word in text for word in _TORCH_WRITES)
